@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aco.h - stackful asymmetric coroutines
+ *
+ * A coroutine (co) is a function with a stack of its own that can suspend
+ * itself in the middle and be continued later.  "Asymmetric" means that there
+ * are two ways to go: aco_resume() enters a co, aco_yield() goes back to
+ * whoever resumed it.
+ *
+ *   main co         stands for the stack a thread already has
+ *   share stack     an execution stack, used by one or more cos
+ *   standalone co   the only user of its share stack; its bytes never move
+ *   sharing co      one of several users: its live bytes wait in a private
+ *                   save stack while another user runs on the share stack
+ *   resumer         whoever last resumed a co; aco_yield() returns to it
+ *
+ * Failures: when the system has no memory or mappings, or an argument is
+ * impossible, a call that can say so returns NULL or -1 with errno set and
+ * nothing has changed.  Misuse after which nothing sensible can follow writes
+ * one line "libaco: <call>: <what is wrong>: co 0x..." to standard error and
+ * calls abort(3).
+ */
+#ifndef ACO_H
+#define ACO_H
+
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#if !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__i386__)
+#error "libaco supports amd64 and i386 only (x32 is neither)"
+#endif
+
+#define ACO_VERSION_MAJOR 2
+#define ACO_VERSION_MINOR 0
+#define ACO_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct aco_s aco_t;
+typedef struct aco_share_stack_s aco_share_stack_t;
+typedef void (*aco_cofuncp_t)(void);
+
+/* Where a suspended co goes on: indices into aco_t.reg. */
+#define ACO_REG_IDX_RETADDR 0
+#define ACO_REG_IDX_SP 1
+#define ACO_REG_IDX_BP 2
+
+/*
+ * The bytes of a sharing co while another co uses its share stack.  Programs
+ * may read these fields; the library alone writes them.
+ */
+typedef struct {
+	void *ptr;	   /* NULL as long as nothing is allocated */
+	size_t sz;	   /* bytes that ptr has room for */
+	size_t valid_sz;   /* bytes that wait there now */
+	size_t max_cpsz;   /* largest copy so far, in bytes */
+	size_t ct_save;	   /* copies out of the share stack */
+	size_t ct_restore; /* copies back in */
+} aco_save_stack_t;
+
+/*
+ * A share stack.  Made by aco_share_stack_new2(); programs may read the fields
+ * of the first part, the rest belongs to the library.
+ */
+struct aco_share_stack_s {
+	void *ptr;	    /* lowest usable byte */
+	size_t sz;	    /* usable bytes from there up */
+	aco_t *owner;	    /* the co whose bytes lie on the stack, or NULL */
+	void *align_retptr; /* the return address of a co's function */
+	char guard_page_enabled;
+
+	void *map;     /* the mapping, guard included */
+	size_t map_sz; /* 0: ptr came from the C library's allocator */
+	size_t users;  /* cos created on the stack and not destroyed */
+	unsigned valgrind_id;
+};
+
+/*
+ * A coroutine.  Made by aco_create(), never by the program.  Programs may read
+ * reg, arg (also write it), fp, is_end, main_co, share_stack and save_stack.
+ * No compile-time macro changes the layout.
+ */
+struct aco_s {
+	/* A suspended co: resume address, stack pointer, frame pointer, and
+	   one callee-saved register (amd64: rbx, i386: esi).  Everything else
+	   lies on its stack, at or above the stack pointer. */
+	void *reg[4];
+
+	uint32_t mxcsr; /* control words while not running */
+	uint16_t fpucw;
+	uint8_t state;
+	unsigned char is_end : 1; /* 1 once the co has called aco_exit() */
+	unsigned char flags : 7;
+
+	aco_t *resumer; /* in a main co: identifies its thread */
+	aco_share_stack_t *share_stack;
+	void *arg;
+	aco_t *main_co; /* NULL in a main co */
+	aco_cofuncp_t fp;
+	aco_save_stack_t save_stack;
+};
+
+/* The co that runs in this thread; read it with aco_get_co(). */
+extern __thread aco_t *aco_gtls_co
+	__attribute__((__tls_model__("initial-exec")));
+
+#if defined(__GNUC__)
+#define ACO_NORETURN_ __attribute__((__noreturn__))
+#else
+#define ACO_NORETURN_
+#endif
+
+/* -------------------------------------------------------------- threads -- */
+
+/*
+ * Prepare the calling thread: record its x87 control word and MXCSR as those
+ * that cos created from here on start with.  Optional: the first aco_create()
+ * of a thread does the same.  A last_word that is not NULL becomes the thread's
+ * protector callback, called when the function of a co returns without
+ * aco_exit(); NULL leaves the one there is.  A few instructions.
+ */
+void aco_thread_init(aco_cofuncp_t last_word);
+
+/* --------------------------------------------------------- share stacks -- */
+
+/* aco_share_stack_new2(sz, 1). */
+aco_share_stack_t *aco_share_stack_new(size_t sz);
+
+/*
+ * Make an execution stack of at least sz usable bytes: 0 means 2 MiB, less than
+ * 4096 means 4096.  With guard not 0 the size is rounded up to whole pages and
+ * inaccessible pages lie below them, so that an overflow faults.
+ * Returns NULL with ENOMEM (no memory, or no mapping left: a guarded stack
+ * takes two of vm.max_map_count) or EINVAL (sz overflows).
+ * A guarded stack costs two or three system calls.
+ */
+aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
+
+/*
+ * Give a share stack back.  All cos created on it must be destroyed before;
+ * else, and for NULL, it aborts.
+ */
+void aco_share_stack_destroy(aco_share_stack_t *sstk);
+
+/* ------------------------------------------------------------- lifetime -- */
+
+/* Flags of aco_create2(). */
+#define ACO_SHARE_FPENV 1u  /* do not switch x87 control word and MXCSR */
+#define ACO_RETURN_EXITS 2u /* returning from fp is aco_exit() */
+
+/*
+ * Make a co.  With main_co NULL: a main co for the calling thread (arg and fp
+ * are recorded, the rest is unused).  Otherwise a co that runs fp on
+ * share_stack when it is first resumed, with arg for aco_get_arg();
+ * save_stack_sz is a hint, in bytes, for the save stack (0: whatever turns out
+ * to be needed), which grows when it must.  Never writes to the share stack.
+ * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument, main_co
+ * that is not a main co, sizes that overflow, unknown flags).
+ * Costs one allocation.
+ */
+aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
+		  size_t save_stack_sz, aco_cofuncp_t fp, void *arg);
+
+/* aco_create() with flags: ACO_SHARE_FPENV, ACO_RETURN_EXITS, or both. */
+aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
+		   size_t save_stack_sz, aco_cofuncp_t fp, void *arg,
+		   unsigned flags);
+
+/*
+ * Free a main co of the calling thread, or a co that is not running: never
+ * started, suspended or ended.  What a suspended co holds (memory, locks, C++
+ * objects) is not released.  Aborts for NULL, a running co, and a co that has
+ * resumed another and waits for it.
+ */
+void aco_destroy(aco_t *co);
+
+/* ------------------------------------------------------------ switching -- */
+
+/*
+ * Start or continue co; returns when it yields or exits.  Any co may resume any
+ * other that is not running, on another share stack.  Callee-saved registers
+ * and, unless co was created with ACO_SHARE_FPENV, the floating-point control
+ * words are on return what they were at the call.
+ * Aborts when co is NULL, a main co, running or ended, when a co that is
+ * running uses the same share stack, and when there is no memory to make room
+ * on the share stack.
+ * Costs two copies of live stack bytes when another co owns the share stack,
+ * else none.
+ */
+void aco_resume(aco_t *co);
+
+/*
+ * As aco_resume(), but returns 0, or -1 with nothing changed: ENOMEM when there
+ * is no memory to make room on the share stack, EINVAL when co is NULL or
+ * misaligned.
+ */
+int aco_try_resume(aco_t *co);
+
+/*
+ * Suspend the running co and go on in its resumer.  Returns when the co is
+ * resumed again.  Copies nothing.  Aborts outside a co.
+ */
+void aco_yield(void);
+
+/* aco_yield() with the running co named; aborts when co is not that. */
+void aco_yield1(aco_t *co);
+
+/*
+ * End the running co (is_end becomes 1), release its share stack and go on in
+ * its resumer.  Aborts outside a co.
+ */
+void aco_exit(void) ACO_NORETURN_;
+
+/* aco_exit() with the running co named; aborts when co is not that. */
+void aco_exit1(aco_t *co) ACO_NORETURN_;
+
+/* ------------------------------------------------------------ questions -- */
+
+/*
+ * The running co.  NULL in a thread that has resumed nothing; in the main
+ * context after that, the main_co of the co last resumed from there, or a main
+ * co of the library's own where that belongs to another thread.
+ */
+aco_t *aco_get_co(void);
+aco_t *aco_co(void);
+
+/* aco_get_co()->arg.  Aborts where aco_get_co() is NULL. */
+void *aco_get_arg(void);
+
+/* 1 for a main co, 0 for any other.  Aborts for NULL. */
+int aco_is_main_co(const aco_t *co);
+
+/* The library's version at run time, "2.0.0"; a constant string. */
+const char *aco_version(void);
+
+/*
+ * In a program compiled with -DACO_CONFIG_SHARE_FPU_MXCSR_ENV, aco_create()
+ * asks for ACO_SHARE_FPENV.  Nothing else changes, so such objects mix freely
+ * with others.
+ */
+#if defined(ACO_CONFIG_SHARE_FPU_MXCSR_ENV) && !defined(ACO_BUILDING_)
+extern __inline__ __attribute__((__gnu_inline__, __always_inline__)) aco_t *
+aco_create(aco_t *main_co, aco_share_stack_t *share_stack, size_t save_stack_sz,
+	   aco_cofuncp_t fp, void *arg)
+{
+	return aco_create2(main_co, share_stack, save_stack_sz, fp, arg,
+			   ACO_SHARE_FPENV);
+}
+#endif
+
+/* ----------------------------------------------------------- assertions -- */
+
+#define aco_likely(x) (__builtin_expect(!!(x), 1))
+#define aco_unlikely(x) (__builtin_expect(!!(x), 0))
+
+/* Never compiled out, whatever NDEBUG says: abort(3) unless true. */
+#define aco_assert(x) (aco_likely(x) ? (void)0 : abort())
+#define aco_assertptr(ptr) aco_assert((ptr) != NULL)
+
+/* The same for allocations: say on standard error where it failed, abort. */
+#define aco_assertalloc_bool(x)                                               \
+	(aco_likely(x) ? (void)0                                              \
+		       : ((void)fprintf(stderr,                               \
+					"libaco: out of memory: %s:%d: %s\n", \
+					__FILE__, __LINE__, __func__),        \
+			  abort()))
+#define aco_assertalloc_ptr(ptr) aco_assertalloc_bool((ptr) != NULL)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ACO_H */

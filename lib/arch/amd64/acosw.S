@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * acosw.S - the switch for amd64 (System V ABI, LP64)
+ *
+ * A suspended context has one form, whoever suspended it:
+ *
+ *	aco_t                     its stack
+ *	reg[0]  resume address    :                       : high addresses
+ *	reg[1]  stack pointer --. | return address        |
+ *	reg[2]  rbp             | | r12                   |
+ *	reg[3]  rbx             | | r13                   |
+ *	mxcsr, fpucw            | | r14                   |
+ *	                        '>| r15                   | low addresses
+ *
+ * What lies on the stack is the affair of the code at the resume address; the
+ * picture shows that of aco_switch_landing.  Whoever continues a context loads
+ * rsp and rbp, has the continued co in rdi, and jumps.  Every resume address
+ * starts with endbr64.
+ *
+ * At each instruction rsp points below everything live on a valid stack, so a
+ * signal may come anywhere.
+ */
+#include "../offsets.h"
+
+	.text
+
+/*
+ * int aco_switch_fpenv(aco_t *from, aco_t *to, const char *land)
+ *
+ * As aco_switch, and also exchanges the control words, which belong to the
+ * callee-saved state: all of x87's, the control bits of MXCSR.
+ */
+	.p2align 4
+	.globl	aco_switch_fpenv
+	.hidden	aco_switch_fpenv
+	.type	aco_switch_fpenv, @function
+aco_switch_fpenv:
+	.cfi_startproc
+	endbr64
+	stmxcsr	ACO_OFF_MXCSR(%rdi)
+	fnstcw	ACO_OFF_FPUCW(%rdi)
+	ldmxcsr	ACO_OFF_MXCSR(%rsi)
+	fldcw	ACO_OFF_FPUCW(%rsi)
+	jmp	.Lsuspend
+	.cfi_endproc
+	.size	aco_switch_fpenv, . - aco_switch_fpenv
+
+/*
+ * int aco_switch(aco_t *from, aco_t *to, const char *land)
+ *
+ *	rdi  the running context, to be suspended
+ *	rsi  the suspended context to continue
+ *	rdx  aco_switch_landing
+ *
+ * Returns 0 when from is continued, with all callee-saved registers as they
+ * were.  Leaves by a jump: what a ret would be predicted to return to is on the
+ * other stack.
+ */
+	.p2align 4
+	.globl	aco_switch
+	.hidden	aco_switch
+	.type	aco_switch, @function
+aco_switch:
+	.cfi_startproc
+	endbr64
+.Lsuspend:
+	movq	%rbx, ACO_OFF_BX(%rdi)
+	movq	%rbp, ACO_OFF_BP(%rdi)
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	movq	%rdx, ACO_OFF_IP(%rdi)
+	movq	%rsp, ACO_OFF_SP(%rdi)
+	.cfi_remember_state
+
+	movq	ACO_OFF_SP(%rsi), %rsp
+	/* From here on this is a part of to: a frame without size, whose
+	   caller is the resume address.  DW_CFA_expression: rip (16) is saved
+	   at breg4 (rsi) + IP, rbp (6) at breg4 + BP. */
+	.cfi_def_cfa %rsp, 0
+	.cfi_same_value %r12
+	.cfi_same_value %r13
+	.cfi_same_value %r14
+	.cfi_same_value %r15
+	.cfi_escape 0x10, 16, 2, 0x74, ACO_OFF_IP
+	.cfi_escape 0x10, 6, 2, 0x74, ACO_OFF_BP
+	movq	ACO_OFF_BP(%rsi), %rbp
+	movq	%rsi, %rdi
+	jmp	*ACO_OFF_IP(%rsi)
+
+	/* Never executed.  Debuggers look one byte before a resume address,
+	   and find the unwind rules of the landing there. */
+	.cfi_restore_state
+	/* DW_CFA_expression: rbx (3) is saved at breg5 (rdi) + BX */
+	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
+	int3
+
+/* Resume address of everything that aco_switch suspended; rdi is its aco_t. */
+	.globl	aco_switch_landing
+	.hidden	aco_switch_landing
+aco_switch_landing:
+	endbr64
+	movq	ACO_OFF_BX(%rdi), %rbx
+	.cfi_same_value %rbx
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r15
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r14
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r13
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r12
+	xorl	%eax, %eax
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	/* a return address carries no endbr64, hence notrack */
+	notrack jmp *%rcx
+	.cfi_endproc
+	.size	aco_switch, . - aco_switch
+
+/*
+ * Where new cos begin: not called, jumped to.
+ *
+ *	rdi  the co
+ *	rsp  the base of its stack, 16-byte aligned
+ *
+ *	base  +--------------------------+
+ *	      | return into aco_entry    |  the same for all cos of a stack
+ *	      +--------------------------+
+ *	      | frame of co->fp          |
+ *
+ * It has no caller: the undefined return address ends every backtrace, and an
+ * exception that leaves the co ends in std::terminate.
+ */
+	.p2align 4
+	.globl	aco_entry_tools
+	.hidden	aco_entry_tools
+	.type	aco_entry_tools, @function
+aco_entry_tools:
+	.cfi_startproc
+	.cfi_undefined %rip
+	endbr64
+	movq	%rdi, %rbx
+	call	aco_tools_entered
+	movq	%rbx, %rdi
+	jmp	aco_entry
+	.cfi_endproc
+	.size	aco_entry_tools, . - aco_entry_tools
+
+	.p2align 4
+	.globl	aco_entry
+	.hidden	aco_entry
+	.type	aco_entry, @function
+aco_entry:
+	.cfi_startproc
+	.cfi_undefined %rip
+	endbr64
+	call	*ACO_OFF_FP(%rdi)
+	call	aco_returned
+	ud2
+	.cfi_endproc
+	.size	aco_entry, . - aco_entry
+
+#include "../note.h"

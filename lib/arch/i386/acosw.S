@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * acosw.S - the switch for i386 (System V ABI)
+ *
+ * A suspended context has one form, whoever suspended it:
+ *
+ *	aco_t                     its stack
+ *	reg[0]  resume address    :                       : high addresses
+ *	reg[1]  stack pointer --. | return address        |
+ *	reg[2]  ebp             | | ebx                   |
+ *	reg[3]  esi             '>| edi                   | low addresses
+ *	mxcsr, fpucw
+ *
+ * What lies on the stack is the affair of the code at the resume address; the
+ * picture shows that of aco_switch_landing.  Whoever continues a context loads
+ * esp and ebp, has the continued co in edx, and jumps.  Every resume address
+ * starts with endbr32.
+ *
+ * At each instruction esp points below everything live on a valid stack, so a
+ * signal may come anywhere.
+ */
+#include "../offsets.h"
+
+	.text
+
+/*
+ * int aco_switch_fpenv(aco_t *from, aco_t *to, const char *land), regparm(3)
+ *
+ * As aco_switch, and also exchanges the control words, which belong to the
+ * callee-saved state: all of x87's, the control bits of MXCSR.  Processors
+ * without SSE have no MXCSR.
+ */
+	.p2align 4
+	.globl	aco_switch_fpenv
+	.hidden	aco_switch_fpenv
+	.type	aco_switch_fpenv, @function
+aco_switch_fpenv:
+	.cfi_startproc
+	endbr32
+	testb	$ACO_HAS_SSE_BIT, ACO_OFF_FLAGS(%eax)
+	jz	1f
+	stmxcsr	ACO_OFF_MXCSR(%eax)
+	ldmxcsr	ACO_OFF_MXCSR(%edx)
+1:	fnstcw	ACO_OFF_FPUCW(%eax)
+	fldcw	ACO_OFF_FPUCW(%edx)
+	jmp	.Lsuspend
+	.cfi_endproc
+	.size	aco_switch_fpenv, . - aco_switch_fpenv
+
+/*
+ * int aco_switch(aco_t *from, aco_t *to, const char *land), regparm(3)
+ *
+ *	eax  the running context, to be suspended
+ *	edx  the suspended context to continue
+ *	ecx  aco_switch_landing; finding one's own address takes a call here
+ *
+ * Returns 0 when from is continued, with all callee-saved registers as they
+ * were.  Leaves by a jump: what a ret would be predicted to return to is on the
+ * other stack.
+ */
+	.p2align 4
+	.globl	aco_switch
+	.hidden	aco_switch
+	.type	aco_switch, @function
+aco_switch:
+	.cfi_startproc
+	endbr32
+.Lsuspend:
+	movl	%esi, ACO_OFF_BX(%eax)
+	movl	%ebp, ACO_OFF_BP(%eax)
+	pushl	%ebx
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %ebx, 0
+	pushl	%edi
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %edi, 0
+	movl	%ecx, ACO_OFF_IP(%eax)
+	movl	%esp, ACO_OFF_SP(%eax)
+	.cfi_remember_state
+
+	movl	ACO_OFF_SP(%edx), %esp
+	/* From here on this is a part of to: a frame without size, whose
+	   caller is the resume address.  DW_CFA_expression: eip (8) is saved
+	   at breg2 (edx) + IP, ebp (5) at breg2 + BP. */
+	.cfi_def_cfa %esp, 0
+	.cfi_same_value %ebx
+	.cfi_same_value %edi
+	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
+	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
+	movl	ACO_OFF_BP(%edx), %ebp
+	jmp	*ACO_OFF_IP(%edx)
+
+	/* Never executed.  Debuggers look one byte before a resume address,
+	   and find the unwind rules of the landing there. */
+	.cfi_restore_state
+	/* DW_CFA_expression: esi (6) is saved at breg2 (edx) + BX */
+	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
+	int3
+
+/* Resume address of everything that aco_switch suspended; edx is its aco_t. */
+	.globl	aco_switch_landing
+	.hidden	aco_switch_landing
+aco_switch_landing:
+	endbr32
+	movl	ACO_OFF_BX(%edx), %esi
+	.cfi_same_value %esi
+	popl	%edi
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %edi
+	popl	%ebx
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %ebx
+	xorl	%eax, %eax
+	popl	%ecx
+	.cfi_adjust_cfa_offset -4
+	.cfi_register %eip, %ecx
+	/* a return address carries no endbr32, hence notrack */
+	notrack jmp *%ecx
+	.cfi_endproc
+	.size	aco_switch, . - aco_switch
+
+/*
+ * Where new cos begin: not called, jumped to.
+ *
+ *	edx  the co
+ *	esp  the base of its stack, 16-byte aligned
+ *
+ *	base  +--------------------------+
+ *	      | return into aco_entry    |  the same for all cos of a stack
+ *	      +--------------------------+
+ *	      | frame of co->fp          |
+ *
+ * It has no caller: the undefined return address ends every backtrace, and an
+ * exception that leaves the co ends in std::terminate.
+ */
+	.p2align 4
+	.globl	aco_entry_tools
+	.hidden	aco_entry_tools
+	.type	aco_entry_tools, @function
+aco_entry_tools:
+	.cfi_startproc
+	.cfi_undefined %eip
+	endbr32
+	movl	%edx, %esi
+	call	aco_tools_entered
+	movl	%esi, %edx
+	jmp	aco_entry
+	.cfi_endproc
+	.size	aco_entry_tools, . - aco_entry_tools
+
+	.p2align 4
+	.globl	aco_entry
+	.hidden	aco_entry
+	.type	aco_entry, @function
+aco_entry:
+	.cfi_startproc
+	.cfi_undefined %eip
+	endbr32
+	call	*ACO_OFF_FP(%edx)
+	call	aco_returned
+	ud2
+	.cfi_endproc
+	.size	aco_entry, . - aco_entry
+
+#include "../note.h"

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * offsets.h - where the assembly finds the fields of aco_t
+ *
+ * layout.c asserts every one of them.
+ */
+#ifndef ACO_OFFSETS_H
+#define ACO_OFFSETS_H
+
+#if defined(__x86_64__)
+#define ACO_OFF_IP 0
+#define ACO_OFF_SP 8
+#define ACO_OFF_BP 16
+#define ACO_OFF_BX 24
+#define ACO_OFF_MXCSR 32
+#define ACO_OFF_FPUCW 36
+#define ACO_OFF_FLAGS 39
+#define ACO_OFF_FP 72
+#else
+#define ACO_OFF_IP 0
+#define ACO_OFF_SP 4
+#define ACO_OFF_BP 8
+#define ACO_OFF_BX 12
+#define ACO_OFF_MXCSR 16
+#define ACO_OFF_FPUCW 20
+#define ACO_OFF_FLAGS 23
+#define ACO_OFF_FP 40
+#endif
+
+/* ACO_HAS_SSE as it lies in the byte that flags share with is_end. */
+#define ACO_HAS_SSE_BIT 8
+
+#endif /* ACO_OFFSETS_H */

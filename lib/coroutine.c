@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coroutine.c - making, asking and freeing cos
+ */
+#include "internal.h"
+
+#include <errno.h>
+
+#include "tools.h"
+
+/*
+ * One allocation a co, so that a sleeping co is one place in memory:
+ *
+ *	[ tool record ] aco_t [ save stack of the size given ]
+ *
+ * The tool record is there only in a process that runs under a sanitizer,
+ * which is known before the first co is made.
+ */
+static aco_t *co_alloc(size_t save_stack_sz)
+{
+	size_t before = aco_tools_record_size();
+	char *mem;
+	aco_t *co;
+
+	if (save_stack_sz > SIZE_MAX / 2) {
+		errno = EINVAL;
+		return NULL;
+	}
+	mem = malloc(before + sizeof(aco_t) + save_stack_sz);
+	if (!mem)
+		return NULL;
+	memset(mem, 0, before + sizeof(aco_t));
+	co = (aco_t *)(void *)(mem + before);
+	if (save_stack_sz) {
+		co->save_stack.ptr = co + 1;
+		co->save_stack.sz = save_stack_sz;
+	}
+	return co;
+}
+
+void aco_free(aco_t *co)
+{
+	aco_tools_co_free(co);
+	if (co->save_stack.ptr != co + 1)
+		free(co->save_stack.ptr);
+	free((char *)co - aco_tools_record_size());
+}
+
+static void set_up(aco_t *co, aco_cofuncp_t fp, void *arg, unsigned flags)
+{
+	co->fp = fp;
+	co->arg = arg;
+	co->flags = flags & 0x7f;
+	co->mxcsr = aco_thread.mxcsr;
+	co->fpucw = aco_thread.fpucw;
+	if (aco_thread.has_sse)
+		co->flags |= ACO_HAS_SSE;
+}
+
+aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags)
+{
+	aco_t *co = co_alloc(0);
+
+	if (!co)
+		return NULL;
+	set_up(co, fp, arg, flags);
+	co->state = ACO_MAIN;
+	co->resumer = aco_thread_id();
+	return co;
+}
+
+static int is_usable_main_co(const aco_t *co)
+{
+	return ACO_IS_ALIGNED(co) && co->state == ACO_MAIN;
+}
+
+static int is_usable_stack(const aco_share_stack_t *sstk)
+{
+	return sstk && ACO_IS_ALIGNED(sstk);
+}
+
+aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
+		   size_t save_stack_sz, aco_cofuncp_t fp, void *arg,
+		   unsigned flags)
+{
+	aco_t *co;
+
+	if (flags & ~ACO_PUBLIC_FLAGS)
+		goto invalid;
+	aco_thread_ready();
+	if (!main_co)
+		return aco_main_new(fp, arg, flags);
+	if (!is_usable_main_co(main_co) || !is_usable_stack(share_stack) || !fp)
+		goto invalid;
+
+	co = co_alloc(save_stack_sz);
+	if (!co)
+		return NULL;
+	set_up(co, fp, arg, flags);
+	co->state = ACO_INIT;
+	co->main_co = main_co;
+	co->share_stack = share_stack;
+	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
+	co->reg[ACO_REG_IDX_SP] = aco_stack_base(share_stack);
+	aco_tools_co_new(co);
+	share_stack->users++;
+	return co;
+
+invalid:
+	errno = EINVAL;
+	return NULL;
+}
+
+aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
+		  size_t save_stack_sz, aco_cofuncp_t fp, void *arg)
+{
+	return aco_create2(main_co, share_stack, save_stack_sz, fp, arg, 0);
+}
+
+/* The main co at the root of this thread's resume chain, or NULL. */
+static aco_t *chain_root(void)
+{
+	aco_t *co = aco_gtls_co;
+
+	while (co && co->state != ACO_MAIN)
+		co = co->resumer;
+	return co;
+}
+
+static void destroy_main(aco_t *co)
+{
+	if (co == aco_thread.own_main)
+		aco_misuse("aco_destroy", "the main co is the library's own",
+			   co);
+	if (co == chain_root() && co != aco_gtls_co)
+		aco_misuse("aco_destroy",
+			   "the main co waits for a co that it has resumed",
+			   co);
+	if (co == aco_gtls_co)
+		aco_gtls_co = NULL;
+	aco_free(co);
+}
+
+void aco_destroy(aco_t *co)
+{
+	if (!co)
+		aco_misuse("aco_destroy", "the co is NULL", co);
+	if (co->state == ACO_MAIN) {
+		destroy_main(co);
+		return;
+	}
+	if (co->state == ACO_RUNNING || co->state == ACO_RETURNED)
+		aco_misuse("aco_destroy", "the co is running", co);
+	if (co->share_stack->owner == co)
+		co->share_stack->owner = NULL;
+	co->share_stack->users--;
+	aco_free(co);
+}
+
+aco_t *aco_get_co(void)
+{
+	return aco_gtls_co;
+}
+
+aco_t *aco_co(void)
+{
+	return aco_gtls_co;
+}
+
+void *aco_get_arg(void)
+{
+	aco_t *co = aco_gtls_co;
+
+	if (!co)
+		aco_misuse("aco_get_arg", "this thread has no co", co);
+	return co->arg;
+}
+
+int aco_is_main_co(const aco_t *co)
+{
+	if (!co)
+		aco_misuse("aco_is_main_co", "the co is NULL", co);
+	return co->state == ACO_MAIN;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - what the files of the library know of each other
+ */
+#ifndef ACO_INTERNAL_H
+#define ACO_INTERNAL_H
+
+#include "aco.h"
+
+#define ACO_HIDDEN __attribute__((__visibility__("hidden")))
+
+/*
+ * Values of aco_t.state.  A co that has resumed another and waits stays
+ * ACO_RUNNING: it is told apart by not being aco_gtls_co.  Each is a constant
+ * to store, never or-ed together.
+ */
+enum {
+	ACO_INIT,      /* never started: reg leads to the entry frame */
+	ACO_SUSPENDED, /* by the function path */
+	ACO_RUNNING,   /* or waiting for a co it has resumed */
+	ACO_RETURNED,  /* fp returned without aco_exit(); about to abort */
+	ACO_END,
+	ACO_MAIN /* stands for a thread's own stack */
+};
+
+/* aco_t.reg has public names for the other three. */
+#define ACO_REG_IDX_BX 3
+
+/* Bits of aco_t.flags: those of aco_create2(), and one for the processor. */
+#define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
+#define ACO_HAS_SSE 4u
+
+#define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
+
+/* ---- arch/: the assembly switch ---------------------------------------- */
+
+/*
+ * Suspend the running context into from->reg and continue the one in to->reg.
+ * Returns 0 when from is continued.  The second one switches the control words
+ * as well.  land is aco_switch_landing, which the caller can address without
+ * upsetting the return predictor on i386.
+ */
+#if defined(__x86_64__)
+#define ACO_REGPARM
+#else
+#define ACO_REGPARM __attribute__((__regparm__(3)))
+#endif
+ACO_HIDDEN ACO_REGPARM int aco_switch(aco_t *from, aco_t *to, const char *land);
+ACO_HIDDEN ACO_REGPARM int aco_switch_fpenv(aco_t *from, aco_t *to,
+					    const char *land);
+ACO_HIDDEN extern const char aco_switch_landing[];
+
+/* Where new cos begin; the second one where a tool wants to hear of it. */
+ACO_HIDDEN extern const char aco_entry[];
+ACO_HIDDEN extern const char aco_entry_tools[];
+
+/* Called by the entry frame when the function of the running co returns. */
+ACO_HIDDEN void aco_returned(void) ACO_NORETURN_;
+
+/* ---- thread.c ----------------------------------------------------------- */
+
+/* What each thread has beside aco_gtls_co. */
+struct aco_thread {
+	aco_t *own_main; /* made by the library, freed when the thread ends */
+	aco_cofuncp_t last_word;
+	uint32_t mxcsr; /* what new cos start with */
+	uint16_t fpucw;
+	uint8_t ready;
+	uint8_t has_sse;
+};
+ACO_HIDDEN extern __thread struct aco_thread aco_thread
+	__attribute__((__tls_model__("initial-exec")));
+
+/* Prepare the thread unless it is. */
+ACO_HIDDEN void aco_thread_ready(void);
+
+/* The main co of the library's own for this thread; NULL with ENOMEM. */
+ACO_HIDDEN aco_t *aco_thread_own_main(void);
+
+/* ---- coroutine.c -------------------------------------------------------- */
+
+ACO_HIDDEN aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags);
+ACO_HIDDEN void aco_free(aco_t *co);
+
+/* What a main co keeps in its resumer field: which thread it stands for. */
+static inline aco_t *aco_thread_id(void)
+{
+	return (aco_t *)(void *)&aco_thread;
+}
+
+/* ---- save_stack.c ------------------------------------------------------- */
+
+/*
+ * Give co the share stack: the owner's bytes out, its own in.  Returns -1 with
+ * ENOMEM, and nothing changed, when the owner's save stack can't grow.
+ */
+ACO_HIDDEN int aco_make_present(aco_t *co);
+
+/* ---- share_stack.c ------------------------------------------------------ */
+
+/*
+ * The top of a share stack.  The processor wants the stack pointer 16-byte
+ * aligned where a function is called, on both architectures.
+ *
+ *	         high addresses
+ *	       +---------------------------+
+ *	       | address of the share stack| for whoever walks the stack
+ *	 base  +---------------------------+ 16-byte aligned; where sp begins
+ *	       | return into the entry     | align_retptr; the same for every co
+ *	       +---------------------------+   of the stack, so never copied
+ *	       | frame of the co's function|
+ *	       :                           :
+ *	 reg[SP]                             when suspended: lowest live byte
+ */
+static inline char *aco_stack_base(const aco_share_stack_t *sstk)
+{
+	return (char *)sstk->align_retptr + sizeof(void *);
+}
+
+/* ---- fail.c ------------------------------------------------------------- */
+
+/* "libaco: <call>: <what>: co 0x..." on standard error, then abort(). */
+ACO_HIDDEN __attribute__((__cold__)) void
+aco_misuse(const char *call, const char *what, const void *co) ACO_NORETURN_;
+
+/* The two lines of the protector; without the abort. */
+ACO_HIDDEN void aco_report_return(const aco_t *co);
+
+#endif /* ACO_INTERNAL_H */

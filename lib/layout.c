@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layout.c - what assembly, debuggers and the ABI know of aco_t
+ *
+ * No code: the assertions fail the build when a field moves.
+ */
+#include "internal.h"
+
+#include <stddef.h>
+
+#include "arch/offsets.h"
+
+#define AT(field, off) \
+	_Static_assert(offsetof(aco_t, field) == (off), #field " has moved")
+
+#define REG(i) ((i) * sizeof(void *))
+
+AT(reg, 0);
+_Static_assert(REG(ACO_REG_IDX_RETADDR) == ACO_OFF_IP, "reg order");
+_Static_assert(REG(ACO_REG_IDX_SP) == ACO_OFF_SP, "reg order");
+_Static_assert(REG(ACO_REG_IDX_BP) == ACO_OFF_BP, "reg order");
+_Static_assert(REG(ACO_REG_IDX_BX) == ACO_OFF_BX, "reg order");
+AT(mxcsr, ACO_OFF_MXCSR);
+AT(fpucw, ACO_OFF_FPUCW);
+AT(state, ACO_OFF_FLAGS - 1);
+AT(resumer, ACO_OFF_FLAGS + 1);
+AT(fp, ACO_OFF_FP);
+_Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE << 1, "is_end is the lowest bit");
+
+/* Ten million sleeping cos: every eight bytes more are 76 MiB. */
+#if defined(__x86_64__)
+_Static_assert(sizeof(aco_t) == 128, "aco_t has grown");
+#else
+_Static_assert(sizeof(aco_t) == 68, "aco_t has grown");
+#endif

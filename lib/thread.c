@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * thread.c - what belongs to a thread: control words, protector, own main co
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/auxv.h>
+
+#include "tools.h"
+
+#define INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
+
+__thread aco_t *aco_gtls_co INITIAL_EXEC;
+__thread struct aco_thread aco_thread INITIAL_EXEC;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t own_main_key;
+static int own_main_key_error;
+
+static void own_main_free(void *co)
+{
+	aco_free(co);
+}
+
+/* Once in the process. */
+static void set_up(void)
+{
+	own_main_key_error = pthread_key_create(&own_main_key, own_main_free);
+	aco_tools_find();
+}
+
+/* Debian's i386 runs on processors without SSE, too. */
+static int has_sse(void)
+{
+#if defined(__x86_64__)
+	return 1;
+#else
+	/* on x86, AT_HWCAP is register edx of CPUID leaf 1 */
+	return (getauxval(AT_HWCAP) >> 25) & 1;
+#endif
+}
+
+static void record_control_words(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	__asm__("fnstcw %0" : "=m"(t->fpucw));
+	t->has_sse = has_sse();
+	if (t->has_sse)
+		__asm__("stmxcsr %0" : "=m"(t->mxcsr));
+}
+
+void aco_thread_init(aco_cofuncp_t last_word)
+{
+	pthread_once(&once, set_up);
+	record_control_words();
+	if (last_word)
+		aco_thread.last_word = last_word;
+	aco_thread.ready = 1;
+}
+
+void aco_thread_ready(void)
+{
+	if (aco_unlikely(!aco_thread.ready))
+		aco_thread_init(NULL);
+}
+
+aco_t *aco_thread_own_main(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	if (t->own_main)
+		return t->own_main;
+	aco_thread_ready();
+	if (own_main_key_error) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	t->own_main = aco_main_new(NULL, NULL, 0);
+	if (!t->own_main)
+		return NULL;
+	if (pthread_setspecific(own_main_key, t->own_main)) {
+		aco_free(t->own_main);
+		t->own_main = NULL;
+		errno = ENOMEM;
+	}
+	return t->own_main;
+}

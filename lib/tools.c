@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tools.c - sanitizers, Valgrind and libstdc++ in the same process
+ *
+ * All of them are weak symbols, found when the program that uses them is
+ * linked or loaded; Valgrind is reached by client requests, which are nothing
+ * but a few rotations outside of it.
+ */
+#include "tools.h"
+
+#if defined(HAVE_VALGRIND_MEMCHECK_H)
+#include <valgrind/memcheck.h>
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_STACK_REGISTER(start, end) 0
+#define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, sz) (void)(ptr)
+#define VALGRIND_MAKE_MEM_DEFINED_IF_ADDRESSABLE(ptr, sz) (void)(ptr)
+#endif
+
+#define WEAK __attribute__((__weak__))
+
+/* <sanitizer/common_interface_defs.h>, asan_interface.h, lsan_interface.h */
+extern WEAK void __sanitizer_start_switch_fiber(void **fake, const void *bottom,
+						size_t sz);
+extern WEAK void __sanitizer_finish_switch_fiber(void *fake,
+						 const void **old_bottom,
+						 size_t *old_sz);
+extern WEAK void __asan_unpoison_memory_region(const volatile void *p,
+					       size_t n);
+extern WEAK void __lsan_register_root_region(const void *p, size_t n);
+extern WEAK void __lsan_unregister_root_region(const void *p, size_t n);
+
+/* <sanitizer/tsan_interface.h> */
+extern WEAK void *__tsan_get_current_fiber(void);
+extern WEAK void *__tsan_create_fiber(unsigned flags);
+extern WEAK void __tsan_destroy_fiber(void *fiber);
+extern WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+
+/* Itanium C++ ABI, 2.2.2: the exceptions that are caught and in flight. */
+struct cxx_globals {
+	void *caught;
+	unsigned uncaught;
+};
+extern WEAK struct cxx_globals *__cxa_get_globals(void);
+
+/* What the sanitizers know of a stack and of who came to it. */
+struct record {
+	void *tsan_fiber;
+	aco_t *came_from;   /* who switched here last */
+	const void *bottom; /* main co: the thread's own stack */
+	size_t sz;
+};
+
+unsigned aco_tools;
+
+void aco_tools_find(void)
+{
+	unsigned tools = 0;
+
+	if (__sanitizer_start_switch_fiber && __asan_unpoison_memory_region)
+		tools |= ACO_TOOL_ASAN;
+	if (__tsan_create_fiber)
+		tools |= ACO_TOOL_TSAN;
+	if (RUNNING_ON_VALGRIND)
+		tools |= ACO_TOOL_VALGRIND;
+	if (__cxa_get_globals)
+		tools |= ACO_TOOL_CXX;
+	aco_tools = tools;
+}
+
+size_t aco_tools_record_size(void)
+{
+	return aco_tools & (ACO_TOOL_ASAN | ACO_TOOL_TSAN)
+		       ? sizeof(struct record)
+		       : 0;
+}
+
+static struct record *record_of(aco_t *co)
+{
+	return (struct record *)(void *)co - 1;
+}
+
+void aco_tools_co_new(aco_t *co)
+{
+	if (aco_tools & ACO_TOOL_TSAN)
+		record_of(co)->tsan_fiber = __tsan_create_fiber(0);
+}
+
+void aco_tools_co_free(aco_t *co)
+{
+	/* the fiber of a main co is that of its thread */
+	if ((aco_tools & ACO_TOOL_TSAN) && co->state != ACO_MAIN)
+		__tsan_destroy_fiber(record_of(co)->tsan_fiber);
+}
+
+void aco_tools_stack_new(aco_share_stack_t *sstk)
+{
+	char *ptr = sstk->ptr;
+
+	if (aco_tools & ACO_TOOL_VALGRIND)
+		sstk->valgrind_id =
+			(unsigned)VALGRIND_STACK_REGISTER(ptr, ptr + sstk->sz);
+	/* what only a suspended co points at is not leaked */
+	if ((aco_tools & ACO_TOOL_ASAN) && __lsan_register_root_region)
+		__lsan_register_root_region(ptr, sstk->sz);
+}
+
+void aco_tools_stack_free(aco_share_stack_t *sstk)
+{
+	if (aco_tools & ACO_TOOL_VALGRIND)
+		VALGRIND_STACK_DEREGISTER(sstk->valgrind_id);
+	if (!(aco_tools & ACO_TOOL_ASAN))
+		return;
+	if (__lsan_unregister_root_region)
+		__lsan_unregister_root_region(sstk->ptr, sstk->sz);
+	/* frames that never returned leave poison, and the pages are reused */
+	__asan_unpoison_memory_region(sstk->ptr, sstk->sz);
+}
+
+static void asan_leave(aco_t *from, aco_t *to, void **fake)
+{
+	const void *bottom = to->state == ACO_MAIN ? record_of(to)->bottom
+						   : to->share_stack->ptr;
+	size_t sz = to->state == ACO_MAIN ? record_of(to)->sz
+					  : to->share_stack->sz;
+
+	/* a co that ends gives its fake stack back */
+	__sanitizer_start_switch_fiber(from->state == ACO_END ? NULL : fake,
+				       bottom, sz);
+}
+
+static void asan_arrive(aco_t *co, void *fake)
+{
+	aco_t *came_from = record_of(co)->came_from;
+	const void *bottom;
+	size_t sz;
+
+	__sanitizer_finish_switch_fiber(fake, &bottom, &sz);
+	if (came_from->state == ACO_MAIN) {
+		record_of(came_from)->bottom = bottom;
+		record_of(came_from)->sz = sz;
+	}
+}
+
+void aco_tools_entered(void)
+{
+	if (aco_tools & ACO_TOOL_ASAN)
+		asan_arrive(aco_gtls_co, NULL);
+}
+
+/*
+ * Tell whoever listens, switch, tell that we are back.  The exception state of
+ * libstdc++ waits in this frame, on the stack of from: a co starts with none.
+ */
+int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
+{
+	struct cxx_globals cxx = { NULL, 0 };
+	void *fake = NULL;
+
+	if (aco_tools & ACO_TOOL_CXX) {
+		cxx = *__cxa_get_globals();
+		*__cxa_get_globals() = (struct cxx_globals){ NULL, 0 };
+	}
+	if (aco_tools & (ACO_TOOL_ASAN | ACO_TOOL_TSAN))
+		record_of(to)->came_from = from;
+	if (aco_tools & ACO_TOOL_ASAN)
+		asan_leave(from, to, &fake);
+	if (aco_tools & ACO_TOOL_TSAN) {
+		record_of(from)->tsan_fiber = __tsan_get_current_fiber();
+		__tsan_switch_to_fiber(record_of(to)->tsan_fiber, 0);
+	}
+
+	if (co->flags & ACO_SHARE_FPENV)
+		aco_switch(from, to, aco_switch_landing);
+	else
+		aco_switch_fpenv(from, to, aco_switch_landing);
+
+	if (aco_tools & ACO_TOOL_ASAN)
+		asan_arrive(from, fake);
+	if (aco_tools & ACO_TOOL_CXX)
+		*__cxa_get_globals() = cxx;
+	return 0;
+}
+
+/* The frames of two cos take turns at one place, and so would their redzones.
+ */
+static void unpoison(aco_t *co)
+{
+	if (aco_tools & ACO_TOOL_ASAN)
+		__asan_unpoison_memory_region(co->share_stack->ptr,
+					      co->share_stack->sz);
+}
+
+void aco_tools_copy_out(aco_t *co, size_t sz)
+{
+	(void)sz;
+	unpoison(co);
+}
+
+void aco_tools_copy_in(aco_t *co, size_t sz)
+{
+	unpoison(co);
+	/* what lies below the stack pointer of the last user is no man's land
+	   to Valgrind */
+	if (aco_tools & ACO_TOOL_VALGRIND)
+		VALGRIND_MAKE_MEM_UNDEFINED(co->reg[ACO_REG_IDX_SP], sz);
+}
