@@ -19,8 +19,12 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t own_main_key;
 static int own_main_key_error;
 
+/* When a thread ends that has one. */
 static void own_main_free(void *co)
 {
+	if (aco_gtls_co == co)
+		aco_gtls_co = NULL;
+	aco_thread.own_main = NULL;
 	aco_free(co);
 }
 
