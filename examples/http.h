@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.h - a small HTTP/1.1 server, without the I/O
+ *
+ * The handler is written as if every call blocked.  httpd gives it calls that
+ * yield (one co per connection), httpd-threads calls that do block (one thread
+ * per connection); the handler can't tell the difference.
+ *
+ *   http_server.c   options, listening socket, statistics
+ *   http_conn.c     a connection: read requests, keep alive, time out, refuse
+ *   http_pages.c    what a request is answered with
+ */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <http_parser.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define HTTP_URL_MAX 2000
+
+struct http_options {
+	const char *host, *root;
+	unsigned port, threads;
+	bool shared_stack;
+	unsigned stack_size;
+	unsigned max_connections, max_head, max_body;
+	/* milliseconds */
+	int idle_timeout, read_timeout, write_timeout, grace;
+};
+
+struct http_server {
+	const char *name;
+	struct http_options opt;
+	int root_fd; /* -1: no files */
+
+	/* Once set, each connection ends after the request it works on. */
+	atomic_bool draining;
+
+	atomic_ulong requests, connections, connections_peak;
+	unsigned long (*switches)(void); /* the program's */
+};
+
+/*
+ * A connection as the program sees it: part of an object of the program's.
+ * Timeouts are in milliseconds; what fails returns -1 with errno, ETIMEDOUT
+ * when it was the time.
+ */
+struct http_io {
+	const struct http_io_ops *ops;
+	int fd;
+	atomic_bool idle; /* between two requests: may be cut off at no loss */
+};
+
+struct http_io_ops {
+	/* Wait for the next request, where that needs less memory than a
+	   read() that blocks; else return 0 at once. */
+	int (*wait)(struct http_io *io, int timeout);
+	ssize_t (*read)(struct http_io *io, void *buf, size_t len, int timeout);
+	/* With more set: do not send a packet for this alone. */
+	ssize_t (*write)(struct http_io *io, const void *buf, size_t len,
+			 bool more, int timeout);
+	ssize_t (*sendfile)(struct http_io *io, int file, off_t *off,
+			    size_t len, int timeout);
+	int (*sleep)(struct http_io *io, int msec);
+};
+
+/*
+ * A request being worked on, and the buffers for that.  Only connections that
+ * are busy have one: 10,000 idle connections cost no buffers.
+ */
+struct http_request {
+	http_parser parser;
+	unsigned status; /* not 0: refuse the request with this */
+	bool started, head_done, complete, keep_alive;
+	bool in_value, has_host, expect_continue;
+	size_t body_len, url_len, field_len, value_len;
+
+	/* From here on not cleared between requests. */
+	char field[8], value[16]; /* a header field, as far as it fits */
+	char url[HTTP_URL_MAX + sizeof("index.html")];
+	char out[1024];
+	char in[2048];
+	size_t pos, len; /* in[pos..len) has not been parsed yet */
+};
+
+/*
+ * The running connection.  Lies on the stack of its co or thread, which is fine
+ * for a sharing co, too: nobody else has a pointer to it.
+ */
+struct http_conn {
+	struct http_server *srv;
+	struct http_io *io;
+	struct http_request *req;
+};
+
+/* http_server.c */
+void http_server_init(struct http_server *srv, const char *name,
+		      bool coroutines, int argc, char **argv);
+void http_server_destroy(struct http_server *srv);
+/* With port 0: finds a free one and sets it.  Ends the program on errors. */
+int http_listen(struct http_server *srv, bool reuse_port);
+void http_announce(const struct http_server *srv);
+/* False: too many, refuse it. */
+bool http_connection_begin(struct http_server *srv);
+void http_connection_end(struct http_server *srv);
+void http_refuse(int fd);
+/* Milliseconds to wait after accept() failed with error. */
+int http_accept_delay(int error);
+void http_print_statistics(const struct http_server *srv);
+
+/* http_conn.c */
+void http_serve(struct http_server *srv, struct http_io *io);
+int http_reply(struct http_conn *c, unsigned status, const char *fields,
+	       const void *body, size_t len);
+int http_reply_file(struct http_conn *c, const char *fields, int file,
+		    off_t size);
+int http_reply_error(struct http_conn *c, unsigned status, const char *fields);
+
+/* http_pages.c */
+int http_answer(struct http_conn *c);
+
+#endif /* HTTP_H */

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * httpd-threads.c - HTTP server with one thread per connection
+ *
+ * The twin of httpd, to compare with: the same handler on blocking sockets.
+ */
+#define _GNU_SOURCE 1
+#define _FILE_OFFSET_BITS 64
+
+#include "http.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+struct connection {
+	struct http_io io;	      /* first: an io is its connection */
+	int rcv_timeout, snd_timeout; /* what the socket has, milliseconds */
+	struct connection *next, **link;
+};
+
+static struct http_server server;
+static volatile sig_atomic_t stop;
+
+/* Guards what follows, and the descriptors of the listed connections: a listed
+   one is open. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t all_ended = PTHREAD_COND_INITIALIZER;
+static struct connection *connections;
+static pthread_t last_ended;
+static bool have_last_ended;
+
+/* ------------------------------------------------------------- blocking I/O --
+ */
+
+static void set_timeout(int fd, int option, int *current, int timeout)
+{
+	struct timeval tv;
+
+	if (timeout < 1)
+		timeout = 1; /* 0 would mean none */
+	if (timeout == *current)
+		return;
+	*current = timeout;
+	tv.tv_sec = timeout / 1000;
+	tv.tv_usec = timeout % 1000 * 1000;
+	setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
+}
+
+/* A socket with a timeout says EAGAIN when it is over. */
+static ssize_t result_of(ssize_t n)
+{
+	if (n < 0 && errno == EAGAIN)
+		errno = ETIMEDOUT;
+	return n;
+}
+
+static int io_wait(struct http_io *io, int timeout)
+{
+	/* A system call more for each request would buy nothing here. */
+	(void)io;
+	(void)timeout;
+	return 0;
+}
+
+static ssize_t io_read(struct http_io *io, void *buf, size_t len, int timeout)
+{
+	struct connection *conn = (struct connection *)io;
+
+	set_timeout(io->fd, SO_RCVTIMEO, &conn->rcv_timeout, timeout);
+	return result_of(recv(io->fd, buf, len, 0));
+}
+
+static ssize_t io_write(struct http_io *io, const void *buf, size_t len,
+			bool more, int timeout)
+{
+	struct connection *conn = (struct connection *)io;
+	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+
+	set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, timeout);
+	return result_of(send(io->fd, buf, len, flags));
+}
+
+static ssize_t io_sendfile(struct http_io *io, int file, off_t *off, size_t len,
+			   int timeout)
+{
+	struct connection *conn = (struct connection *)io;
+
+	set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, timeout);
+	return result_of(sendfile(io->fd, file, off, len));
+}
+
+/* Ends early when the connection is shut down, by us or by the peer. */
+static int io_sleep(struct http_io *io, int msec)
+{
+	struct pollfd p = { .fd = io->fd };
+
+	if (!poll(&p, 1, msec))
+		return 0;
+	errno = ECANCELED;
+	return -1;
+}
+
+static const struct http_io_ops io_ops = {
+	.wait = io_wait,
+	.read = io_read,
+	.write = io_write,
+	.sendfile = io_sendfile,
+	.sleep = io_sleep,
+};
+
+/* ------------------------------------------------------------- connections --
+ */
+
+static void unlist(struct connection *conn)
+{
+	*conn->link = conn->next;
+	if (conn->next)
+		conn->next->link = conn->link;
+	close(conn->io.fd);
+	http_connection_end(&server);
+	if (!connections)
+		pthread_cond_signal(&all_ended);
+}
+
+static void *run_connection(void *arg)
+{
+	struct connection *conn = arg;
+	pthread_t previous;
+	bool have_previous;
+
+	http_serve(&server, &conn->io);
+
+	/* Nobody waits for a connection's thread but the one that ends next;
+	   the last of all is joined by main(). */
+	pthread_mutex_lock(&lock);
+	previous = last_ended;
+	have_previous = have_last_ended;
+	last_ended = pthread_self();
+	have_last_ended = true;
+	unlist(conn);
+	pthread_mutex_unlock(&lock);
+
+	if (have_previous)
+		pthread_join(previous, NULL);
+	free(conn);
+	return NULL;
+}
+
+static void list(struct connection *conn)
+{
+	conn->next = connections;
+	conn->link = &connections;
+	if (conn->next)
+		conn->next->link = &conn->next;
+	connections = conn;
+}
+
+static int start_thread(struct connection *conn)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, server.opt.stack_size);
+	pthread_mutex_lock(&lock);
+	error = pthread_create(&thread, &attr, run_connection, conn);
+	if (!error)
+		list(conn);
+	pthread_mutex_unlock(&lock);
+	pthread_attr_destroy(&attr);
+	return error;
+}
+
+static void start_connection(int fd)
+{
+	struct connection *conn;
+	int on = 1;
+
+	if (!http_connection_begin(&server)) {
+		http_refuse(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	conn = calloc(1, sizeof(*conn));
+	if (conn) {
+		conn->io.ops = &io_ops;
+		conn->io.fd = fd;
+		if (!start_thread(conn))
+			return;
+	}
+	free(conn);
+	http_connection_end(&server);
+	http_refuse(fd);
+}
+
+/* The signals that end the server are delivered only where this waits. */
+static void accept_until_stopped(int listen_fd, const sigset_t *wait_mask)
+{
+	struct pollfd p = { .fd = listen_fd, .events = POLLIN };
+	struct timespec pause = { 0 };
+	int fd, delay = 0;
+
+	while (!stop) {
+		pause.tv_nsec = delay * 1000000L;
+		if (delay)
+			ppoll(NULL, 0, &pause, wait_mask);
+		else
+			ppoll(&p, 1, NULL, wait_mask);
+		while (!stop &&
+		       (fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			start_connection(fd);
+		delay = errno == EAGAIN ? 0 : http_accept_delay(errno);
+	}
+	close(listen_fd);
+}
+
+/* ---------------------------------------------------------------- shutdown --
+ */
+
+/* With the lock held: make reads (SHUT_RD), or all, fail. */
+static void cut_off(bool idle_only, int how)
+{
+	struct connection *conn;
+
+	for (conn = connections; conn; conn = conn->next)
+		if (!idle_only || atomic_load(&conn->io.idle))
+			shutdown(conn->io.fd, how);
+}
+
+static void end_connections(void)
+{
+	struct timespec until;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += server.opt.grace / 1000;
+	until.tv_nsec += server.opt.grace % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+
+	atomic_store(&server.draining, true);
+	pthread_mutex_lock(&lock);
+	cut_off(true, SHUT_RD);
+	while (connections && !error)
+		error = pthread_cond_timedwait(&all_ended, &lock, &until);
+	cut_off(false, SHUT_RDWR);
+	while (connections)
+		pthread_cond_wait(&all_ended, &lock);
+	pthread_mutex_unlock(&lock);
+	if (have_last_ended)
+		pthread_join(last_ended, NULL);
+}
+
+static unsigned long count_switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_nvcsw + usage.ru_nivcsw;
+}
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	stop = 1;
+}
+
+int main(int argc, char **argv)
+{
+	/* A second signal ends the program at once. */
+	struct sigaction action = { .sa_handler = on_signal,
+				    .sa_flags = SA_RESETHAND };
+	sigset_t signals, before;
+	int listen_fd;
+
+	http_server_init(&server, "httpd-threads", false, argc, argv);
+	server.switches = count_switches;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	/* Threads inherit the mask, so signals interrupt none of them. */
+	pthread_sigmask(SIG_BLOCK, &signals, &before);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+
+	listen_fd = http_listen(&server, false);
+	http_announce(&server);
+	accept_until_stopped(listen_fd, &before);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+	end_connections();
+
+	http_print_statistics(&server);
+	http_server_destroy(&server);
+	return 0;
+}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# Sourced by the scripts that install Debian packages.
+
+# as_root COMMAND...: with sudo unless that is not needed.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "neither root nor sudo, can't run: $*" >&2
+		return 1
+	fi
+}
+
+package_is_installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# install_packages PKG...: nothing happens when all are there.
+install_packages() {
+	missing=
+	for package; do
+		package_is_installed "$package" || missing="$missing $package"
+	done
+	if [ -z "$missing" ]; then return 0; fi
+	if ! command -v apt-get >/dev/null; then
+		echo "no apt-get here; please install what these Debian packages hold:$missing" >&2
+		return 1
+	fi
+	echo "installing:$missing"
+	# Fails when one of many indexes is stale, which may not matter: the
+	# installation decides.
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >&2 ||
+		echo "apt-get update failed; trying with the package lists there are" >&2
+	# shellcheck disable=SC2086 # a list of words
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
+		--no-install-recommends $missing >&2
+}
+
+# path_is_safe PATH: whether configure and libtool can work there.
+path_is_safe() {
+	case $1 in
+	*[!A-Za-z0-9_./+:=@%,-]*) return 1 ;;
+	esac
+}
+
+# copy_tree FROM TO: the sources, without what builds have left among them.
+copy_tree() {
+	mkdir -p "$2"
+	(cd "$1" && tar -cf - --exclude=./.git --exclude=./build \
+		--exclude=./config.status --exclude=./Makefile \
+		--exclude=./autom4te.cache --exclude=.deps --exclude=.libs \
+		--exclude='*.o' --exclude='*.lo' --exclude='*.la' .) |
+		(cd "$2" && tar -xf -)
+}
