@@ -4,9 +4,9 @@
  */
 #include "internal.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sys/auxv.h>
 
 #include "tools.h"
 
@@ -41,8 +41,10 @@ static int has_sse(void)
 #if defined(__x86_64__)
 	return 1;
 #else
-	/* on x86, AT_HWCAP is register edx of CPUID leaf 1 */
-	return (getauxval(AT_HWCAP) >> 25) & 1;
+	unsigned a, b, c, d;
+
+	/* not AT_HWCAP, which the C library replaces */
+	return __get_cpuid(1, &a, &b, &c, &d) && (d & bit_SSE);
 #endif
 }
 
