@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# Sourced by the test scripts.  "make check" sets top_srcdir, top_builddir, CC,
+# CXX and CFLAGS; CC may carry flags of its own ("gcc -m32").
+set -eu
+
+: "${top_srcdir:=.}" "${top_builddir:=.}" "${CC:=cc}" "${CXX:=c++}"
+# shellcheck disable=SC2034 # for those that source this
+include=$top_srcdir/include
+libdir=$top_builddir/lib/.libs
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/libaco-test.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+
+fail() {
+	echo "FAIL: $*"
+	exit 1
+}
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# The flags that choose the architecture, for other compilers than $CC.
+arch_flags() {
+	case $CC in *\ *) echo "${CC#* }" ;; esac
+}
+
+# compiler NAME: that one for the architecture at hand, or failure.
+compiler() {
+	command -v "$1" >/dev/null || return 1
+	echo "int main(void) { return 0; }" >"$scratch/probe.c"
+	# shellcheck disable=SC2046 # words
+	"$1" $(arch_flags) -x c "$scratch/probe.c" -o "$scratch/probe" 2>/dev/null
+}
+
+# The library of this build: the shared one if there is one.
+library() {
+	if [ -e "$libdir/libaco.so" ]; then
+		echo "-L$libdir -laco -Wl,-rpath,$(cd "$libdir" && pwd)"
+	else
+		echo "$libdir/libaco.a"
+	fi
+}

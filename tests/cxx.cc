@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cxx.cc - exceptions in cos; cxx.sh compiles and runs it
+ *
+ * The C++ runtime keeps per thread which exceptions are caught and how many
+ * are in flight: with a yield in a catch block, or in a destructor that runs
+ * while the stack unwinds, each co needs that for itself.
+ */
+#include <aco.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+static void check(bool ok, const char *what, int line)
+{
+	if (ok)
+		return;
+	std::fprintf(stderr, "cxx.cc:%d: not true: %s\n", line, what);
+	std::_Exit(1);
+}
+#define CHECK(expr) check(expr, #expr, __LINE__)
+
+static aco_t *main_co;
+static aco_share_stack_t *stack_a;
+static aco_share_stack_t *stack_b;
+
+struct task {
+	int id;
+	int rounds;
+};
+
+static bool in_flight()
+{
+#if __cplusplus >= 201703L
+	return std::uncaught_exceptions() > 0;
+#else
+	return std::uncaught_exception();
+#endif
+}
+
+/* Yields while an exception passes. */
+struct yielder {
+	~yielder()
+	{
+		CHECK(in_flight());
+		aco_yield();
+		CHECK(in_flight());
+	}
+};
+
+static void throw_deep(int id, int depth)
+{
+	std::string text("from " + std::to_string(id));
+
+	if (depth > 0) {
+		throw_deep(id, depth - 1);
+		return;
+	}
+	yielder y;
+	throw std::runtime_error(text);
+}
+
+static void catch_one(const task *t, const std::string &expected)
+{
+	try {
+		throw_deep(t->id, t->id % 5);
+	} catch (const std::exception &e) {
+		CHECK(expected == e.what());
+		CHECK(!in_flight());
+		aco_yield();
+		CHECK(expected == e.what());
+		try {
+			aco_yield();
+			throw; /* the one that this co has caught */
+		} catch (const std::runtime_error &again) {
+			aco_yield();
+			CHECK(expected == again.what());
+		}
+	}
+}
+
+static void throws_and_catches()
+{
+	task *t = static_cast<task *>(aco_get_arg());
+	const std::string expected("from " + std::to_string(t->id));
+
+	for (t->rounds = 0; t->rounds < 20; t->rounds++) {
+		CHECK(!std::current_exception());
+		catch_one(t, expected);
+	}
+	/* frees the string: aco_exit() does not return */
+	std::string().swap(const_cast<std::string &>(expected));
+	aco_exit();
+}
+
+static void run(aco_share_stack_t *const *stacks)
+{
+	const int count = 7;
+	task tasks[count];
+	aco_t *co[count];
+	int running = count;
+	const std::exception_ptr caught = std::current_exception();
+
+	for (int i = 0; i < count; i++) {
+		tasks[i].id = i;
+		co[i] = aco_create(main_co, stacks[i % 2], 0,
+				   throws_and_catches, &tasks[i]);
+	}
+	while (running > 0)
+		for (int i = 0; i < count; i++) {
+			if (co[i]->is_end)
+				continue;
+			aco_resume(co[i]);
+			CHECK(!in_flight());
+			CHECK(caught == std::current_exception());
+			running -= co[i]->is_end;
+		}
+	for (int i = 0; i < count; i++) {
+		CHECK(tasks[i].rounds == 20);
+		aco_destroy(co[i]);
+	}
+}
+
+static void sharing()
+{
+	aco_share_stack_t *const one[] = { stack_a, stack_a };
+
+	run(one);
+}
+
+static void two_stacks()
+{
+	aco_share_stack_t *const two[] = { stack_a, stack_b };
+
+	run(two);
+}
+
+/* A co is resumed in the catch block of its resumer. */
+static void resumed_in_a_catch_block()
+{
+	try {
+		throw 42;
+	} catch (int n) {
+		sharing();
+		/* they see nothing of this one */
+		CHECK(n == 42);
+		try {
+			throw;
+		} catch (int again) {
+			CHECK(again == 42);
+		}
+	}
+}
+
+static void nests_in_a_catch_block()
+{
+	try {
+		throw std::string("outer");
+	} catch (const std::string &s) {
+		aco_t *co = static_cast<aco_t *>(aco_get_arg());
+
+		while (!co->is_end) {
+			aco_resume(co);
+			aco_yield();
+		}
+		CHECK(s == "outer");
+	}
+	aco_exit();
+}
+
+static void nested()
+{
+	task t = { 3, 0 };
+	aco_t *co = aco_create(main_co, stack_a, 0, throws_and_catches, &t);
+	aco_t *nest = aco_create(main_co, stack_b, 0, nests_in_a_catch_block,
+				 co);
+
+	while (!nest->is_end) {
+		aco_resume(nest);
+		CHECK(!std::current_exception());
+	}
+	CHECK(t.rounds == 20);
+	aco_destroy(nest);
+	aco_destroy(co);
+}
+
+static void says_terminate()
+{
+	std::fputs("terminate\n", stderr);
+	std::_Exit(3);
+}
+
+static void lets_one_out()
+{
+	aco_yield();
+	throw 1;
+}
+
+/* It must not reach the catch block of the resumer. */
+static void leaves_a_co()
+{
+	aco_t *co = aco_create(main_co, stack_a, 0, lets_one_out, NULL);
+
+	std::set_terminate(says_terminate);
+	aco_resume(co);
+	try {
+		aco_resume(co);
+	} catch (...) {
+		CHECK(!"caught in the resumer");
+	}
+	CHECK(!"went on in the resumer");
+}
+
+int main(int argc, char **argv)
+{
+	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	stack_a = aco_share_stack_new(128 << 10);
+	stack_b = aco_share_stack_new(128 << 10);
+	if (argc > 1 && !std::strcmp(argv[1], "leave"))
+		leaves_a_co();
+	sharing();
+	two_stacks();
+	resumed_in_a_catch_block();
+	nested();
+	aco_share_stack_destroy(stack_a);
+	aco_share_stack_destroy(stack_b);
+	aco_destroy(main_co);
+	return 0;
+}

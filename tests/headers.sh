@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Each public header alone, in every standard, with every macro a program may
+# define: no warning; and what aco.h makes visible is there.
+. "${top_srcdir:-.}/tests/common.sh"
+
+cat >"$scratch/visible.c" <<'SOURCE'
+#include <aco.h>
+static int visible(void)
+{
+	time_t t = 0;
+	uintptr_t p = INT_MAX;
+	size_t n = strlen("") + (size_t)getpid();
+
+	printf("%d", PROT_READ);
+	free(malloc(n));
+	return (int)t + (int)p;
+}
+int main(void)
+{
+	aco_assert(visible() != 1);
+	aco_assertptr(&visible);
+	aco_assertalloc_bool(ACO_VERSION_MAJOR == 2);
+	aco_assertalloc_ptr(aco_version());
+	return aco_likely(aco_unlikely(0) + ACO_VERSION_MINOR + ACO_VERSION_PATCH);
+}
+SOURCE
+cat >"$scratch/override.c" <<'SOURCE'
+#include <assert.h>
+#include <aco_assert_override.h>
+int main(int argc, char **argv)
+{
+	assert(likely(argc) && !unlikely(argc < 0));
+	assertptr(argv);
+	assertalloc_bool(argc);
+	assertalloc_ptr(argv);
+	return 0;
+}
+SOURCE
+(cd "$include" && find . -name '*.h') | sed 's|^\./||' | sort >"$scratch/headers"
+
+compiled=0
+
+# try COMPILER LANGUAGE STANDARD [FLAG...]
+try() {
+	with=$1 language=$2 standard=$3
+	shift 3
+	for file in "$scratch"/*.c; do
+		# shellcheck disable=SC2046 # words
+		$with $(arch_flags) -x "$language" -std="$standard" -Wall \
+			-Wextra -pedantic -Werror -I"$include" "$@" -c "$file" \
+			-o "$scratch/out.o" ||
+			fail "$with $language $standard $* ${file##*/}"
+		compiled=$((compiled + 1))
+	done
+}
+
+while read -r header; do
+	case $header in aco/*) continue ;; esac # parts of aco.h
+	printf '#include <%s>\nint alone(void);\nint alone(void) { return 0; }\n' \
+		"$header" >"$scratch/alone_$(basename "$header" .h).c"
+done <"$scratch/headers"
+
+for cc in gcc clang; do
+	compiler $cc || continue
+	for standard in c99 c11 c17 c2x gnu99 gnu17; do
+		try $cc c $standard
+	done
+	for macro in ACO_CONFIG_SHARE_FPU_MXCSR_ENV ACO_USE_VALGRIND \
+		ACO_USE_ASAN ACO_NO_INLINE NDEBUG; do
+		try $cc c gnu11 -D$macro
+	done
+	cxx=g++
+	if [ $cc = clang ]; then cxx=clang++; fi
+	# shellcheck disable=SC2046 # words
+	echo '#include <cstdlib>' | $cxx $(arch_flags) -x c++ -c - \
+		-o "$scratch/out.o" 2>/dev/null || continue
+	for standard in c++98 c++11 c++17 c++20 gnu++98 gnu++20; do
+		try $cxx c++ $standard
+	done
+	try $cxx c++ gnu++17 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV
+done
+[ $compiled -gt 0 ] || skip "neither gcc nor clang here"
+echo "$compiled compilations"

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every text of aco_misuse() in the library stands in test-misuse.c.
+. "${top_srcdir:-.}/tests/common.sh"
+LC_ALL=C
+export LC_ALL
+
+# One call a line: "<call>|<what>", with call empty where it is a variable.
+cat "$top_srcdir"/lib/*.c | tr '\n\t' '  ' |
+	grep -o 'aco_misuse([^;]*"[^;]*;' |
+	sed -E 's/" +"//g
+		s/^aco_misuse\("([^"]*)", *"([^"]*)".*/\1|\2/
+		s/^aco_misuse\([a-z_]+, *"([^"]*)".*/|\1/' |
+	sort -u >"$scratch/calls"
+
+missing=0
+while IFS='|' read -r call what; do
+	grep -Fq "${call:+libaco: $call}: $what: co " \
+		"$top_srcdir/tests/test-misuse.c" && continue
+	echo "not tested by its text: ${call:-<call>}: $what"
+	missing=$((missing + 1))
+done <"$scratch/calls"
+[ $missing = 0 ] || fail "$missing texts are not in test-misuse.c"
+
+# Who looks for nothing finds nothing missing.
+calls=$(wc -l <"$scratch/calls")
+[ "$calls" -ge 10 ] || fail "only $calls calls of aco_misuse() found"
+echo "$calls texts"

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test-misuse.c - every misuse that aborts, by its text
+ *
+ * misuse-lines.sh looks for the texts of the library in this file.
+ */
+#include "testutil.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+/* A function to be tried in several calls: which one is arg. */
+typedef void (*resume_t)(aco_t *co);
+
+static void try_resume(aco_t *co)
+{
+	aco_try_resume(co);
+}
+
+static void yields(void)
+{
+	for (;;)
+		aco_yield();
+}
+
+static void ends(void)
+{
+	aco_exit();
+}
+
+static aco_t *new_co(aco_cofuncp_t fp, void *arg)
+{
+	aco_t *co = t_co(t_sstk, fp, arg);
+
+	t_says(co);
+	return co;
+}
+
+/* A co of no interest, on a stack of its own. */
+static void run_in_co(aco_cofuncp_t fp, void *arg)
+{
+	aco_resume(t_co(t_stack(T_STACK_SIZE), fp, arg));
+}
+
+/* ----------------------------------------------------------------- resume -- */
+
+static void resume_null(void *call)
+{
+	((resume_t)call)(NULL);
+}
+
+static void resume_ended(void *call)
+{
+	aco_t *co = new_co(ends, NULL);
+
+	aco_resume(co);
+	((resume_t)call)(co);
+}
+
+static void resume_main(void *call)
+{
+	t_says(t_main);
+	((resume_t)call)(t_main);
+}
+
+static void resumes_itself(void)
+{
+	((resume_t)aco_get_arg())(aco_co());
+}
+
+static void resume_itself(void *call)
+{
+	aco_resume(new_co(resumes_itself, call));
+}
+
+struct pair {
+	void *call;
+	aco_t *co;
+};
+
+static void resumes_pair(void)
+{
+	struct pair *pair = aco_get_arg();
+
+	((resume_t)pair->call)(pair->co);
+	aco_yield();
+}
+
+static void resumes_co_that_resumes_it(void)
+{
+	struct pair pair = { aco_get_arg(), aco_co() };
+
+	run_in_co(resumes_pair, &pair);
+}
+
+static void resume_resumer(void *call)
+{
+	aco_resume(new_co(resumes_co_that_resumes_it, call));
+}
+
+static void resume_on_stack_in_use(void *call)
+{
+	struct pair pair = { call, new_co(yields, NULL) };
+
+	aco_resume(t_co(t_sstk, resumes_pair, &pair));
+}
+
+/* The owner of the stack waits for a co that resumes another user of it. */
+static void resume_on_stack_of_resumer(void *call)
+{
+	struct pair pair = { call, new_co(yields, NULL) };
+	struct pair outer = { (void *)aco_resume, NULL };
+
+	outer.co = t_co(t_stack(T_STACK_SIZE), resumes_pair, &pair);
+	aco_resume(t_co(t_sstk, resumes_pair, &outer));
+}
+
+static void fills_the_stack(void)
+{
+	volatile char *p = __builtin_alloca((size_t)8 << 20);
+
+	*p = 1;
+	for (;;)
+		aco_yield();
+}
+
+static void resume_without_memory(void *call)
+{
+	const struct rlimit limit = { 1 << 20, 1 << 20 };
+	aco_share_stack_t *sstk = t_stack((size_t)9 << 20);
+	aco_t *big = t_co(sstk, fills_the_stack, NULL);
+	aco_t *co = t_co(sstk, yields, NULL);
+
+	t_says(co);
+	aco_resume(big);
+	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
+	((resume_t)call)(co);
+}
+
+/* --------------------------------------------------------- yield and exit -- */
+
+static void yield1_running(void)
+{
+	aco_yield1(aco_co());
+}
+
+static void exit1_running(void)
+{
+	aco_exit1(aco_co());
+}
+
+/* In a thread that has resumed nothing. */
+static void outside_no_main(void *call)
+{
+	t_says(NULL);
+	((aco_cofuncp_t)call)();
+}
+
+/* In the main context, with a current main co. */
+static void outside_in_main(void *call)
+{
+	aco_t *co = t_co(t_sstk, yields, NULL);
+
+	t_says(t_main);
+	aco_resume(co);
+	((aco_cofuncp_t)call)();
+}
+
+typedef void (*leave1_t)(aco_t *co);
+
+static void leaves_another(void)
+{
+	struct pair *pair = aco_get_arg();
+
+	((leave1_t)pair->call)(pair->co);
+}
+
+static void leave_another_co(void *call)
+{
+	struct pair pair = { call, new_co(yields, NULL) };
+
+	run_in_co(leaves_another, &pair);
+}
+
+static void leave_a_resumer(void *call)
+{
+	struct pair pair = { call, t_main };
+
+	t_says(t_main);
+	run_in_co(leaves_another, &pair);
+}
+
+static void leave_null(void *call)
+{
+	struct pair pair = { call, NULL };
+
+	t_says(NULL);
+	run_in_co(leaves_another, &pair);
+}
+
+static void leave_from_main(void *call)
+{
+	aco_t *co = new_co(yields, NULL);
+
+	aco_resume(co);
+	((leave1_t)call)(co);
+}
+
+/* -------------------------------------- in the callback of the protector -- */
+
+static aco_cofuncp_t do_in_last_word;
+
+static void last_word(void)
+{
+	do_in_last_word();
+}
+
+static void returns(void)
+{
+}
+
+static void in_last_word(void *call)
+{
+	do_in_last_word = (aco_cofuncp_t)call;
+	aco_thread_init(last_word);
+	aco_resume(new_co(returns, NULL));
+}
+
+static void resume_itself_in_last_word(void)
+{
+	aco_resume(aco_co());
+}
+
+static void try_resume_itself_in_last_word(void)
+{
+	aco_try_resume(aco_co());
+}
+
+static void destroy_itself(void)
+{
+	aco_destroy(aco_co());
+}
+
+/* Another co resumes the one whose function has returned. */
+static void resume_returned_from_another(void)
+{
+	struct pair pair = { (void *)aco_resume, aco_co() };
+
+	run_in_co(resumes_pair, &pair);
+}
+
+/* ---------------------------------------------------------------- destroy -- */
+
+static void destroy_null(void *arg)
+{
+	(void)arg;
+	aco_destroy(NULL);
+}
+
+static void destroy_running(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(destroy_itself, NULL));
+}
+
+static void destroys_arg(void)
+{
+	aco_destroy(aco_get_arg());
+}
+
+static void has_itself_destroyed(void)
+{
+	run_in_co(destroys_arg, aco_co());
+}
+
+static void destroy_resumer(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(has_itself_destroyed, NULL));
+}
+
+static void destroy_waiting_main(void *arg)
+{
+	(void)arg;
+	t_says(t_main);
+	run_in_co(destroys_arg, t_main);
+}
+
+static void nests_destroys_arg(void)
+{
+	run_in_co(destroys_arg, aco_get_arg());
+}
+
+static void destroy_waiting_main_nested(void *arg)
+{
+	(void)arg;
+	t_says(t_main);
+	run_in_co(nests_destroys_arg, t_main);
+}
+
+/* ------------------------------------------------------------ share stack -- */
+
+static void destroy_null_stack(void *arg)
+{
+	(void)arg;
+	aco_share_stack_destroy(NULL);
+}
+
+static void destroy_stack_of_new_co(void *arg)
+{
+	(void)arg;
+	t_co(t_sstk, yields, NULL);
+	t_says(NULL);
+	aco_share_stack_destroy(t_sstk);
+}
+
+static void destroy_stack_of_suspended_co(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(yields, NULL));
+	aco_share_stack_destroy(t_sstk);
+}
+
+static void destroy_stack_of_ended_co(void *arg)
+{
+	(void)arg;
+	aco_resume(t_co(t_sstk, ends, NULL));
+	t_says(NULL);
+	aco_share_stack_destroy(t_sstk);
+}
+
+static void destroys_own_stack(void)
+{
+	aco_share_stack_destroy(aco_co()->share_stack);
+}
+
+static void destroy_stack_of_running_co(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(destroys_own_stack, NULL));
+}
+
+/* -------------------------------------------------------------- questions -- */
+
+static void get_arg_without_co(void *arg)
+{
+	(void)arg;
+	aco_get_arg();
+}
+
+static void is_main_co_of_null(void *arg)
+{
+	(void)arg;
+	aco_is_main_co(NULL);
+}
+
+/* ------------------------------------------------------------------ table -- */
+
+#define CALL(fn) ((void *)(fn))
+
+static const struct {
+	void (*fn)(void *arg);
+	void *arg;
+	const char *text;
+} cases[] = {
+	{ resume_null, CALL(aco_resume),
+	  "libaco: aco_resume: the co is NULL: co 0x0\n" },
+	{ resume_ended, CALL(aco_resume),
+	  "libaco: aco_resume: the co has ended: co %p\n" },
+	{ resume_ended, CALL(try_resume),
+	  "libaco: aco_try_resume: the co has ended: co %p\n" },
+	{ resume_main, CALL(aco_resume),
+	  "libaco: aco_resume: a main co can't be resumed: co %p\n" },
+	{ resume_main, CALL(try_resume),
+	  "libaco: aco_try_resume: a main co can't be resumed: co %p\n" },
+	{ resume_itself, CALL(aco_resume),
+	  "libaco: aco_resume: the co is running: co %p\n" },
+	{ resume_itself, CALL(try_resume),
+	  "libaco: aco_try_resume: the co is running: co %p\n" },
+	{ resume_resumer, CALL(aco_resume),
+	  "libaco: aco_resume: the co is running: co %p\n" },
+	{ resume_resumer, CALL(try_resume),
+	  "libaco: aco_try_resume: the co is running: co %p\n" },
+	{ resume_on_stack_in_use, CALL(aco_resume),
+	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
+	{ resume_on_stack_in_use, CALL(try_resume),
+	  "libaco: aco_try_resume: a running co uses its share stack: co %p\n" },
+	{ resume_on_stack_of_resumer, CALL(aco_resume),
+	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
+	{ resume_on_stack_of_resumer, CALL(try_resume),
+	  "libaco: aco_try_resume: a running co uses its share stack: co %p\n" },
+	{ resume_without_memory, CALL(aco_resume),
+	  "libaco: aco_resume: no memory to make room for it: co %p\n" },
+
+	{ outside_no_main, CALL(aco_yield),
+	  "libaco: aco_yield: called outside a co: co %p\n" },
+	{ outside_no_main, CALL(aco_exit),
+	  "libaco: aco_exit: called outside a co: co %p\n" },
+	{ outside_no_main, CALL(yield1_running),
+	  "libaco: aco_yield1: called outside a co: co %p\n" },
+	{ outside_no_main, CALL(exit1_running),
+	  "libaco: aco_exit1: called outside a co: co %p\n" },
+	{ outside_in_main, CALL(aco_yield),
+	  "libaco: aco_yield: called outside a co: co %p\n" },
+	{ outside_in_main, CALL(aco_exit),
+	  "libaco: aco_exit: called outside a co: co %p\n" },
+	{ outside_in_main, CALL(yield1_running),
+	  "libaco: aco_yield1: called outside a co: co %p\n" },
+	{ outside_in_main, CALL(exit1_running),
+	  "libaco: aco_exit1: called outside a co: co %p\n" },
+	{ leave_another_co, CALL(aco_yield1),
+	  "libaco: aco_yield1: it is not the running co: co %p\n" },
+	{ leave_another_co, CALL(aco_exit1),
+	  "libaco: aco_exit1: it is not the running co: co %p\n" },
+	{ leave_a_resumer, CALL(aco_yield1),
+	  "libaco: aco_yield1: it is not the running co: co %p\n" },
+	{ leave_a_resumer, CALL(aco_exit1),
+	  "libaco: aco_exit1: it is not the running co: co %p\n" },
+	{ leave_null, CALL(aco_yield1),
+	  "libaco: aco_yield1: it is not the running co: co %p\n" },
+	{ leave_null, CALL(aco_exit1),
+	  "libaco: aco_exit1: it is not the running co: co %p\n" },
+	{ leave_from_main, CALL(aco_yield1),
+	  "libaco: aco_yield1: it is not the running co: co %p\n" },
+	{ leave_from_main, CALL(aco_exit1),
+	  "libaco: aco_exit1: it is not the running co: co %p\n" },
+
+	{ in_last_word, CALL(aco_yield),
+	  "libaco: aco_yield: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(aco_exit),
+	  "libaco: aco_exit: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(yield1_running),
+	  "libaco: aco_yield1: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(exit1_running),
+	  "libaco: aco_exit1: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(resume_itself_in_last_word),
+	  "libaco: aco_resume: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(try_resume_itself_in_last_word),
+	  "libaco: aco_try_resume: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(resume_returned_from_another),
+	  "libaco: aco_resume: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(destroy_itself),
+	  "libaco: aco_destroy: the co is running: co %p\n" },
+
+	{ destroy_null, NULL, "libaco: aco_destroy: the co is NULL: co 0x0\n" },
+	{ destroy_running, NULL,
+	  "libaco: aco_destroy: the co is running: co %p\n" },
+	{ destroy_resumer, NULL,
+	  "libaco: aco_destroy: the co is running: co %p\n" },
+	{ destroy_waiting_main, NULL,
+	  "libaco: aco_destroy: the main co waits for a co that it has resumed: co %p\n" },
+	{ destroy_waiting_main_nested, NULL,
+	  "libaco: aco_destroy: the main co waits for a co that it has resumed: co %p\n" },
+
+	{ destroy_null_stack, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack is NULL: co 0x0\n" },
+	{ destroy_stack_of_new_co, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	{ destroy_stack_of_suspended_co, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	{ destroy_stack_of_ended_co, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	{ destroy_stack_of_running_co, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+
+	{ get_arg_without_co, NULL,
+	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },
+	{ is_main_co_of_null, NULL,
+	  "libaco: aco_is_main_co: the co is NULL: co 0x0\n" },
+};
+
+START_TEST(aborts_with_one_line)
+{
+	t_expect_abort(cases[_i].fn, cases[_i].arg, cases[_i].text);
+}
+END_TEST
+
+/* ------------------------------------- the main co that the library makes -- */
+
+static void *destroy_own_main(void *arg)
+{
+	aco_resume(arg);
+	t_says(aco_get_co());
+	aco_destroy(aco_get_co());
+	return NULL;
+}
+
+static void destroy_own_main_in_thread(void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	pthread_create(&thread, NULL, destroy_own_main,
+		       t_co(t_sstk, yields, NULL));
+	pthread_join(thread, NULL);
+}
+
+START_TEST(destroy_the_librarys_own_main_co)
+{
+	t_expect_abort(
+		destroy_own_main_in_thread, NULL,
+		"libaco: aco_destroy: the main co is the library's own: co %p\n");
+}
+END_TEST
+
+/* The line comes out where stdio has no room or no more file. */
+static void stderr_is_closed(void *arg)
+{
+	(void)arg;
+	close(STDERR_FILENO);
+	aco_resume(NULL);
+}
+
+START_TEST(without_stderr)
+{
+	t_expect_abort(stderr_is_closed, NULL, "");
+}
+END_TEST
+
+static void resume_itself_on_tiny_stack(void *call)
+{
+	aco_t *co = t_co(t_stack(1), resumes_itself, call);
+
+	t_says(co);
+	aco_resume(co);
+}
+
+START_TEST(on_the_smallest_stack)
+{
+	t_expect_abort(resume_itself_on_tiny_stack, CALL(aco_resume),
+		       "libaco: aco_resume: the co is running: co %p\n");
+}
+END_TEST
+
+Suite *t_suite(void)
+{
+	Suite *s = suite_create("misuse");
+	TCase *tc = t_case(s, "misuse");
+
+	tcase_add_loop_test(tc, aborts_with_one_line, 0, T_LEN(cases));
+	tcase_add_test(tc, destroy_the_librarys_own_main_co);
+	tcase_add_test(tc, without_stderr);
+	tcase_add_test(tc, on_the_smallest_stack);
+	return s;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test-save-stack.c - the copying of sharing cos, and its statistics
+ */
+#include "testutil.h"
+
+static void yields_for_ever(void)
+{
+	for (;;)
+		aco_yield();
+}
+
+static void exits_at_once(void)
+{
+	aco_exit();
+}
+
+static void check_statistics(const aco_t *co, size_t saved, size_t restored)
+{
+	ck_assert_uint_eq(co->save_stack.ct_save, saved);
+	ck_assert_uint_eq(co->save_stack.ct_restore, restored);
+}
+
+/* ------------------------------------------------------------- statistics -- */
+
+static void yields_deep_and_shallow(void)
+{
+	for (;;) {
+		t_deep(100, aco_yield);
+		aco_yield();
+	}
+}
+
+START_TEST(none_for_standalone_cos)
+{
+	aco_t *one = t_co(t_sstk, yields_deep_and_shallow, NULL);
+	aco_t *two = t_co(t_stack(T_STACK_SIZE), yields_deep_and_shallow, NULL);
+
+	for (int i = 0; i < 100; i++) {
+		aco_resume(one);
+		aco_resume(two);
+	}
+	check_statistics(one, 0, 0);
+	check_statistics(two, 0, 0);
+	ck_assert_uint_eq(one->save_stack.max_cpsz, 0);
+	ck_assert_uint_eq(two->save_stack.max_cpsz, 0);
+	ck_assert_uint_eq(one->save_stack.valid_sz, 0);
+}
+END_TEST
+
+START_TEST(exact_for_two_in_turn)
+{
+	aco_t *one = t_co(t_sstk, yields_for_ever, NULL);
+	aco_t *two = t_co(t_sstk, yields_for_ever, NULL);
+
+	for (size_t i = 0; i < 50; i++) {
+		aco_resume(one);
+		check_statistics(one, i, i);
+		check_statistics(two, i, i ? i - 1 : 0);
+		aco_resume(two);
+		check_statistics(one, i + 1, i);
+		check_statistics(two, i, i);
+	}
+}
+END_TEST
+
+START_TEST(none_when_the_owner_is_resumed_again)
+{
+	aco_t *one = t_co(t_sstk, yields_for_ever, NULL);
+	aco_t *two = t_co(t_sstk, yields_for_ever, NULL);
+
+	aco_resume(one);
+	aco_resume(two);
+	aco_resume(one);
+	for (int i = 0; i < 20; i++)
+		aco_resume(one);
+	check_statistics(one, 1, 1);
+	check_statistics(two, 1, 0);
+}
+END_TEST
+
+/* What has ended or never ran has nothing to be copied. */
+START_TEST(none_for_the_dead_and_the_unborn)
+{
+	aco_t *dead = t_co(t_sstk, exits_at_once, NULL);
+	aco_t *unborn = t_co(t_sstk, exits_at_once, NULL);
+	aco_t *co = t_co(t_sstk, yields_for_ever, NULL);
+
+	aco_resume(dead);
+	aco_resume(co);
+	check_statistics(dead, 0, 0);
+	check_statistics(co, 0, 0);
+	aco_resume(unborn);
+	check_statistics(unborn, 0, 0);
+	check_statistics(co, 1, 0);
+	aco_resume(co);
+	check_statistics(co, 1, 1);
+}
+END_TEST
+
+/* The bytes that live below the caller: at least frame, not much more. */
+static void yields_below_frame(void)
+{
+	size_t frame = (size_t)aco_get_arg();
+	volatile char *p = __builtin_alloca(frame);
+
+	for (;;) {
+		p[0] = p[frame - 1] = 1;
+		aco_yield();
+	}
+}
+
+#define FRAME_COUNT 4
+static const size_t frames[FRAME_COUNT] = { 64, 1000, 10000, 50000 };
+
+START_TEST(max_cpsz_is_what_was_copied)
+{
+	aco_t *big = t_co(t_sstk, yields_below_frame, (void *)frames[_i]);
+	aco_t *small = t_co(t_sstk, yields_for_ever, NULL);
+
+	aco_resume(big);
+	aco_resume(small);
+	ck_assert_uint_ge(big->save_stack.max_cpsz, frames[_i]);
+	ck_assert_uint_lt(big->save_stack.max_cpsz, frames[_i] + 512);
+	ck_assert_uint_ge(big->save_stack.sz, frames[_i]);
+	ck_assert_uint_eq(big->save_stack.valid_sz, big->save_stack.max_cpsz);
+	aco_resume(big);
+	ck_assert_uint_eq(big->save_stack.valid_sz, 0);
+	ck_assert_uint_gt(small->save_stack.max_cpsz, 0);
+	ck_assert_uint_lt(small->save_stack.max_cpsz, 512);
+}
+END_TEST
+
+START_TEST(max_cpsz_never_goes_down)
+{
+	aco_t *co = t_co(t_sstk, yields_deep_and_shallow, NULL);
+	aco_t *other = t_co(t_sstk, yields_for_ever, NULL);
+	size_t max;
+
+	aco_resume(co);
+	aco_resume(other);
+	max = co->save_stack.max_cpsz;
+	ck_assert_uint_gt(max, 6400);
+	aco_resume(co);
+	aco_resume(other);
+	ck_assert_uint_eq(co->save_stack.max_cpsz, max);
+	ck_assert_uint_lt(co->save_stack.valid_sz, max);
+}
+END_TEST
+
+/* ------------------------------------------------------------- the memory -- */
+
+static const size_t hints[] = { 0, 1, 15, 16, 63, 64, 65, 127, 1000, 100000 };
+
+/* Fills frames of growing size, and finds them as they were. */
+static void grows(void)
+{
+	for (size_t sz = 16; sz < 40000; sz += sz / 3) {
+		char mine[sz];
+
+		memset(mine, (int)sz, sz);
+		aco_yield();
+		for (size_t i = 0; i < sz; i++)
+			if (mine[i] != (char)sz)
+				ck_abort_msg("size %zu, byte %zu", sz, i);
+	}
+	aco_exit();
+}
+
+START_TEST(grows_from_every_hint)
+{
+	aco_t *one = t_co2(t_sstk, grows, NULL, hints[_i], 0);
+	aco_t *two = t_co2(t_sstk, grows, NULL, hints[_i], 0);
+
+	while (!one->is_end) {
+		aco_resume(one);
+		aco_resume(two);
+	}
+	ck_assert_int_eq(two->is_end, 1);
+	ck_assert_uint_gt(one->save_stack.max_cpsz, 25000);
+}
+END_TEST
+
+/* Nothing is allocated for a co before it has to be copied. */
+START_TEST(nothing_before_the_first_copy)
+{
+	aco_t *one = t_co(t_sstk, yields_for_ever, NULL);
+	aco_t *two = t_co(t_sstk, yields_for_ever, NULL);
+
+	aco_resume(one);
+	ck_assert_uint_eq(one->save_stack.sz, 0);
+	aco_resume(two);
+	ck_assert_uint_ge(one->save_stack.sz, one->save_stack.valid_sz);
+	ck_assert_uint_eq(two->save_stack.sz, 0);
+}
+END_TEST
+
+static void deep_once(void)
+{
+	t_deep(400, aco_yield);
+	for (;;)
+		aco_yield();
+}
+
+START_TEST(shrinks_after_a_deep_call)
+{
+	aco_t *co = t_co(t_sstk, deep_once, NULL);
+	aco_t *other = t_co(t_sstk, yields_for_ever, NULL);
+
+	aco_resume(co);
+	aco_resume(other);
+	ck_assert_uint_gt(co->save_stack.sz, 400 * 64);
+	for (int i = 0; i < 20; i++) {
+		aco_resume(co);
+		aco_resume(other);
+	}
+	ck_assert_uint_lt(co->save_stack.sz, 400 * 64 / 4);
+}
+END_TEST
+
+/* --------------------------------------------------------- a shadow model -- */
+
+#define MODEL_COS 60
+#define MODEL_STACKS 3
+#define MODEL_STEPS 30000
+#define MODEL_MAX 5000
+
+/* What a co believes to lie on its stack; kept far from any share stack. */
+static struct shadow {
+	char *at;	/* where the co's bytes lie when it is present */
+	size_t sz;	/* how many */
+	uint32_t seed;	/* from which they were made */
+	unsigned steps; /* yields so far */
+} shadows[MODEL_COS];
+
+static uint32_t model_random = 2463534242u;
+
+static void fill(char *p, size_t sz, uint32_t seed)
+{
+	for (size_t i = 0; i < sz; i++)
+		p[i] = (char)t_random(&seed);
+}
+
+static void check_fill(const char *p, size_t sz, uint32_t seed)
+{
+	for (size_t i = 0; i < sz; i++)
+		if (p[i] != (char)t_random(&seed))
+			ck_abort_msg("byte %zu of %zu has changed", i, sz);
+}
+
+/* A frame of sz bytes that outlives a yield, above rest more such frames. */
+__attribute__((__noinline__)) static void live(struct shadow *s, int rest)
+{
+	size_t sz = 1 + t_random(&model_random) % MODEL_MAX;
+	uint32_t seed = t_random(&model_random);
+	char mine[sz];
+
+	fill(mine, sz, seed);
+	if (rest > 0)
+		live(s, rest - 1);
+	s->at = mine;
+	s->sz = sz;
+	s->seed = seed;
+	s->steps++;
+	aco_yield();
+	if (s->at != mine || s->sz != sz || s->seed != seed)
+		ck_abort_msg("locals have changed");
+	check_fill(mine, sz, seed);
+}
+
+static void lives(void)
+{
+	struct shadow *s = aco_get_arg();
+
+	for (;;)
+		live(s, (int)(t_random(&model_random) % 10));
+}
+
+/* While it waits, its bytes are in the save stack, or in place. */
+static void check_at_rest(const aco_t *co, const struct shadow *s)
+{
+	const char *sp = co->reg[ACO_REG_IDX_SP];
+	const char *at = s->at;
+
+	if (co->share_stack->owner != co)
+		at = (char *)co->save_stack.ptr + (s->at - sp);
+	check_fill(at, s->sz, s->seed);
+}
+
+START_TEST(contents_stay)
+{
+	static const size_t hint[] = { 0, 1, 200, 20000 };
+	aco_share_stack_t *sstk[MODEL_STACKS];
+	aco_t *co[MODEL_COS];
+	unsigned steps = 0;
+
+	memset(shadows, 0, sizeof(shadows));
+	for (size_t i = 0; i < MODEL_STACKS; i++)
+		sstk[i] = t_stack(128 << 10);
+	for (size_t i = 0; i < MODEL_COS; i++)
+		co[i] = t_co2(sstk[i % MODEL_STACKS], lives, &shadows[i],
+			      hint[i % T_LEN(hint)], 0);
+	for (int i = 0; i < MODEL_STEPS; i++) {
+		size_t next = t_random(&model_random) % MODEL_COS;
+
+		aco_resume(co[next]);
+		next = t_random(&model_random) % MODEL_COS;
+		if (shadows[next].steps)
+			check_at_rest(co[next], &shadows[next]);
+	}
+	for (size_t i = 0; i < MODEL_COS; i++)
+		steps += shadows[i].steps;
+	ck_assert_uint_eq(steps, MODEL_STEPS);
+}
+END_TEST
+
+/* Every size at which the copying may change its way. */
+static size_t small_frame;
+
+static void holds_small_frame(void)
+{
+	for (;;) {
+		size_t sz = small_frame;
+		char mine[sz];
+		uint32_t seed = (uint32_t)sz + 1;
+
+		fill(mine, sz, seed);
+		aco_yield();
+		check_fill(mine, sz, seed);
+	}
+}
+
+START_TEST(small_copies_of_every_size)
+{
+	aco_t *one = t_co(t_sstk, holds_small_frame, NULL);
+	aco_t *two = t_co(t_sstk, holds_small_frame, NULL);
+
+	for (small_frame = 1; small_frame < 600; small_frame++) {
+		aco_resume(one);
+		aco_resume(two);
+	}
+	check_statistics(one, 599, 598);
+}
+END_TEST
+
+Suite *t_suite(void)
+{
+	Suite *s = suite_create("save-stack");
+	TCase *tc = t_case(s, "statistics");
+
+	tcase_add_test(tc, none_for_standalone_cos);
+	tcase_add_test(tc, exact_for_two_in_turn);
+	tcase_add_test(tc, none_when_the_owner_is_resumed_again);
+	tcase_add_test(tc, none_for_the_dead_and_the_unborn);
+	tcase_add_loop_test(tc, max_cpsz_is_what_was_copied, 0, FRAME_COUNT);
+	tcase_add_test(tc, max_cpsz_never_goes_down);
+
+	tc = t_case(s, "memory");
+	tcase_add_loop_test(tc, grows_from_every_hint, 0, T_LEN(hints));
+	tcase_add_test(tc, nothing_before_the_first_copy);
+	tcase_add_test(tc, shrinks_after_a_deep_call);
+
+	tc = t_case(s, "contents");
+	tcase_add_test(tc, contents_stay);
+	tcase_add_test(tc, small_copies_of_every_size);
+	return s;
+}

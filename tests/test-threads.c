@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test-threads.c - threads with cos, and cos that change threads
+ *
+ * Threads give back what they found wrong as a text; the main one asserts.
+ */
+#include "testutil.h"
+
+#include <fenv.h>
+#include <pthread.h>
+
+#define THREADS 8
+
+#define require(cond)                         \
+	do {                                  \
+		if (!(cond))                  \
+			return (void *)#cond; \
+	} while (0)
+
+static void run_threads(int count, void *(*fn)(void *), void *arg)
+{
+	pthread_t thread[THREADS];
+	void *wrong;
+
+	for (int i = 0; i < count; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, fn, arg), 0);
+	for (int i = 0; i < count; i++) {
+		ck_assert_int_eq(pthread_join(thread[i], &wrong), 0);
+		ck_assert_msg(!wrong, "not true: %s", (const char *)wrong);
+	}
+}
+
+/* ------------------------------------------------------ a world per thread -- */
+
+#define WORLD_COS 20
+#define WORLD_ROUNDS 500
+
+static void adds(void)
+{
+	long *sum = aco_get_arg();
+
+	for (long i = 0;; i++) {
+		volatile long mine[8] = { i, i, i, i, i, i, i, i };
+
+		aco_yield();
+		*sum += mine[i % 8];
+	}
+}
+
+static void *world(void *with_init)
+{
+	long sum[WORLD_COS] = { 0 };
+	aco_t *co[WORLD_COS];
+	aco_share_stack_t *sstk[2];
+	aco_t *main_co;
+
+	require(!aco_get_co());
+	if (with_init)
+		aco_thread_init(NULL);
+	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	sstk[0] = aco_share_stack_new(T_STACK_SIZE);
+	sstk[1] = aco_share_stack_new(T_STACK_SIZE);
+	require(main_co && sstk[0] && sstk[1]);
+	for (int i = 0; i < WORLD_COS; i++) {
+		co[i] = aco_create(main_co, sstk[i % 2], 0, adds, &sum[i]);
+		require(co[i]);
+	}
+	for (int k = 0; k < WORLD_ROUNDS; k++)
+		for (int i = 0; i < WORLD_COS; i++) {
+			aco_resume(co[i]);
+			require(aco_get_co() == main_co);
+		}
+	for (int i = 0; i < WORLD_COS; i++) {
+		long n = WORLD_ROUNDS - 1;
+
+		require(sum[i] == n * (n - 1) / 2);
+		aco_destroy(co[i]);
+	}
+	aco_share_stack_destroy(sstk[0]);
+	aco_share_stack_destroy(sstk[1]);
+	aco_destroy(main_co);
+	require(!aco_get_co());
+	return NULL;
+}
+
+START_TEST(each_thread_its_own_world)
+{
+	run_threads(THREADS, world, _i ? "init" : NULL);
+}
+END_TEST
+
+/* -------------------------------------------------------------- handover -- */
+
+/* Two threads take turns: turn says whose it is. */
+struct handover {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int turn;
+	aco_t *co;
+	aco_t *sharing; /* on the same stack, or NULL */
+	int rounds;
+};
+
+static pthread_t moves_seen[2];
+static int moves;
+
+/* Compilers believe that pthread_self() is the same after a yield. */
+__attribute__((__noinline__)) static void note_thread(void)
+{
+	pthread_t self = pthread_self();
+
+	t_opaque(self);
+	moves_seen[moves++ % 2] = self;
+}
+
+/* Finds its bytes and its rounding on whichever thread. */
+static void moves_about(void)
+{
+	long *sum = aco_get_arg();
+
+	fesetround(FE_UPWARD);
+	for (long i = 0;; i++) {
+		long mine[16];
+
+		for (int k = 0; k < 16; k++)
+			mine[k] = i * k;
+		note_thread();
+		aco_yield();
+		if (fegetround() != FE_UPWARD)
+			*sum = -1000000;
+		for (int k = 0; k < 16; k++)
+			if (mine[k] != i * k)
+				*sum = -1000000;
+		++*sum;
+	}
+}
+
+static const char *take_turns(struct handover *h, int me)
+{
+	for (int i = 0; i < h->rounds; i++) {
+		pthread_mutex_lock(&h->lock);
+		while (h->turn != me)
+			pthread_cond_wait(&h->changed, &h->lock);
+		aco_resume(h->co);
+		if (h->sharing)
+			aco_resume(h->sharing);
+		h->turn = !me;
+		pthread_cond_signal(&h->changed);
+		pthread_mutex_unlock(&h->lock);
+		if (fegetround() != FE_TONEAREST)
+			return "rounding of the thread";
+		if (!aco_get_co() || !aco_is_main_co(aco_get_co()))
+			return "main co";
+	}
+	return NULL;
+}
+
+static void *other_thread(void *arg)
+{
+	return (void *)take_turns(arg, 1);
+}
+
+#define HANDOVERS 1000
+
+static void hand_over(int share)
+{
+	static struct handover h = { .lock = PTHREAD_MUTEX_INITIALIZER,
+				     .changed = PTHREAD_COND_INITIALIZER,
+				     .rounds = HANDOVERS };
+	long sum = 0;
+	long other_sum = 0;
+	pthread_t thread;
+	void *wrong;
+
+	h.co = t_co(t_sstk, moves_about, &sum);
+	if (share)
+		h.sharing = t_co(t_sstk, adds, &other_sum);
+	ck_assert_int_eq(pthread_create(&thread, NULL, other_thread, &h), 0);
+	ck_assert_ptr_null(take_turns(&h, 0));
+	ck_assert_int_eq(pthread_join(thread, &wrong), 0);
+	ck_assert_msg(!wrong, "%s", (const char *)wrong);
+	ck_assert_int_eq(sum, 2 * HANDOVERS - 1);
+	ck_assert(!pthread_equal(moves_seen[0], moves_seen[1]));
+}
+
+START_TEST(standalone_co_taken_in_turns)
+{
+	hand_over(0);
+}
+END_TEST
+
+START_TEST(sharing_cos_taken_in_turns)
+{
+	hand_over(1);
+}
+END_TEST
+
+/* ------------------------------------------------ threads that have ended -- */
+
+struct made {
+	aco_t *co;
+	long sum;
+};
+
+static void *make_and_start(void *arg)
+{
+	struct made *made = arg;
+
+	made->co = aco_create(t_main, t_sstk, 0, adds, &made->sum);
+	require(made->co);
+	for (int i = 0; i < 10; i++)
+		aco_resume(made->co);
+	require(aco_get_co() != t_main);
+	return NULL;
+}
+
+/* Made and started in a thread that is gone; goes on here. */
+START_TEST(co_outlives_its_thread)
+{
+	struct made made = { NULL, 0 };
+
+	run_threads(1, make_and_start, &made);
+	ck_assert_int_eq(made.sum, 9 * 8 / 2);
+	aco_resume(made.co);
+	ck_assert_ptr_eq(aco_get_co(), t_main);
+	ck_assert_int_eq(made.sum, 10 * 9 / 2);
+	aco_destroy(made.co);
+}
+END_TEST
+
+static void *resume_arg(void *co)
+{
+	require(!aco_get_co());
+	aco_resume(co);
+	require(aco_get_co());
+	require(aco_get_co() != t_main);
+	require(aco_is_main_co(aco_get_co()));
+	aco_resume(co);
+	return NULL;
+}
+
+/* Each thread gets a main co of the library's own, freed at its end: a leak
+   checker watches this. */
+START_TEST(many_threads_with_an_own_main_co)
+{
+	long sum = 0;
+	aco_t *co = t_co(t_sstk, adds, &sum);
+
+	for (int i = 0; i < 100; i++)
+		run_threads(1, resume_arg, co);
+	ck_assert_int_eq(sum, 199 * 198 / 2);
+}
+END_TEST
+
+/* A main co made here and used there belongs to nobody there. */
+static aco_t *main_seen;
+
+static void *create_with_main(void *main_co)
+{
+	aco_t *co = aco_create(main_co, t_sstk, 0, adds, &(long){ 0 });
+
+	require(co);
+	aco_resume(co);
+	main_seen = aco_get_co();
+	require(main_seen != main_co);
+	aco_destroy(co);
+	return NULL;
+}
+
+START_TEST(main_co_of_another_thread)
+{
+	run_threads(1, create_with_main, t_main);
+	ck_assert_ptr_nonnull(main_seen);
+	ck_assert_ptr_null(aco_get_co());
+}
+END_TEST
+
+/* A thread's cos may be destroyed by another. */
+START_TEST(destroyed_by_another_thread)
+{
+	struct made made = { NULL, 0 };
+
+	run_threads(1, make_and_start, &made);
+	aco_destroy(made.co);
+	ck_assert_ptr_null(t_sstk->owner);
+}
+END_TEST
+
+/* Control words are recorded per thread. */
+static void looks_at_rounding(void)
+{
+	*(int *)aco_get_arg() = fegetround();
+	aco_exit();
+}
+
+static void *rounds_down(void *arg)
+{
+	int mode = -1;
+	aco_t *co;
+
+	(void)arg;
+	fesetround(FE_DOWNWARD);
+	aco_thread_init(NULL);
+	fesetround(FE_TOWARDZERO);
+	co = aco_create(t_main, t_sstk, 0, looks_at_rounding, &mode);
+	require(co);
+	aco_resume(co);
+	require(mode == FE_DOWNWARD);
+	require(fegetround() == FE_TOWARDZERO);
+	aco_destroy(co);
+	return NULL;
+}
+
+START_TEST(control_words_per_thread)
+{
+	int mode = -1;
+
+	run_threads(1, rounds_down, NULL);
+	aco_resume(t_co(t_sstk, looks_at_rounding, &mode));
+	ck_assert_int_eq(mode, FE_TONEAREST);
+}
+END_TEST
+
+Suite *t_suite(void)
+{
+	Suite *s = suite_create("threads");
+	TCase *tc = t_case(s, "threads");
+
+	tcase_add_loop_test(tc, each_thread_its_own_world, 0, 2);
+	tcase_add_test(tc, control_words_per_thread);
+
+	tc = t_case(s, "moving");
+	tcase_add_test(tc, standalone_co_taken_in_turns);
+	tcase_add_test(tc, sharing_cos_taken_in_turns);
+	tcase_add_test(tc, co_outlives_its_thread);
+	tcase_add_test(tc, main_co_of_another_thread);
+	tcase_add_test(tc, many_threads_with_an_own_main_co);
+	tcase_add_test(tc, destroyed_by_another_thread);
+	return s;
+}

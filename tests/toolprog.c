@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * toolprog.c - what the test scripts run under sanitizers and Valgrind
+ *
+ * Sharing, standalone and nested cos with live data in frames that have
+ * redzones; cos destroyed while they are suspended, and one whose stack holds
+ * the only pointer to memory.  "overflow", "leak" and "freed" do what the name
+ * says, for the tool to find.
+ */
+#include <aco.h>
+
+#define COS 8
+#define ROUNDS 50
+
+static int failures;
+
+static __attribute__((noinline)) void fill(char *buf, size_t sz, int value)
+{
+	size_t i;
+
+	for (i = 0; i < sz; i++)
+		buf[i] = (char)value;
+}
+
+static __attribute__((noinline)) int is_filled(const char *buf, size_t sz, int value)
+{
+	size_t i;
+
+	for (i = 0; i < sz; i++)
+		if (buf[i] != (char)value)
+			return 0;
+	return 1;
+}
+
+static __attribute__((noinline)) void deep(int depth, int value)
+{
+	char buf[61];
+
+	fill(buf, sizeof(buf), value);
+	if (depth > 0)
+		deep(depth - 1, value + 1);
+	else
+		aco_yield();
+	failures += !is_filled(buf, sizeof(buf), value);
+}
+
+static void work(void)
+{
+	int id = *(int *)aco_get_arg();
+	int round;
+
+	for (round = 0; round < ROUNDS; round++)
+		deep((id + round) % 7, id + round);
+	aco_exit();
+}
+
+static void nest(void)
+{
+	aco_t *inner = aco_get_arg();
+
+	while (!inner->is_end) {
+		aco_resume(inner);
+		aco_yield();
+	}
+	aco_exit();
+}
+
+static void hold(void)
+{
+	char *volatile only = malloc(100);
+
+	aco_yield();
+	free(only);
+	aco_exit();
+}
+
+static void overflow(void)
+{
+	char buf[16];
+	volatile int n = *(int *)aco_get_arg();
+
+	fill(buf, sizeof(buf), 1);
+	aco_yield();
+	buf[n] = 2;
+	failures += is_filled(buf, sizeof(buf), 3);
+	aco_exit();
+}
+
+static void share(aco_t *main_co, aco_share_stack_t *sstk)
+{
+	int ids[COS], i, alive = COS;
+	aco_t *cos[COS];
+
+	for (i = 0; i < COS; i++) {
+		ids[i] = i;
+		cos[i] = aco_create(main_co, sstk, (size_t)i * 64, work, &ids[i]);
+		aco_assertptr(cos[i]);
+	}
+	while (alive > 1) {
+		for (i = 1; i < COS; i++) {
+			if (cos[i]->is_end)
+				continue;
+			aco_resume(cos[i]);
+			alive -= cos[i]->is_end;
+		}
+		aco_resume(cos[0]); /* destroyed while it is suspended */
+		if (cos[0]->is_end)
+			break;
+	}
+	for (i = 0; i < COS; i++)
+		aco_destroy(cos[i]);
+}
+
+static void run_nested(aco_t *main_co, aco_share_stack_t *a, aco_share_stack_t *b)
+{
+	int id = 3;
+	aco_t *inner = aco_create(main_co, a, 0, work, &id);
+	aco_t *outer = aco_create(main_co, b, 0, nest, inner);
+
+	while (!outer->is_end)
+		aco_resume(outer);
+	aco_destroy(outer);
+	aco_destroy(inner);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	aco_t *main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	aco_share_stack_t *a = aco_share_stack_new2(1 << 16, 1);
+	aco_share_stack_t *b = aco_share_stack_new2(1 << 16, 0);
+	aco_t *holder = aco_create(main_co, b, 0, hold, NULL);
+	int past = 16;
+
+	share(main_co, a);
+	run_nested(main_co, a, b);
+	aco_resume(holder);
+	if (!strcmp(what, "overflow")) {
+		aco_t *co = aco_create(main_co, a, 0, overflow, &past);
+
+		aco_resume(co);
+		aco_resume(co);
+	}
+	if (!strcmp(what, "leak")) {
+		aco_destroy(holder); /* and with it the only pointer */
+		holder = NULL;
+	}
+	if (!strcmp(what, "exit"))
+		exit(failures != 0); /* everything is still reachable */
+	if (holder) {
+		aco_resume(holder);
+		aco_destroy(holder);
+	}
+	aco_share_stack_destroy(a);
+	aco_share_stack_destroy(b);
+	aco_destroy(main_co);
+	return failures != 0;
+}

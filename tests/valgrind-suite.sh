@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Test programs under Valgrind: no error, and nothing is leaked.
+. "${top_srcdir:-.}/tests/common.sh"
+
+# Those without long loops, and whose tests clean up after themselves.
+programs="destroy longjmp nesting resume save-stack threads version"
+
+command -v valgrind >/dev/null || skip "no valgrind here"
+[ -x "$top_builddir/tests/test-resume" ] || skip "the tests are not built"
+
+for name in $programs; do
+	CK_FORK=no "$top_builddir/libtool" --mode=execute \
+		valgrind -q --leak-check=full --show-leak-kinds=all \
+		--errors-for-leak-kinds=definite,indirect,possible \
+		--child-silent-after-fork=yes --error-exitcode=9 \
+		"$top_builddir/tests/test-$name" >"$scratch/out" 2>&1 || {
+		cat "$scratch/out"
+		! grep -q 'libc6-dbg' "$scratch/out" ||
+			skip "valgrind needs the C library's symbols"
+		fail "test-$name"
+	}
+done

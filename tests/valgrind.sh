@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A program with sharing, standalone and nested cos under Valgrind: no error, no
+# leak, and no question about switched stacks.
+. "${top_srcdir:-.}/tests/common.sh"
+
+command -v valgrind >/dev/null || skip "no valgrind here"
+# shellcheck disable=SC2046,SC2086 # words
+$CC -g -O1 -I"$include" "$top_srcdir/tests/toolprog.c" -o "$scratch/prog" $(library)
+
+run() {
+	valgrind -q --leak-check=full --show-leak-kinds=all \
+		--errors-for-leak-kinds=all --error-exitcode=9 \
+		"$scratch/prog" "$@" >"$scratch/out" 2>&1
+}
+
+run || {
+	cat "$scratch/out"
+	! grep -q 'libc6-dbg' "$scratch/out" || skip "valgrind needs the C library's symbols"
+	fail "valgrind finds errors"
+}
+[ ! -s "$scratch/out" ] || {
+	cat "$scratch/out"
+	fail "valgrind says something"
+}
+! run leak || fail "valgrind does not find a leak"
