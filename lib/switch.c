@@ -46,10 +46,16 @@ static int is_resumable(const aco_t *co)
 	return co->state == ACO_SUSPENDED || co->state == ACO_INIT;
 }
 
-/* Its bytes can't be moved away, and nobody else's can lie there. */
+/*
+ * Its owner runs, waits for a co that it has resumed, or is in the protector:
+ * its bytes can't be moved away, and nobody else's can lie there.
+ */
 static int is_in_use(const aco_share_stack_t *sstk)
 {
-	return sstk->owner && sstk->owner->state == ACO_RUNNING;
+	const aco_t *owner = sstk->owner;
+
+	return owner && (owner->state == ACO_RUNNING ||
+			 owner->state == ACO_RETURNED);
 }
 
 /*

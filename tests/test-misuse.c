@@ -42,7 +42,7 @@ static void run_in_co(aco_cofuncp_t fp, void *arg)
 	aco_resume(t_co(t_stack(T_STACK_SIZE), fp, arg));
 }
 
-/* ----------------------------------------------------------------- resume -- */
+/* ---------------------------------------------------------------- resume -- */
 
 static void resume_null(void *call)
 {
@@ -117,8 +117,9 @@ static void resume_on_stack_of_resumer(void *call)
 
 static void fills_the_stack(void)
 {
-	volatile char *p = __builtin_alloca((size_t)8 << 20);
+	char *p = __builtin_alloca((size_t)8 << 20);
 
+	t_opaque(p);
 	*p = 1;
 	for (;;)
 		aco_yield();
@@ -137,7 +138,7 @@ static void resume_without_memory(void *call)
 	((resume_t)call)(co);
 }
 
-/* --------------------------------------------------------- yield and exit -- */
+/* -------------------------------------------------------- yield and exit -- */
 
 static void yield1_running(void)
 {
@@ -241,6 +242,30 @@ static void destroy_itself(void)
 	aco_destroy(aco_co());
 }
 
+/* Its frames are where the other one's bytes belong. */
+static aco_t *sharing;
+
+static void resume_sharing(void)
+{
+	aco_resume(sharing);
+}
+
+static void resume_sharing_from_another(void)
+{
+	struct pair pair = { (void *)aco_resume, sharing };
+
+	run_in_co(resumes_pair, &pair);
+}
+
+static void share_in_last_word(void *call)
+{
+	sharing = new_co(yields, NULL);
+	aco_resume(sharing);
+	do_in_last_word = (aco_cofuncp_t)call;
+	aco_thread_init(last_word);
+	aco_resume(t_co(t_sstk, returns, NULL));
+}
+
 /* Another co resumes the one whose function has returned. */
 static void resume_returned_from_another(void)
 {
@@ -249,7 +274,7 @@ static void resume_returned_from_another(void)
 	run_in_co(resumes_pair, &pair);
 }
 
-/* ---------------------------------------------------------------- destroy -- */
+/* --------------------------------------------------------------- destroy -- */
 
 static void destroy_null(void *arg)
 {
@@ -298,7 +323,7 @@ static void destroy_waiting_main_nested(void *arg)
 	run_in_co(nests_destroys_arg, t_main);
 }
 
-/* ------------------------------------------------------------ share stack -- */
+/* ----------------------------------------------------------- share stack -- */
 
 static void destroy_null_stack(void *arg)
 {
@@ -340,7 +365,7 @@ static void destroy_stack_of_running_co(void *arg)
 	aco_resume(new_co(destroys_own_stack, NULL));
 }
 
-/* -------------------------------------------------------------- questions -- */
+/* ------------------------------------------------------------- questions -- */
 
 static void get_arg_without_co(void *arg)
 {
@@ -354,7 +379,7 @@ static void is_main_co_of_null(void *arg)
 	aco_is_main_co(NULL);
 }
 
-/* ------------------------------------------------------------------ table -- */
+/* ----------------------------------------------------------------- table -- */
 
 #define CALL(fn) ((void *)(fn))
 
@@ -384,11 +409,13 @@ static const struct {
 	{ resume_on_stack_in_use, CALL(aco_resume),
 	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
 	{ resume_on_stack_in_use, CALL(try_resume),
-	  "libaco: aco_try_resume: a running co uses its share stack: co %p\n" },
+	  "libaco: aco_try_resume: a running co uses its share stack: co "
+	  "%p\n" },
 	{ resume_on_stack_of_resumer, CALL(aco_resume),
 	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
 	{ resume_on_stack_of_resumer, CALL(try_resume),
-	  "libaco: aco_try_resume: a running co uses its share stack: co %p\n" },
+	  "libaco: aco_try_resume: a running co uses its share stack: co "
+	  "%p\n" },
 	{ resume_without_memory, CALL(aco_resume),
 	  "libaco: aco_resume: no memory to make room for it: co %p\n" },
 
@@ -439,6 +466,10 @@ static const struct {
 	  "libaco: aco_try_resume: the co's function has returned: co %p\n" },
 	{ in_last_word, CALL(resume_returned_from_another),
 	  "libaco: aco_resume: the co's function has returned: co %p\n" },
+	{ share_in_last_word, CALL(resume_sharing),
+	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
+	{ share_in_last_word, CALL(resume_sharing_from_another),
+	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
 	{ in_last_word, CALL(destroy_itself),
 	  "libaco: aco_destroy: the co is running: co %p\n" },
 
@@ -448,20 +479,27 @@ static const struct {
 	{ destroy_resumer, NULL,
 	  "libaco: aco_destroy: the co is running: co %p\n" },
 	{ destroy_waiting_main, NULL,
-	  "libaco: aco_destroy: the main co waits for a co that it has resumed: co %p\n" },
+	  "libaco: aco_destroy: the main co waits for a co that it has "
+	  "resumed: co %p\n" },
 	{ destroy_waiting_main_nested, NULL,
-	  "libaco: aco_destroy: the main co waits for a co that it has resumed: co %p\n" },
+	  "libaco: aco_destroy: the main co waits for a co that it has "
+	  "resumed: co %p\n" },
 
 	{ destroy_null_stack, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack is NULL: co 0x0\n" },
+	  "libaco: aco_share_stack_destroy: the share stack is NULL: co "
+	  "0x0\n" },
 	{ destroy_stack_of_new_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
+	  "%p\n" },
 	{ destroy_stack_of_suspended_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
+	  "%p\n" },
 	{ destroy_stack_of_ended_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
+	  "%p\n" },
 	{ destroy_stack_of_running_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co %p\n" },
+	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
+	  "%p\n" },
 
 	{ get_arg_without_co, NULL,
 	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },
@@ -475,7 +513,7 @@ START_TEST(aborts_with_one_line)
 }
 END_TEST
 
-/* ------------------------------------- the main co that the library makes -- */
+/* ------------------------------------ the main co that the library makes -- */
 
 static void *destroy_own_main(void *arg)
 {
@@ -497,9 +535,9 @@ static void destroy_own_main_in_thread(void *arg)
 
 START_TEST(destroy_the_librarys_own_main_co)
 {
-	t_expect_abort(
-		destroy_own_main_in_thread, NULL,
-		"libaco: aco_destroy: the main co is the library's own: co %p\n");
+	t_expect_abort(destroy_own_main_in_thread, NULL,
+		       "libaco: aco_destroy: the main co is the library's own: "
+		       "co %p\n");
 }
 END_TEST
 
