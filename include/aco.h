@@ -177,8 +177,9 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 /*
  * Free a main co of the calling thread, or a co that is not running: never
  * started, suspended or ended.  What a suspended co holds (memory, locks, C++
- * objects) is not released.  Aborts for NULL, a running co, and a co that has
- * resumed another and waits for it.
+ * objects) is not released.  A main co has to outlive the cos created with it.
+ * Aborts for NULL, for a running co, for one (main cos included) that has
+ * resumed another and waits for it, and for the library's own main co.
  */
 void aco_destroy(aco_t *co);
 
@@ -190,8 +191,8 @@ void aco_destroy(aco_t *co);
  * and, unless co was created with ACO_SHARE_FPENV, the floating-point control
  * words are on return what they were at the call.
  * Aborts when co is NULL, a main co, running or ended, when a co that is
- * running uses the same share stack, and when there is no memory to make room
- * on the share stack.
+ * running uses the same share stack, and where aco_try_resume() fails with
+ * ENOMEM.
  * Costs two copies of live stack bytes when another co owns the share stack,
  * else none.
  */
@@ -199,8 +200,8 @@ void aco_resume(aco_t *co);
 
 /*
  * As aco_resume(), but returns 0, or -1 with nothing changed: ENOMEM when there
- * is no memory to make room on the share stack, EINVAL when co is NULL or
- * misaligned.
+ * is no memory to make room on the share stack or for a main co of the
+ * library's own, EINVAL when co is NULL or misaligned.
  */
 int aco_try_resume(aco_t *co);
 

@@ -71,6 +71,9 @@ struct aco_thread {
 ACO_HIDDEN extern __thread struct aco_thread aco_thread
 	__attribute__((__tls_model__("initial-exec")));
 
+/* Find out who else is in the process; keys.  Once. */
+ACO_HIDDEN void aco_process_ready(void);
+
 /* Prepare the thread unless it is. */
 ACO_HIDDEN void aco_thread_ready(void);
 

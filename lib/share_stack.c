@@ -45,10 +45,7 @@ static int map_guarded(aco_share_stack_t *sstk, size_t sz)
 	/* a huge page would make a stack of one frame 2 MiB resident */
 	madvise(map, map_sz, MADV_NOHUGEPAGE);
 	if (mprotect(map, guard, PROT_NONE) < 0) {
-		int saved = errno;
-
 		munmap(map, map_sz);
-		errno = saved;
 		return -1;
 	}
 	sstk->map = map;
@@ -89,13 +86,14 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 	if (sz < MIN_SIZE)
 		sz = MIN_SIZE;
 	sz += HOUSEKEEPING;
-	aco_thread_ready();
+	aco_process_ready();
 
 	sstk = calloc(1, sizeof(*sstk));
 	if (!sstk)
 		return NULL;
 	if ((guard ? map_guarded(sstk, sz) : alloc_unguarded(sstk, sz)) < 0) {
 		free(sstk);
+		errno = ENOMEM; /* EAGAIN where memory is locked */
 		return NULL;
 	}
 	lay_out_top(sstk);

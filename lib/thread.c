@@ -58,9 +58,14 @@ static void record_control_words(void)
 		__asm__("stmxcsr %0" : "=m"(t->mxcsr));
 }
 
-void aco_thread_init(aco_cofuncp_t last_word)
+void aco_process_ready(void)
 {
 	pthread_once(&once, set_up);
+}
+
+void aco_thread_init(aco_cofuncp_t last_word)
+{
+	aco_process_ready();
 	record_control_words();
 	if (last_word)
 		aco_thread.last_word = last_word;
