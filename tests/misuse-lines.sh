@@ -5,18 +5,24 @@
 LC_ALL=C
 export LC_ALL
 
+# Long texts are in pieces.
+join() {
+	tr '\n\t' '  ' | sed 's/" *"//g'
+}
+
+join <"$top_srcdir/tests/test-misuse.c" >"$scratch/tested"
+
 # One call a line: "<call>|<what>", with call empty where it is a variable.
-cat "$top_srcdir"/lib/*.c | tr '\n\t' '  ' |
+cat "$top_srcdir"/lib/*.c | join |
 	grep -o 'aco_misuse([^;]*"[^;]*;' |
-	sed -E 's/" +"//g
-		s/^aco_misuse\("([^"]*)", *"([^"]*)".*/\1|\2/
+	sed -E 's/^aco_misuse\("([^"]*)", *"([^"]*)".*/\1|\2/
 		s/^aco_misuse\([a-z_]+, *"([^"]*)".*/|\1/' |
 	sort -u >"$scratch/calls"
 
 missing=0
 while IFS='|' read -r call what; do
-	grep -Fq "${call:+libaco: $call}: $what: co " \
-		"$top_srcdir/tests/test-misuse.c" && continue
+	grep -Fq "${call:+libaco: $call}: $what: co " "$scratch/tested" &&
+		continue
 	echo "not tested by its text: ${call:-<call>}: $what"
 	missing=$((missing + 1))
 done <"$scratch/calls"

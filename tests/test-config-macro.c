@@ -20,8 +20,8 @@ static void round_up(void)
 }
 
 /* What the main context sees after a co that was made by create rounds up. */
-static int rounding_after(aco_t *(*create)(aco_t *, aco_share_stack_t *,
-					   size_t, aco_cofuncp_t, void *))
+static int rounding_after(aco_t *(*create)(aco_t *, aco_share_stack_t *, size_t,
+					   aco_cofuncp_t, void *))
 {
 	aco_t *co = create(t_main, t_sstk, 0, round_up, NULL);
 	int seen;

@@ -18,7 +18,7 @@ static void yields_once(void)
 	aco_exit();
 }
 
-/* ------------------------------------------------------ invalid arguments -- */
+/* ----------------------------------------------------- invalid arguments -- */
 
 static void check_einval(aco_t *main_co, aco_share_stack_t *sstk, size_t sz,
 			 aco_cofuncp_t fp, unsigned flags)
@@ -120,7 +120,7 @@ START_TEST(no_memory_for_the_save_stack)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- main co -- */
+/* --------------------------------------------------------------- main co -- */
 
 START_TEST(main_co_uses_arg_and_fp_only)
 {
@@ -152,7 +152,7 @@ START_TEST(main_co_with_flags)
 }
 END_TEST
 
-/* ----------------------------------------------------------------- fields -- */
+/* ---------------------------------------------------------------- fields -- */
 
 static const size_t hints[] = { 0, 1, 7, 8, 63, 64, 65, 4096, 1 << 20 };
 
@@ -190,7 +190,7 @@ START_TEST(the_hint_is_room_to_write)
 }
 END_TEST
 
-/* ------------------------------------------- it never writes to the stack -- */
+/* ------------------------------------------ it never writes to the stack -- */
 
 static char *copy_of(const aco_share_stack_t *sstk)
 {
@@ -259,7 +259,7 @@ START_TEST(never_writes_to_a_running_owner)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ flags -- */
+/* ----------------------------------------------------------------- flags -- */
 
 static int returned;
 
@@ -335,6 +335,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, the_hint_is_room_to_write);
 
 	tc = t_case(s, "share stack");
+	tcase_set_tags(tc, T_UNINITIALISED);
 	tcase_add_test(tc, never_writes_to_a_suspended_owner);
 	tcase_add_test(tc, never_writes_to_an_empty_stack);
 	tcase_add_test(tc, never_writes_to_a_running_owner);

@@ -24,7 +24,7 @@ void *__wrap_mmap(void *at, size_t sz, int prot, int flags, int fd, off_t off);
 int __wrap_mprotect(void *at, size_t sz, int prot);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
-static int armed;    /* only calls between arm() and disarm() count */
+static int armed;     /* only calls between arm() and disarm() count */
 static int countdown; /* the call that makes it 0 fails */
 static int failed;
 
@@ -231,7 +231,8 @@ START_TEST(own_main_co)
 	pthread_t thread;
 
 	foreign = t_co(t_sstk, nothing, NULL);
-	ck_assert_int_eq(pthread_create(&thread, NULL, foreign_thread, NULL), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, foreign_thread, NULL),
+			 0);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(foreign->is_end, 1);
 }

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* ---------------------------------------------------------- control words -- */
+/* --------------------------------------------------------- control words -- */
 
 /* The first six bits of MXCSR are sticky flags, which are nobody's. */
 #define MXCSR_CONTROL 0xffc0u
@@ -71,7 +71,7 @@ static const struct words some_words[] = {
 };
 #define WORDS ((int)T_LEN(some_words))
 
-/* ------------------------------------------------------------ per co words -- */
+/* ---------------------------------------------------------- per co words -- */
 
 static int steps;
 
@@ -193,7 +193,8 @@ START_TEST(nested)
 }
 END_TEST
 
-/* ---------------------------------------------------- what new cos start with -- */
+/* ---------------------------------------------------- what new cos start with
+ * -- */
 
 static struct words at_start;
 
@@ -241,7 +242,8 @@ START_TEST(start_as_recorded_before_create)
 }
 END_TEST
 
-/* ----------------------------------------------------------- ACO_SHARE_FPENV -- */
+/* ----------------------------------------------------------- ACO_SHARE_FPENV
+ * -- */
 
 static void changes_for_all(void)
 {
@@ -313,7 +315,7 @@ START_TEST(shared_below_own)
 }
 END_TEST
 
-/* ------------------------------------------------------------- arithmetic -- */
+/* ------------------------------------------------------------ arithmetic -- */
 
 static void divides(void)
 {

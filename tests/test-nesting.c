@@ -14,7 +14,7 @@ static void note(const char *s)
 	strcat(order, s);
 }
 
-/* ------------------------------------------------------------- three deep -- */
+/* ------------------------------------------------------------ three deep -- */
 
 static aco_t *inner, *middle, *outer;
 
@@ -72,7 +72,7 @@ START_TEST(yield_returns_to_the_resumer)
 }
 END_TEST
 
-/* ------------------------------------------------------ changing resumers -- */
+/* ----------------------------------------------------- changing resumers -- */
 
 static void says_who_runs(void)
 {
@@ -161,7 +161,7 @@ START_TEST(a_co_resumes_two_that_share)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ chain -- */
+/* ----------------------------------------------------------------- chain -- */
 
 #define CHAIN 100
 
@@ -251,7 +251,7 @@ START_TEST(the_resumer_ends_first)
 }
 END_TEST
 
-/* ------------------------------------------------------- several main cos -- */
+/* ------------------------------------------------------ several main cos -- */
 
 START_TEST(two_main_cos)
 {

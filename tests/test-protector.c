@@ -9,7 +9,8 @@
 /* The two lines that the library says by itself: %p is function, then co. */
 #define TWO_LINES                                                              \
 	"libaco: return: the function %p returned without aco_exit(): co %p\n" \
-	"libaco: end a co with aco_exit(), or create it with ACO_RETURN_EXITS\n"
+	"libaco: end a co with aco_exit(), or create it with "                 \
+	"ACO_RETURN_EXITS\n"
 
 static void returns(void)
 {
@@ -45,7 +46,7 @@ static void run(aco_cofuncp_t fp, unsigned flags)
 		aco_resume(co);
 }
 
-/* ------------------------------------------------------ without last_word -- */
+/* ----------------------------------------------------- without last_word -- */
 
 static void at_once(void *arg)
 {
@@ -115,8 +116,13 @@ static void thread_init_null_keeps_none(void *arg)
 }
 
 static void (*const two_lines[])(void *) = {
-	at_once, after_yields, with_shared_fpenv,	    on_the_smallest_stack,
-	nested,	 after_copies, thread_init_null_keeps_none,
+	at_once,
+	after_yields,
+	with_shared_fpenv,
+	on_the_smallest_stack,
+	nested,
+	after_copies,
+	thread_init_null_keeps_none,
 };
 
 START_TEST(two_lines_and_abort)
@@ -125,7 +131,7 @@ START_TEST(two_lines_and_abort)
 }
 END_TEST
 
-/* --------------------------------------------------------- with last_word -- */
+/* -------------------------------------------------------- with last_word -- */
 
 static void with_last_word(void *arg)
 {
@@ -157,7 +163,10 @@ static void given_after_create(void *arg)
 }
 
 static void (*const last_words[])(void *) = {
-	with_last_word, null_keeps_last_word, replaced, given_after_create,
+	with_last_word,
+	null_keeps_last_word,
+	replaced,
+	given_after_create,
 };
 
 START_TEST(last_word_then_abort)
@@ -190,6 +199,31 @@ START_TEST(last_word_runs_as_the_co)
 }
 END_TEST
 
+/* It is a function that a co calls: it may resume others. */
+static void ends(void)
+{
+	last_word();
+	aco_yield();
+	aco_exit();
+}
+
+static void resumes_another(void)
+{
+	aco_t *co = t_co(t_stack(T_STACK_SIZE), ends, NULL);
+
+	aco_resume(co);
+	t_child(aco_get_co() == expected_co);
+	aco_resume(co);
+	t_child(co->is_end);
+	t_child(aco_get_co() == expected_co);
+}
+
+START_TEST(last_word_may_resume_others)
+{
+	t_expect_abort(looking_around, (void *)resumes_another, "last word\n");
+}
+END_TEST
+
 static void exits_the_process(void)
 {
 	_exit(0);
@@ -201,7 +235,8 @@ START_TEST(last_word_may_exit_the_process)
 }
 END_TEST
 
-/* ------------------------------------------------------- last_word per thread -- */
+/* ------------------------------------------------------- last_word per thread
+ * -- */
 
 static void *returns_in_thread(void *last)
 {
@@ -233,7 +268,7 @@ START_TEST(last_word_of_this_thread_only)
 }
 END_TEST
 
-/* ----------------------------------------------------- ACO_RETURN_EXITS -- */
+/* ------------------------------------------------------ ACO_RETURN_EXITS -- */
 
 static void return_exits_is_no_mistake(void *last)
 {
@@ -264,6 +299,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, two_lines_and_abort, 0, T_LEN(two_lines));
 	tcase_add_loop_test(tc, last_word_then_abort, 0, T_LEN(last_words));
 	tcase_add_test(tc, last_word_runs_as_the_co);
+	tcase_add_test(tc, last_word_may_resume_others);
 	tcase_add_test(tc, last_word_may_exit_the_process);
 	tcase_add_test(tc, last_word_of_this_thread_only);
 	tcase_add_test(tc, return_exits);

@@ -15,7 +15,7 @@ static void note(char c)
 	order[len] = c;
 }
 
-/* ------------------------------------------------------------------ order -- */
+/* ----------------------------------------------------------------- order -- */
 
 static void yields_twice(void)
 {
@@ -148,7 +148,7 @@ START_TEST(yield_from_a_nested_call)
 }
 END_TEST
 
-/* -------------------------------------------------------------- arguments -- */
+/* ------------------------------------------------------------- arguments -- */
 
 static void adds_to_arg(void)
 {
@@ -196,7 +196,7 @@ START_TEST(arg_can_be_written_by_the_co)
 }
 END_TEST
 
-/* -------------------------------------------------------------- questions -- */
+/* ------------------------------------------------------------- questions -- */
 
 static aco_t *seen[4];
 
@@ -204,6 +204,7 @@ static void looks_around(void)
 {
 	seen[0] = aco_get_co();
 	seen[1] = aco_co();
+	ck_assert_ptr_eq(aco_gtls_co, seen[0]);
 	seen[2] = aco_get_arg();
 	aco_yield();
 	seen[3] = aco_get_co();
@@ -273,7 +274,7 @@ START_TEST(which_is_a_main_co)
 }
 END_TEST
 
-/* -------------------------------------------------- other ways to the same -- */
+/* ------------------------------------------------ other ways to the same -- */
 
 static void yields1(void)
 {
@@ -395,7 +396,7 @@ START_TEST(no_macro_eats_a_member_name)
 }
 END_TEST
 
-/* ------------------------------------------------------------------- many -- */
+/* ------------------------------------------------------------------ many -- */
 
 #define MANY 10000
 

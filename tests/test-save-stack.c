@@ -21,7 +21,7 @@ static void check_statistics(const aco_t *co, size_t saved, size_t restored)
 	ck_assert_uint_eq(co->save_stack.ct_restore, restored);
 }
 
-/* ------------------------------------------------------------- statistics -- */
+/* ------------------------------------------------------------ statistics -- */
 
 static void yields_deep_and_shallow(void)
 {
@@ -148,7 +148,7 @@ START_TEST(max_cpsz_never_goes_down)
 }
 END_TEST
 
-/* ------------------------------------------------------------- the memory -- */
+/* ------------------------------------------------------------ the memory -- */
 
 static const size_t hints[] = { 0, 1, 15, 16, 63, 64, 65, 127, 1000, 100000 };
 
@@ -218,7 +218,7 @@ START_TEST(shrinks_after_a_deep_call)
 }
 END_TEST
 
-/* --------------------------------------------------------- a shadow model -- */
+/* -------------------------------------------------------- a shadow model -- */
 
 #define MODEL_COS 60
 #define MODEL_STACKS 3
@@ -314,6 +314,31 @@ START_TEST(contents_stay)
 }
 END_TEST
 
+/* From the stack pointer to the top, and nothing but that. */
+START_TEST(every_live_byte_is_copied)
+{
+	aco_t *co = t_co(t_sstk, lives, &shadows[0]);
+	aco_t *other = t_co(t_sstk, yields_for_ever, NULL);
+
+	for (int i = 0; i < 200; i++) {
+		size_t sz;
+		char *sp;
+		char *copy;
+
+		aco_resume(co);
+		sp = co->reg[ACO_REG_IDX_SP];
+		sz = (size_t)((char *)t_sstk->align_retptr - sp);
+		copy = malloc(sz);
+		ck_assert_ptr_nonnull(copy);
+		memcpy(copy, sp, sz);
+		aco_resume(other);
+		ck_assert_uint_eq(co->save_stack.valid_sz, sz);
+		ck_assert(!memcmp(co->save_stack.ptr, copy, sz));
+		free(copy);
+	}
+}
+END_TEST
+
 /* Every size at which the copying may change its way. */
 static size_t small_frame;
 
@@ -363,5 +388,9 @@ Suite *t_suite(void)
 	tc = t_case(s, "contents");
 	tcase_add_test(tc, contents_stay);
 	tcase_add_test(tc, small_copies_of_every_size);
+
+	tc = t_case(s, "bytes");
+	tcase_set_tags(tc, T_UNINITIALISED);
+	tcase_add_test(tc, every_live_byte_is_copied);
 	return s;
 }

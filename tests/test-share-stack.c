@@ -10,7 +10,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-/* -------------------------------------------------------------- arguments -- */
+/* ------------------------------------------------------------- arguments -- */
 
 START_TEST(sizes_that_overflow)
 {
@@ -48,16 +48,24 @@ START_TEST(sizes_beyond_the_address_space)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ sizes -- */
+/* ----------------------------------------------------------------- sizes -- */
 
 static const struct {
 	size_t asked, at_least;
 } sizes[] = {
-	{ 0, 2 * MIB },	  { 1, 4096 },	      { 2, 4096 },
-	{ 4095, 4096 },	  { 4096, 4096 },     { 4097, 4097 },
-	{ 8191, 8191 },	  { 12345, 12345 },   { 65536, 65536 },
-	{ 65537, 65537 }, { 2 * MIB - 1, 2 * MIB - 1 },
-	{ 2 * MIB, 2 * MIB }, { 16 * MIB + 3, 16 * MIB + 3 },
+	{ 0, 2 * MIB },
+	{ 1, 4096 },
+	{ 2, 4096 },
+	{ 4095, 4096 },
+	{ 4096, 4096 },
+	{ 4097, 4097 },
+	{ 8191, 8191 },
+	{ 12345, 12345 },
+	{ 65536, 65536 },
+	{ 65537, 65537 },
+	{ 2 * MIB - 1, 2 * MIB - 1 },
+	{ 2 * MIB, 2 * MIB },
+	{ 16 * MIB + 3, 16 * MIB + 3 },
 };
 
 static void check_fields(const aco_share_stack_t *sstk, size_t at_least,
@@ -71,6 +79,8 @@ static void check_fields(const aco_share_stack_t *sstk, size_t at_least,
 	ck_assert_int_eq(!!sstk->guard_page_enabled, guard);
 	ck_assert(low < ret && ret + sizeof(void *) <= low + sstk->sz);
 	ck_assert_uint_eq((ret + sizeof(void *)) % 16, 0);
+	/* what a co's function has, its return address not counted */
+	ck_assert_uint_ge(ret - low, at_least);
 	if (guard)
 		ck_assert_uint_eq(sstk->sz % (size_t)sysconf(_SC_PAGESIZE), 0);
 }
@@ -78,8 +88,8 @@ static void check_fields(const aco_share_stack_t *sstk, size_t at_least,
 START_TEST(sizes_and_fields)
 {
 	for (int guard = 0; guard < 2; guard++) {
-		aco_share_stack_t *sstk =
-			aco_share_stack_new2(sizes[_i].asked, (char)guard);
+		aco_share_stack_t *sstk = aco_share_stack_new2(sizes[_i].asked,
+							       (char)guard);
 
 		ck_assert_ptr_nonnull(sstk);
 		check_fields(sstk, sizes[_i].at_least, guard);
@@ -98,7 +108,7 @@ START_TEST(new_has_a_guard)
 }
 END_TEST
 
-/* ------------------------------------------------------------- use it all -- */
+/* ------------------------------------------------------------ use it all -- */
 
 /* What the frames of the helpers below may take besides what they measure. */
 #define SLACK ((size_t)1024)
@@ -165,7 +175,7 @@ START_TEST(usable_from_end_to_end)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ guard -- */
+/* ----------------------------------------------------------------- guard -- */
 
 static void writes_below(void)
 {
@@ -208,7 +218,7 @@ START_TEST(endless_recursion_hits_the_guard)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ owner -- */
+/* ----------------------------------------------------------------- owner -- */
 
 static void yields_once(void)
 {
@@ -244,7 +254,7 @@ START_TEST(owner_leaves_when_destroyed)
 }
 END_TEST
 
-/* ----------------------------------------------------------------- memory -- */
+/* ---------------------------------------------------------------- memory -- */
 
 /* Far more in turn than could be there at one time. */
 static void make_and_destroy(void *guard)
@@ -253,8 +263,8 @@ static void make_and_destroy(void *guard)
 
 	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
 	for (int i = 0; i < 500; i++) {
-		aco_share_stack_t *sstk = aco_share_stack_new2(
-			32 * MIB, (char)(intptr_t)guard);
+		aco_share_stack_t *sstk =
+			aco_share_stack_new2(32 * MIB, (char)(intptr_t)guard);
 
 		t_child(sstk);
 		aco_share_stack_destroy(sstk);
@@ -276,8 +286,7 @@ static void runs_out(void *guard)
 	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
 	for (; n < 64; n++) {
 		errno = 0;
-		sstk[n] = aco_share_stack_new2(32 * MIB,
-					       (char)(intptr_t)guard);
+		sstk[n] = aco_share_stack_new2(32 * MIB, (char)(intptr_t)guard);
 		if (!sstk[n])
 			break;
 	}

@@ -6,6 +6,7 @@
  */
 #include "testutil.h"
 
+#include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
 
@@ -30,7 +31,7 @@ static void run_threads(int count, void *(*fn)(void *), void *arg)
 	}
 }
 
-/* ------------------------------------------------------ a world per thread -- */
+/* ---------------------------------------------------- a world per thread -- */
 
 #define WORLD_COS 20
 #define WORLD_ROUNDS 500
@@ -195,7 +196,7 @@ START_TEST(sharing_cos_taken_in_turns)
 }
 END_TEST
 
-/* ------------------------------------------------ threads that have ended -- */
+/* ----------------------------------------------- threads that have ended -- */
 
 struct made {
 	aco_t *co;
@@ -321,10 +322,63 @@ START_TEST(control_words_per_thread)
 }
 END_TEST
 
+/* ------------------------------------------------ no thread-specific key -- */
+
+static pthread_key_t keys[PTHREAD_KEYS_MAX + 1];
+
+static void *resume_without_key(void *co)
+{
+	aco_t *one = co;
+
+	errno = 0;
+	require(aco_try_resume(one) == -1);
+	require(errno == ENOMEM);
+	require(!aco_get_co());
+	require(!one->share_stack->owner);
+	return NULL;
+}
+
+/* The program has used up all keys before the library asks for its own. */
+static void use_up_keys(void *arg)
+{
+	long sum = 0;
+	pthread_t thread;
+	void *wrong;
+	aco_t *main_co;
+	aco_t *co;
+
+	(void)arg;
+	for (size_t i = 0; i < T_LEN(keys); i++)
+		if (pthread_key_create(&keys[i], NULL))
+			break;
+	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	co = aco_create(main_co, aco_share_stack_new(T_STACK_SIZE), 0, adds,
+			&sum);
+	t_child(main_co && co);
+	t_child(!pthread_create(&thread, NULL, resume_without_key, co));
+	t_child(!pthread_join(thread, &wrong));
+	t_child(!wrong);
+	aco_resume(co);
+	aco_resume(co);
+	t_child(aco_get_co() == main_co);
+}
+
+START_TEST(no_key_for_an_own_main_co)
+{
+	t_expect_ok(use_up_keys, NULL);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("threads");
-	TCase *tc = t_case(s, "threads");
+	TCase *tc = tcase_create("keys");
+
+	/* first and without a world: the library must not have its key yet */
+	tcase_add_test(tc, no_key_for_an_own_main_co);
+	suite_add_tcase(s, tc);
+
+	tc = t_case(s, "threads");
 
 	tcase_add_loop_test(tc, each_thread_its_own_world, 0, 2);
 	tcase_add_test(tc, control_words_per_thread);

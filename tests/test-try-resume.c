@@ -84,15 +84,16 @@ START_TEST(nested)
 }
 END_TEST
 
-/* ----------------------------------------------------------------- ENOMEM -- */
+/* ---------------------------------------------------------------- ENOMEM -- */
 
 #define BIG (8 * MIB)
 
 /* Holds more than the save stack will have room for. */
 static void holds_much(void)
 {
-	volatile char *p = __builtin_alloca(BIG);
+	char *p = __builtin_alloca(BIG);
 
+	t_opaque(p);
 	for (char c = 1;; c++) {
 		p[0] = p[BIG / 2] = p[BIG - 1] = c;
 		steps++;

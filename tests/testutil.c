@@ -224,9 +224,9 @@ static void expand(const char *text, char *buf, size_t sz)
 			continue;
 		}
 		ck_assert_msg(used < told->count, "a %%p and no t_says()");
-		len += (size_t)sprintf(buf + len, "0x%llx",
-				       (unsigned long long)(uintptr_t)
-					       told->ptr[used++]);
+		len += (size_t)sprintf(
+			buf + len, "0x%llx",
+			(unsigned long long)(uintptr_t)told->ptr[used++]);
 		text++;
 	}
 }

@@ -18,6 +18,10 @@ Suite *t_suite(void);
 /* A test case of s with the world below set up and torn down for each test. */
 TCase *t_case(Suite *s, const char *name);
 
+/* The tag of tests that compare whole stacks, padding and all; Valgrind does
+   not want to see them. */
+#define T_UNINITIALISED "uninitialised"
+
 /* Called before each test of t_case(); a program that shares variables between
    its tests defines it, because they stay as they are where Check does not
    fork. */
