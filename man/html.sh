@@ -1,0 +1,95 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The manual as a set of linked HTML pages with an index.
+#
+# usage: html.sh PAGES-DIR OUTPUT-DIR NAME=PAGE...
+#
+# NAME=PAGE: a reference to NAME(3) leads to PAGE(3).
+set -eu
+
+: "${MANDOC:=mandoc}"
+# Pages of others.
+: "${MAN_URL:=https://manpages.debian.org/%N.%S}"
+
+command -v "$MANDOC" >/dev/null || {
+	echo "html.sh: mandoc is missing (Debian package mandoc)" >&2
+	exit 1
+}
+pages=$(cd "$1" && pwd)
+mkdir -p "$2"
+cd "$2"
+shift 2
+rm -f ./*.html ./*.css ./*.[37]
+cp "$pages/html.css" aco.css
+
+# To mandoc a page is one of ours when a file NAME.SECTION is there.
+rename=
+for page in "$pages"/*.[37]; do
+	: >"${page##*/}"
+done
+for link; do
+	: >"${link%=*}.3"
+	rename="$rename
+s|\"${link%=*}\\.3\\.html\"|\"${link#*=}.3.html\"|g"
+done
+
+for page in "$pages"/*.[37]; do
+	file=${page##*/}
+	"$MANDOC" -T html -O "style=aco.css,man=%N.%S.html;$MAN_URL" "$page" |
+		sed "$rename
+			s|<body>|<body><nav><a href=\"index.html\">libaco</a></nav>|" \
+		>"$file.html"
+	grep -q '^</html>' "$file.html" || exit 1
+done
+rm -f ./*.[37]
+
+# One entry of the index: all names of a page, and what it says of itself.
+entry() {
+	awk -v file="${1##*/}" '
+		/^\.Sh / { in_name = $2 == "NAME" }
+		in_name && $1 == ".Nm" {
+			section = file
+			sub(/.*\./, "", section)
+			names = names (names ? ", " : "") "<a href=\"" file \
+				".html\">" $2 "(" section ")</a>"
+		}
+		in_name && $1 == ".Nd" { sub(/^\.Nd /, ""); text = $0 }
+		END {
+			gsub(/\\\(aq/, "\047", text)
+			print "<dt>" names "</dt>\n<dd>" text "</dd>"
+		}' "$1"
+}
+
+{
+	cat <<'HTML'
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width"/>
+<link rel="stylesheet" href="aco.css"/>
+<title>libaco</title>
+</head>
+<body>
+<main class="manual-text">
+<h1>libaco</h1>
+<p>Stackful asymmetric coroutines for C. Begin with <a href="aco.7.html">aco(7)</a>.</p>
+<h2>Overview</h2>
+<dl class="index">
+HTML
+	for page in "$pages"/*.7; do
+		entry "$page"
+	done
+	echo '</dl>'
+	echo '<h2>Calls</h2>'
+	echo '<dl class="index">'
+	for page in "$pages"/*.3; do
+		entry "$page"
+	done
+	cat <<'HTML'
+</dl>
+</main>
+</body>
+</html>
+HTML
+} >index.html
