@@ -1,0 +1,119 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A program compiled with the headers as they were before the last change of
+# them runs with the library of this tree.
+. "${top_srcdir:-.}/tests/common.sh"
+
+# shellcheck disable=SC2154 # set by common.sh
+[ -e "$libdir/libaco.so" ] || skip "there is no shared library"
+command -v git >/dev/null || skip "git is missing"
+# Git's own, when it is a hook of git that runs this.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+top=$(cd "$top_srcdir" && pwd -P)
+# A tarball may be unpacked inside some other repository.
+[ "$(git -C "$top" rev-parse --show-toplevel 2>/dev/null)" = "$top" ] ||
+	skip "not in git"
+
+# The newest commit whose headers differ from those of this tree.
+previous=
+for commit in $(git -C "$top" log --format=%H -20 -- include); do
+	if ! git -C "$top" diff --quiet "$commit" -- include; then
+		previous=$commit
+		break
+	fi
+done
+[ -n "$previous" ] || skip "the headers have not changed yet, or git knows too few commits"
+
+git -C "$top" archive "$previous" include | tar -xf - -C "$scratch"
+git -C "$top" show "$previous:abi/breaks" >"$scratch/breaks" 2>/dev/null || :
+
+breaks() {
+	grep -c '^20' "$1" || :
+}
+[ "$(breaks "$scratch/breaks")" = "$(breaks "$top/abi/breaks")" ] ||
+	skip "an intended change: $(tail -n 1 "$top/abi/breaks")"
+
+cat >"$scratch/program.c" <<'C'
+#include <aco.h>
+#include <aco_assert_override.h>
+
+static void leaf(void)
+{
+	int *n = aco_get_arg();
+	volatile char live[300];
+
+	memset((char *)live, 1, sizeof(live));
+	for (;;) {
+		*n += live[*n % 300];
+		aco_yield();
+	}
+}
+
+static void count(void)
+{
+	int *n = aco_co()->arg;
+
+	for (int i = 0; i < 100; i++) {
+		*n += 1;
+		aco_yield1(aco_get_co());
+	}
+	aco_exit();
+}
+
+static aco_t *started(aco_t *main_co, aco_share_stack_t *stack,
+		      aco_cofuncp_t fp, int *n)
+{
+	aco_t *co = aco_create(main_co, stack, 0, fp, n);
+
+	assertptr(co);
+	aco_resume(co);
+	assert(*n == 1 && !co->is_end && co->arg == n && co->fp == fp);
+	assert(co->main_co == main_co && co->share_stack == stack);
+	assert(stack->owner == co && stack->sz >= 4096);
+	assert((char *)co->reg[ACO_REG_IDX_SP] > (char *)stack->ptr);
+	assert((char *)co->reg[ACO_REG_IDX_SP] < (char *)stack->ptr + stack->sz);
+	return co;
+}
+
+int main(void)
+{
+	aco_thread_init(NULL);
+
+	aco_t *main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	aco_share_stack_t *shared = aco_share_stack_new(0);
+	aco_share_stack_t *own = aco_share_stack_new2(8192, 0);
+	int a = 0, b = 0, c = 0;
+	aco_t *ca = started(main_co, shared, leaf, &a);
+	aco_t *cb = started(main_co, shared, leaf, &b);
+	aco_t *cc = started(main_co, own, count, &c);
+
+	for (int i = 1; i < 100; i++) {
+		aco_resume(ca);
+		assert(aco_try_resume(cb) == 0);
+		aco_resume(cc);
+	}
+	assert(a == 100 && b == 100 && c == 100);
+	assert(ca->save_stack.ct_save == 100 && ca->save_stack.valid_sz >= 300);
+	assert(ca->save_stack.sz >= ca->save_stack.valid_sz);
+	assert(ca->save_stack.max_cpsz >= 300 && ca->save_stack.ptr);
+	assert(cb->save_stack.ct_restore == 99 && cc->save_stack.ct_save == 0);
+	aco_resume(cc);
+	assert(cc->is_end && aco_is_main_co(main_co) && aco_get_co() == main_co);
+	aco_destroy(ca);
+	aco_destroy(cb);
+	aco_destroy(cc);
+	aco_share_stack_destroy(shared);
+	aco_share_stack_destroy(own);
+	aco_destroy(main_co);
+	return 0;
+}
+C
+
+for options in -O0 -O2 '-O2 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV'; do
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	$CC -std=gnu11 $options -I"$scratch/include" -o "$scratch/program" \
+		"$scratch/program.c" $(library)
+	"$scratch/program" ||
+		fail "compiled with $options and the headers of $previous"
+done
+git -C "$top" log -1 --format='programs compiled with the headers of "%s" (%h) run' "$previous"
