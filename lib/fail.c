@@ -8,6 +8,8 @@
  */
 #include "internal.h"
 
+#include <errno.h>
+
 #define LINE_MAX_LEN 256
 
 struct line {
@@ -43,6 +45,8 @@ static void put(struct line *l)
 	while (l->len > 0) {
 		ssize_t n = write(STDERR_FILENO, s, l->len);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return;
 		s += n;

@@ -17,7 +17,8 @@ __thread struct aco_thread aco_thread INITIAL_EXEC;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t own_main_key;
-static int own_main_key_error;
+static pthread_mutex_t own_main_key_lock = PTHREAD_MUTEX_INITIALIZER;
+static int own_main_key_made;
 
 /* When a thread ends that has one. */
 static void own_main_free(void *co)
@@ -31,7 +32,6 @@ static void own_main_free(void *co)
 /* Once in the process. */
 static void set_up(void)
 {
-	own_main_key_error = pthread_key_create(&own_main_key, own_main_free);
 	aco_tools_find();
 }
 
@@ -78,6 +78,20 @@ void aco_thread_ready(void)
 		aco_thread_init(NULL);
 }
 
+/* Not in set_up(): a program that has used up its keys may give one back. */
+static int own_main_key_ready(void)
+{
+	int made;
+
+	pthread_mutex_lock(&own_main_key_lock);
+	if (!own_main_key_made)
+		own_main_key_made =
+			!pthread_key_create(&own_main_key, own_main_free);
+	made = own_main_key_made;
+	pthread_mutex_unlock(&own_main_key_lock);
+	return made;
+}
+
 aco_t *aco_thread_own_main(void)
 {
 	struct aco_thread *t = &aco_thread;
@@ -85,7 +99,7 @@ aco_t *aco_thread_own_main(void)
 	if (t->own_main)
 		return t->own_main;
 	aco_thread_ready();
-	if (own_main_key_error) {
+	if (!own_main_key_ready()) {
 		errno = ENOMEM;
 		return NULL;
 	}

@@ -361,6 +361,11 @@ static void use_up_keys(void *arg)
 	aco_resume(co);
 	aco_resume(co);
 	t_child(aco_get_co() == main_co);
+	/* a failure goes away with its cause */
+	t_child(!pthread_key_delete(keys[0]));
+	t_child(!pthread_create(&thread, NULL, resume_arg, co));
+	t_child(!pthread_join(thread, &wrong));
+	t_child(!wrong);
 }
 
 START_TEST(no_key_for_an_own_main_co)
