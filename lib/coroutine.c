@@ -32,6 +32,7 @@ static aco_t *co_alloc(size_t save_stack_sz)
 	memset(mem, 0, before + sizeof(aco_t));
 	co = (aco_t *)(void *)(mem + before);
 	if (save_stack_sz) {
+		co->flags = ACO_ONE_PIECE;
 		co->save_stack.ptr = co + 1;
 		co->save_stack.sz = save_stack_sz;
 	}
@@ -41,7 +42,7 @@ static aco_t *co_alloc(size_t save_stack_sz)
 void aco_free(aco_t *co)
 {
 	aco_tools_co_free(co);
-	if (co->save_stack.ptr != co + 1)
+	if (!(co->flags & ACO_ONE_PIECE))
 		free(co->save_stack.ptr);
 	free((char *)co - aco_tools_record_size());
 }
@@ -50,7 +51,7 @@ static void set_up(aco_t *co, aco_cofuncp_t fp, void *arg, unsigned flags)
 {
 	co->fp = fp;
 	co->arg = arg;
-	co->flags = flags & 0x7f;
+	co->flags |= flags & ACO_PUBLIC_FLAGS;
 	co->mxcsr = aco_thread.mxcsr;
 	co->fpucw = aco_thread.fpucw;
 	if (aco_thread.has_sse)

@@ -26,9 +26,14 @@ enum {
 /* aco_t.reg has public names for the other three. */
 #define ACO_REG_IDX_BX 3
 
-/* Bits of aco_t.flags: those of aco_create2(), and one for the processor. */
+/*
+ * Bits of aco_t.flags: those of aco_create2(), one for the processor, and one
+ * for a save stack that is one piece with the co.  (That save_stack.ptr is
+ * co + 1 proves nothing: a separate block may lie right there.)
+ */
 #define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
 #define ACO_HAS_SSE 4u
+#define ACO_ONE_PIECE 8u
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
 
@@ -53,6 +58,9 @@ ACO_HIDDEN extern const char aco_switch_landing[];
 /* Where new cos begin; the second one where a tool wants to hear of it. */
 ACO_HIDDEN extern const char aco_entry[];
 ACO_HIDDEN extern const char aco_entry_tools[];
+
+/* Where the function of a co returns to, in both. */
+ACO_HIDDEN extern const char aco_entry_return[];
 
 /* Called by the entry frame when the function of the running co returns. */
 ACO_HIDDEN void aco_returned(void) ACO_NORETURN_;

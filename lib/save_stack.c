@@ -59,14 +59,15 @@ static int reserve(aco_t *co, size_t need)
 
 	if (aco_likely(has_room(s, need)))
 		return 0;
-	if (s->ptr == co + 1 && need <= s->sz)
-		return 0; /* one piece with the co: can't shrink */
+	if ((co->flags & ACO_ONE_PIECE) && need <= s->sz)
+		return 0; /* can't shrink */
 	sz = new_size(s, need);
 	ptr = malloc(sz);
 	if (!ptr)
 		return need <= s->sz ? 0 : -1;
-	if (s->ptr != co + 1)
+	if (!(co->flags & ACO_ONE_PIECE))
 		free(s->ptr);
+	co->flags &= ~ACO_ONE_PIECE & 0x7f;
 	s->ptr = ptr;
 	s->sz = sz;
 	return 0;

@@ -184,7 +184,11 @@ void aco_exit1(aco_t *co)
 void aco_returned(void)
 {
 	aco_t *co = aco_gtls_co;
+	const void *back = aco_entry_return;
 
+	/* This call, or a signal before it, has overwritten what all cos of
+	   the stack need when they return. */
+	memcpy(co->share_stack->align_retptr, &back, sizeof(back));
 	if (co->flags & ACO_RETURN_EXITS)
 		leave(co, "return");
 	co->state = ACO_RETURNED;

@@ -16,12 +16,14 @@ void *__real_malloc(size_t sz);
 void *__real_calloc(size_t n, size_t sz);
 void *__real_mmap(void *at, size_t sz, int prot, int flags, int fd, off_t off);
 int __real_mprotect(void *at, size_t sz, int prot);
+void __real_free(void *ptr);
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 
 void *__wrap_malloc(size_t sz);
 void *__wrap_calloc(size_t n, size_t sz);
 void *__wrap_mmap(void *at, size_t sz, int prot, int flags, int fd, off_t off);
 int __wrap_mprotect(void *at, size_t sz, int prot);
+void __wrap_free(void *ptr);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
 static int armed;     /* only calls between arm() and disarm() count */
@@ -37,8 +39,28 @@ static int fails(void)
 	return 1;
 }
 
+/* Blocks without headers between them, as some allocators make them. */
+static char *arena_next;
+static char arena[4096] __attribute__((__aligned__(16)));
+static void *arena_freed[4];
+static size_t arena_frees;
+
+void __wrap_free(void *ptr)
+{
+	if ((char *)ptr < arena || (char *)ptr >= arena + sizeof(arena))
+		__real_free(ptr);
+	else
+		arena_freed[arena_frees++] = ptr;
+}
+
 void *__wrap_malloc(size_t sz)
 {
+	char *ptr = arena_next;
+
+	if (ptr) {
+		arena_next += sz;
+		return ptr;
+	}
 	return fails() ? NULL : __real_malloc(sz);
 }
 
@@ -211,6 +233,26 @@ START_TEST(save_stacks)
 }
 END_TEST
 
+/* A save stack that happens to lie right behind its co is freed, too. */
+START_TEST(adjacent_save_stack)
+{
+	aco_t *co, *other = t_co(t_sstk, remember, &progress[1]);
+	void *saved;
+
+	arena_next = arena;
+	co = aco_create(t_main, t_sstk, 0, remember, &progress[0]);
+	aco_resume(co);
+	aco_resume(other);
+	arena_next = NULL;
+	saved = co->save_stack.ptr;
+	ck_assert_ptr_eq(saved, co + 1);
+	aco_destroy(co);
+	ck_assert_uint_eq(arena_frees, 2);
+	ck_assert_ptr_eq(arena_freed[0], saved);
+	ck_assert_ptr_eq(arena_freed[1], co);
+}
+END_TEST
+
 static aco_t *foreign;
 
 static int resume_foreign(void)
@@ -246,6 +288,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, share_stacks);
 	tcase_add_test(tc, creation);
 	tcase_add_test(tc, save_stacks);
+	tcase_add_test(tc, adjacent_save_stack);
 	tcase_add_test(tc, own_main_co);
 	return s;
 }

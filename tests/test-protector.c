@@ -291,6 +291,18 @@ START_TEST(return_exits)
 }
 END_TEST
 
+/* One that returns leaves alone where the others of its stack return to. */
+START_TEST(return_exits_one_of_several)
+{
+	aco_t *a = t_co2(t_sstk, yields_then_returns, NULL, 0, ACO_RETURN_EXITS);
+	aco_t *b = t_co2(t_sstk, yields_then_returns, NULL, 0, ACO_RETURN_EXITS);
+
+	aco_resume(b);
+	t_finish(a, 3);
+	t_finish(b, 3);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("protector");
@@ -303,5 +315,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, last_word_may_exit_the_process);
 	tcase_add_test(tc, last_word_of_this_thread_only);
 	tcase_add_test(tc, return_exits);
+	tcase_add_test(tc, return_exits_one_of_several);
 	return s;
 }

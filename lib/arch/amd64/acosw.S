@@ -82,19 +82,19 @@ aco_switch:
 	movq	%rsp, ACO_OFF_SP(%rdi)
 	.cfi_remember_state
 
+	movq	%rsi, %rdi
 	movq	ACO_OFF_SP(%rsi), %rsp
 	/* From here on this is a part of to: a frame without size, whose
 	   caller is the resume address.  DW_CFA_expression: rip (16) is saved
-	   at breg4 (rsi) + IP, rbp (6) at breg4 + BP. */
+	   at breg5 (rdi) + IP, rbp (6) at breg5 + BP. */
 	.cfi_def_cfa %rsp, 0
 	.cfi_same_value %r12
 	.cfi_same_value %r13
 	.cfi_same_value %r14
 	.cfi_same_value %r15
-	.cfi_escape 0x10, 16, 2, 0x74, ACO_OFF_IP
-	.cfi_escape 0x10, 6, 2, 0x74, ACO_OFF_BP
+	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
+	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
 	movq	ACO_OFF_BP(%rsi), %rbp
-	movq	%rsi, %rdi
 	jmp	*ACO_OFF_IP(%rsi)
 
 	/* Never executed.  Debuggers look one byte before a resume address,
@@ -170,6 +170,9 @@ aco_entry:
 	.cfi_undefined %rip
 	endbr64
 	call	*ACO_OFF_FP(%rdi)
+	.globl	aco_entry_return
+	.hidden	aco_entry_return
+aco_entry_return:
 	call	aco_returned
 	ud2
 	.cfi_endproc

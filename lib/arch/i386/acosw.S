@@ -157,6 +157,9 @@ aco_entry:
 	.cfi_undefined %eip
 	endbr32
 	call	*ACO_OFF_FP(%edx)
+	.globl	aco_entry_return
+	.hidden	aco_entry_return
+aco_entry_return:
 	call	aco_returned
 	ud2
 	.cfi_endproc
