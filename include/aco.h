@@ -80,6 +80,7 @@ struct aco_share_stack_s {
 	void *map;     /* the mapping, guard included */
 	size_t map_sz; /* 0: ptr came from the C library's allocator */
 	size_t users;  /* cos created on the stack and not destroyed */
+	aco_t *sole;   /* the user whose state is "fast", if there is one */
 	unsigned valgrind_id;
 };
 
@@ -274,6 +275,16 @@ aco_create(aco_t *main_co, aco_share_stack_t *share_stack, size_t save_stack_sz,
 					__FILE__, __LINE__, __func__),        \
 			  abort()))
 #define aco_assertalloc_ptr(ptr) aco_assertalloc_bool((ptr) != NULL)
+
+/*
+ * The inline versions of aco_resume() and aco_yield().  Not where the compiler
+ * can't be told which registers a switch changes.
+ */
+#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) &&                     \
+	defined(__GNUC__) && !defined(_SOFT_FLOAT) &&                         \
+	(!defined(__x86_64__) || defined(__SSE2__))
+#include <aco/switch.h>
+#endif
 
 #ifdef __cplusplus
 }

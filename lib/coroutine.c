@@ -80,6 +80,23 @@ static int is_usable_stack(const aco_share_stack_t *sstk)
 	return sstk && ACO_IS_ALIGNED(sstk);
 }
 
+static void add_user(aco_share_stack_t *sstk)
+{
+	if (sstk->sole)
+		aco_demote(sstk->sole);
+	sstk->sole = NULL;
+	sstk->users++;
+}
+
+static void remove_user(aco_share_stack_t *sstk, aco_t *co)
+{
+	if (sstk->owner == co)
+		sstk->owner = NULL;
+	if (sstk->sole == co)
+		sstk->sole = NULL;
+	sstk->users--;
+}
+
 aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 		   size_t save_stack_sz, aco_cofuncp_t fp, void *arg,
 		   unsigned flags)
@@ -104,7 +121,7 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
 	co->reg[ACO_REG_IDX_SP] = aco_stack_base(share_stack);
 	aco_tools_co_new(co);
-	share_stack->users++;
+	add_user(share_stack);
 	return co;
 
 invalid:
@@ -150,11 +167,9 @@ void aco_destroy(aco_t *co)
 		destroy_main(co);
 		return;
 	}
-	if (co->state == ACO_RUNNING || co->state == ACO_RETURNED)
+	if (aco_is_running(co) || co->state == ACO_RETURNED)
 		aco_misuse("aco_destroy", "the co is running", co);
-	if (co->share_stack->owner == co)
-		co->share_stack->owner = NULL;
-	co->share_stack->users--;
+	remove_user(co->share_stack, co);
 	aco_free(co);
 }
 

@@ -10,18 +10,37 @@
 #define ACO_HIDDEN __attribute__((__visibility__("hidden")))
 
 /*
- * Values of aco_t.state.  A co that has resumed another and waits stays
- * ACO_RUNNING: it is told apart by not being aco_gtls_co.  Each is a constant
- * to store, never or-ed together.
+ * Values of aco_t.state.  "Fast" is a co that the code of aco/switch.h may
+ * switch: the only user and the owner of its share stack, with nobody else to
+ * tell.  "Lone" is the same in a process with libstdc++, whose exception state
+ * has to be switched, too.  A co that has resumed another and waits stays
+ * running: it is told apart by not being aco_gtls_co.  Each is a constant to
+ * store, never or-ed together.
  */
 enum {
-	ACO_INIT,      /* never started: reg leads to the entry frame */
-	ACO_SUSPENDED, /* by the function path */
-	ACO_RUNNING,   /* or waiting for a co it has resumed */
-	ACO_RETURNED,  /* fp returned without aco_exit(); about to abort */
-	ACO_END,
-	ACO_MAIN /* stands for a thread's own stack */
+	ACO_INIT = 0, /* never started: reg leads to the entry frame */
+	ACO_FAST_SUSPENDED = 1,
+	ACO_LONE_SUSPENDED = 2,
+	ACO_SUSPENDED = 3,	  /* by the function path */
+	ACO_SUSPENDED_INLINE = 4, /* was fast: may have a red zone */
+	ACO_FAST_RUNNING = 5,
+	ACO_LONE_RUNNING = 6,
+	ACO_RUNNING = 7,
+	ACO_RETURNED = 8, /* fp returned without aco_exit(); about to abort */
+	ACO_END = 9,
+	ACO_MAIN = 10 /* stands for a thread's own stack */
 };
+
+static inline int aco_is_resumable(const aco_t *co)
+{
+	return co->state <= ACO_SUSPENDED_INLINE;
+}
+
+/* Runs, or waits for a co that it has resumed. */
+static inline int aco_is_running(const aco_t *co)
+{
+	return co->state >= ACO_FAST_RUNNING && co->state <= ACO_RUNNING;
+}
 
 /* aco_t.reg has public names for the other three. */
 #define ACO_REG_IDX_BX 3
@@ -71,6 +90,7 @@ ACO_HIDDEN void aco_returned(void) ACO_NORETURN_;
 struct aco_thread {
 	aco_t *own_main; /* made by the library, freed when the thread ends */
 	aco_cofuncp_t last_word;
+	void *cxx;	/* the exception state of libstdc++, if it is there */
 	uint32_t mxcsr; /* what new cos start with */
 	uint16_t fpucw;
 	uint8_t ready;
@@ -127,6 +147,9 @@ static inline char *aco_stack_base(const aco_share_stack_t *sstk)
 {
 	return (char *)sstk->align_retptr + sizeof(void *);
 }
+
+/* Another user comes: co, whatever it does, is fast no more. */
+ACO_HIDDEN void aco_demote(aco_t *co);
 
 /* ---- fail.c ------------------------------------------------------------- */
 

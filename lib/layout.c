@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "aco/switch.h"
 #include "arch/offsets.h"
 
 #define AT(field, off) \
@@ -26,6 +27,10 @@ AT(state, ACO_OFF_FLAGS - 1);
 AT(resumer, ACO_OFF_FLAGS + 1);
 AT(fp, ACO_OFF_FP);
 _Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE << 1, "is_end is the lowest bit");
+
+/* What programs have inlined. */
+_Static_assert(ACO_FAST_SUSPENDED == ACO_FAST_SUSPENDED_, "ABI");
+_Static_assert(ACO_FAST_RUNNING == ACO_FAST_RUNNING_, "ABI");
 
 /* Ten million sleeping cos: every eight bytes more are 76 MiB. */
 #if defined(__x86_64__)

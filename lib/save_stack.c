@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "copy.h"
 #include "tools.h"
 
 /* A save stack beyond this shrinks when a quarter of it would do. */
@@ -51,14 +52,12 @@ static int has_room(const aco_save_stack_t *s, size_t need)
  * Give the save stack of co room for need bytes, or take away what a deep call
  * left behind.  What it holds is stale: the bytes lie on the share stack.
  */
-static int reserve(aco_t *co, size_t need)
+__attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	size_t sz;
 	void *ptr;
 
-	if (aco_likely(has_room(s, need)))
-		return 0;
 	if ((co->flags & ACO_ONE_PIECE) && need <= s->sz)
 		return 0; /* can't shrink */
 	sz = new_size(s, need);
@@ -73,44 +72,58 @@ static int reserve(aco_t *co, size_t need)
 	return 0;
 }
 
+/*
+ * A co that was suspended inline may have live bytes below its stack pointer,
+ * as far as the red zone of the ABI reaches and the stack goes.
+ */
+static size_t red_zone(const aco_t *co)
+{
+#if defined(__x86_64__)
+	size_t room = (size_t)((char *)co->reg[ACO_REG_IDX_SP] -
+			       (char *)co->share_stack->ptr);
+
+	if (co->state == ACO_SUSPENDED_INLINE)
+		return room < 128 ? room : 128;
+#endif
+	(void)co;
+	return 0;
+}
+
 static size_t live_bytes(const aco_t *co)
 {
 	return (size_t)((char *)co->share_stack->align_retptr -
 			(char *)co->reg[ACO_REG_IDX_SP]);
 }
 
-static void count_copy(aco_save_stack_t *s, size_t *count, size_t sz)
-{
-	++*count;
-	if (sz > s->max_cpsz)
-		s->max_cpsz = sz;
-}
-
 static int copy_out(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
-	size_t sz = live_bytes(co);
+	size_t live = live_bytes(co);
+	size_t below = red_zone(co);
 
-	if (reserve(co, sz) < 0)
+	if (aco_unlikely(!has_room(s, live + below)) &&
+	    resize(co, live + below) < 0)
 		return -1;
-	aco_tools_before_copy_out(co, sz);
-	memcpy(s->ptr, co->reg[ACO_REG_IDX_SP], sz);
-	s->valid_sz = sz;
-	count_copy(s, &s->ct_save, sz);
+	aco_tools_before_copy_out(co);
+	aco_copy(s->ptr, (char *)co->reg[ACO_REG_IDX_SP] - below, live + below);
+	s->valid_sz = live + below;
+	s->ct_save++;
+	if (live > s->max_cpsz)
+		s->max_cpsz = live;
 	return 0;
 }
 
 static void copy_in(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
-	size_t sz = s->valid_sz;
+	char *to = (char *)co->share_stack->align_retptr - s->valid_sz;
 
-	aco_tools_before_copy_in(co, sz);
+	aco_tools_before_copy_in(co, to, s->valid_sz);
 	if (co->state == ACO_INIT)
 		return; /* it has no bytes yet */
-	memcpy(co->reg[ACO_REG_IDX_SP], s->ptr, sz);
+	aco_copy(to, s->ptr, s->valid_sz);
 	s->valid_sz = 0;
-	count_copy(s, &s->ct_restore, sz);
+	s->ct_restore++;
 }
 
 int aco_make_present(aco_t *co)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "aco/switch.h"
 #include "tools.h"
 
 /*
@@ -17,12 +18,25 @@
  */
 static inline int go(aco_t *from, aco_t *to, const aco_t *co)
 {
-	if (aco_unlikely(aco_tools))
-		return aco_tools_switch(from, to, co);
 	if (co->flags & ACO_SHARE_FPENV)
 		return aco_switch(from, to, aco_switch_landing);
 	return aco_switch_fpenv(from, to, aco_switch_landing);
 }
+
+/* The same where somebody else may have to be told. */
+static int go_told(aco_t *from, aco_t *to, const aco_t *co)
+{
+	if (aco_tools & ACO_TOOL_CXX) {
+		if (!aco_thread.cxx)
+			aco_tools_cxx_find();
+		aco_tools_cxx(from, to);
+	}
+	if (aco_tools & ACO_TOOLS_SWITCH)
+		return aco_tools_switch(from, to, co);
+	return go(from, to, co);
+}
+
+#define NOINLINE __attribute__((__noinline__))
 
 /* Out of the way of the callers' hot path. */
 #define COLD __attribute__((__cold__, __noinline__)) ACO_NORETURN_
@@ -41,9 +55,9 @@ COLD static void refuse_resume(const aco_t *co, const char *call)
 	}
 }
 
-static int is_resumable(const aco_t *co)
+COLD static void refuse_memory(const aco_t *co)
 {
-	return co->state == ACO_SUSPENDED || co->state == ACO_INIT;
+	aco_misuse("aco_resume", "no memory to make room for it", co);
 }
 
 /*
@@ -54,8 +68,7 @@ static int is_in_use(const aco_share_stack_t *sstk)
 {
 	const aco_t *owner = sstk->owner;
 
-	return owner && (owner->state == ACO_RUNNING ||
-			 owner->state == ACO_RETURNED);
+	return owner && (aco_is_running(owner) || owner->state == ACO_RETURNED);
 }
 
 /*
@@ -73,6 +86,53 @@ static aco_t *resumer_for(const aco_t *co)
 	return aco_thread_own_main();
 }
 
+void aco_demote(aco_t *co)
+{
+	switch (co->state) {
+	case ACO_FAST_SUSPENDED:
+		co->state = ACO_SUSPENDED_INLINE;
+		break;
+	case ACO_LONE_SUSPENDED:
+		co->state = ACO_SUSPENDED;
+		break;
+	case ACO_FAST_RUNNING:
+	case ACO_LONE_RUNNING:
+		co->state = ACO_RUNNING;
+		break;
+	}
+}
+
+/* Of co, which owns its share stack: whether it has that for itself. */
+static int running_state(aco_t *co)
+{
+	if (co->share_stack->users > 1 || (aco_tools & ~ACO_TOOL_CXX))
+		return ACO_RUNNING;
+	co->share_stack->sole = co;
+	return aco_tools ? ACO_LONE_RUNNING : ACO_FAST_RUNNING;
+}
+
+static int suspended_state(const aco_t *co)
+{
+	switch (co->state) {
+	case ACO_FAST_RUNNING:
+		return ACO_FAST_SUSPENDED;
+	case ACO_LONE_RUNNING:
+		return ACO_LONE_SUSPENDED;
+	default:
+		return ACO_SUSPENDED;
+	}
+}
+
+/* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
+static inline int take_stack(aco_t *co, const char *call)
+{
+	if (co->share_stack->owner == co)
+		return 0;
+	if (is_in_use(co->share_stack))
+		aco_misuse(call, "a running co uses its share stack", co);
+	return aco_make_present(co);
+}
+
 /*
  * Everything of a resume but the switch.  Returns the resumer to leave, or
  * NULL with ENOMEM and nothing changed.
@@ -81,25 +141,21 @@ static inline aco_t *prepare_resume(aco_t *co, const char *call)
 {
 	aco_t *resumer;
 
-	if (aco_unlikely(!is_resumable(co)))
+	if (aco_unlikely(!aco_is_resumable(co)))
 		refuse_resume(co, call);
 	resumer = resumer_for(co);
 	if (!resumer)
 		return NULL;
-	if (co->share_stack->owner != co) {
-		if (is_in_use(co->share_stack))
-			aco_misuse(call, "a running co uses its share stack",
-				   co);
-		if (aco_make_present(co) < 0)
-			return NULL;
-	}
-	co->resumer = resumer;
-	co->state = ACO_RUNNING;
+	if (take_stack(co, call) < 0)
+		return NULL;
+	if (co->resumer != resumer)
+		co->resumer = resumer;
+	co->state = running_state(co);
 	aco_gtls_co = co;
 	return resumer;
 }
 
-int aco_try_resume(aco_t *co)
+NOINLINE static int try_resume_any(aco_t *co)
 {
 	aco_t *resumer;
 
@@ -110,10 +166,10 @@ int aco_try_resume(aco_t *co)
 	resumer = prepare_resume(co, "aco_try_resume");
 	if (!resumer)
 		return -1;
-	return go(resumer, co, co);
+	return go_told(resumer, co, co);
 }
 
-void aco_resume(aco_t *co)
+NOINLINE static void resume_any(aco_t *co)
 {
 	aco_t *resumer;
 
@@ -121,9 +177,71 @@ void aco_resume(aco_t *co)
 		aco_misuse("aco_resume", "the co is NULL", co);
 	resumer = prepare_resume(co, "aco_resume");
 	if (!resumer)
-		aco_misuse("aco_resume", "no memory to make room for it", co);
-	go(resumer, co, co);
+		refuse_memory(co);
+	go_told(resumer, co, co);
 }
+
+/*
+ * The common case of a resume: co has its stack for itself and was resumed from
+ * here before.  Nothing that is loaded for the check feeds the switch.
+ */
+static inline int is_common(const aco_t *co, const aco_t *cur)
+{
+	return co && co->resumer == cur &&
+	       (co->state == ACO_FAST_SUSPENDED ||
+		co->state == ACO_LONE_SUSPENDED);
+}
+
+static inline int resume_common(aco_t *co, aco_t *cur)
+{
+	aco_gtls_co = co;
+	if (aco_likely(co->state == ACO_FAST_SUSPENDED)) {
+		co->state = ACO_FAST_RUNNING;
+	} else {
+		co->state = ACO_LONE_RUNNING;
+		aco_tools_cxx(cur, co);
+	}
+	return go(cur, co, co);
+}
+
+/* The second most common: co shares its stack, with nobody to tell. */
+static inline int is_sharing(const aco_t *co, const aco_t *cur)
+{
+	return co && co->resumer == cur && co->state == ACO_SUSPENDED &&
+	       !aco_tools;
+}
+
+NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
+{
+	if (aco_unlikely(take_stack(co, "aco_resume") < 0))
+		refuse_memory(co);
+	co->state = running_state(co);
+	aco_gtls_co = co;
+	go(cur, co, co);
+}
+
+int aco_try_resume(aco_t *co)
+{
+	aco_t *cur = aco_gtls_co;
+
+	if (aco_likely(ACO_IS_ALIGNED(co) && is_common(co, cur)))
+		return resume_common(co, cur);
+	return try_resume_any(co);
+}
+
+void aco_resume(aco_t *co)
+{
+	aco_t *cur = aco_gtls_co;
+
+	if (aco_likely(is_common(co, cur)))
+		resume_common(co, cur);
+	else if (is_sharing(co, cur))
+		resume_sharing(co, cur);
+	else
+		resume_any(co);
+}
+
+void aco_resume_any_(aco_t *co) __attribute__((__alias__("aco_resume")));
 
 COLD static void refuse_leaving(const aco_t *co, const char *call)
 {
@@ -134,28 +252,48 @@ COLD static void refuse_leaving(const aco_t *co, const char *call)
 
 static inline void check_running(const aco_t *co, const char *call)
 {
-	if (aco_unlikely(!co || co->state != ACO_RUNNING))
+	if (aco_unlikely(!co || !aco_is_running(co)))
 		refuse_leaving(co, call);
 }
 
-static inline void yield(aco_t *co, const char *call)
+NOINLINE static void yield_any(aco_t *co, const char *call)
 {
 	check_running(co, call);
-	co->state = ACO_SUSPENDED;
+	co->state = suspended_state(co);
 	aco_gtls_co = co->resumer;
-	go(co, co->resumer, co);
+	go_told(co, co->resumer, co);
 }
 
 void aco_yield(void)
 {
-	yield(aco_gtls_co, "aco_yield");
+	aco_t *co = aco_gtls_co;
+	aco_t *to;
+
+	if (aco_unlikely(!co || !aco_is_running(co) ||
+			 (co->state == ACO_RUNNING && aco_tools))) {
+		yield_any(co, "aco_yield");
+		return;
+	}
+	to = co->resumer;
+	aco_gtls_co = to;
+	if (aco_likely(co->state == ACO_FAST_RUNNING)) {
+		co->state = ACO_FAST_SUSPENDED;
+	} else if (co->state == ACO_RUNNING) {
+		co->state = ACO_SUSPENDED;
+	} else {
+		co->state = ACO_LONE_SUSPENDED;
+		aco_tools_cxx(co, to);
+	}
+	go(co, to, co);
 }
+
+void aco_yield_any_(void) __attribute__((__alias__("aco_yield")));
 
 void aco_yield1(aco_t *co)
 {
 	if (co != aco_gtls_co)
 		aco_misuse("aco_yield1", "it is not the running co", co);
-	yield(co, "aco_yield1");
+	yield_any(co, "aco_yield1");
 }
 
 ACO_NORETURN_ static void leave(aco_t *co, const char *call)
@@ -165,7 +303,7 @@ ACO_NORETURN_ static void leave(aco_t *co, const char *call)
 	co->state = ACO_END;
 	co->share_stack->owner = NULL;
 	aco_gtls_co = co->resumer;
-	go(co, co->resumer, co);
+	go_told(co, co->resumer, co);
 	__builtin_unreachable();
 }
 

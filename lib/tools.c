@@ -16,7 +16,6 @@
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
 #define VALGRIND_MAKE_MEM_UNDEFINED(ptr, sz) (void)(ptr)
-#define VALGRIND_MAKE_MEM_DEFINED_IF_ADDRESSABLE(ptr, sz) (void)(ptr)
 #endif
 
 #define WEAK __attribute__((__weak__))
@@ -38,19 +37,21 @@ extern WEAK void *__tsan_create_fiber(unsigned flags);
 extern WEAK void __tsan_destroy_fiber(void *fiber);
 extern WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
-/* Itanium C++ ABI, 2.2.2: the exceptions that are caught and in flight. */
-struct cxx_globals {
-	void *caught;
-	unsigned uncaught;
-};
-extern WEAK struct cxx_globals *__cxa_get_globals(void);
+/* libstdc++ */
+extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
 
-/* What the sanitizers know of a stack and of who came to it. */
+/*
+ * What lies before each aco_t.  Where only libstdc++ is there, that is only the
+ * last member.
+ */
 struct record {
+	/* sanitizers: the stack and who came to it */
 	void *tsan_fiber;
 	aco_t *came_from;   /* who switched here last */
 	const void *bottom; /* main co: the thread's own stack */
 	size_t sz;
+
+	struct aco_cxx_globals cxx; /* while the co doesn't run */
 };
 
 unsigned aco_tools;
@@ -72,9 +73,11 @@ void aco_tools_find(void)
 
 size_t aco_tools_record_size(void)
 {
-	return aco_tools & (ACO_TOOL_ASAN | ACO_TOOL_TSAN)
-		       ? sizeof(struct record)
-		       : 0;
+	if (aco_tools & ACO_TOOLS_SWITCH)
+		return sizeof(struct record);
+	if (aco_tools & ACO_TOOL_CXX)
+		return sizeof(struct aco_cxx_globals);
+	return 0;
 }
 
 static struct record *record_of(aco_t *co)
@@ -150,21 +153,17 @@ void aco_tools_entered(void)
 		asan_arrive(aco_gtls_co, NULL);
 }
 
-/*
- * Tell whoever listens, switch, tell that we are back.  The exception state of
- * libstdc++ waits in this frame, on the stack of from: a co starts with none.
- */
+void aco_tools_cxx_find(void)
+{
+	aco_thread.cxx = __cxa_get_globals();
+}
+
+/* Tell whoever listens, switch, tell that we are back. */
 int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
 {
-	struct cxx_globals cxx = { NULL, 0 };
 	void *fake = NULL;
 
-	if (aco_tools & ACO_TOOL_CXX) {
-		cxx = *__cxa_get_globals();
-		*__cxa_get_globals() = (struct cxx_globals){ NULL, 0 };
-	}
-	if (aco_tools & (ACO_TOOL_ASAN | ACO_TOOL_TSAN))
-		record_of(to)->came_from = from;
+	record_of(to)->came_from = from;
 	if (aco_tools & ACO_TOOL_ASAN)
 		asan_leave(from, to, &fake);
 	if (aco_tools & ACO_TOOL_TSAN) {
@@ -179,8 +178,6 @@ int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
 
 	if (aco_tools & ACO_TOOL_ASAN)
 		asan_arrive(from, fake);
-	if (aco_tools & ACO_TOOL_CXX)
-		*__cxa_get_globals() = cxx;
 	return 0;
 }
 
@@ -193,17 +190,16 @@ static void unpoison(aco_t *co)
 					      co->share_stack->sz);
 }
 
-void aco_tools_copy_out(aco_t *co, size_t sz)
+void aco_tools_copy_out(aco_t *co)
 {
-	(void)sz;
 	unpoison(co);
 }
 
-void aco_tools_copy_in(aco_t *co, size_t sz)
+void aco_tools_copy_in(aco_t *co, void *to, size_t sz)
 {
 	unpoison(co);
 	/* what lies below the stack pointer of the last user is no man's land
 	   to Valgrind */
 	if (aco_tools & ACO_TOOL_VALGRIND)
-		VALGRIND_MAKE_MEM_UNDEFINED(co->reg[ACO_REG_IDX_SP], sz);
+		VALGRIND_MAKE_MEM_UNDEFINED(to, sz);
 }

@@ -16,12 +16,13 @@ enum {
 	ACO_TOOL_VALGRIND = 4,
 	ACO_TOOL_CXX = 8 /* the exception state of libstdc++ */
 };
+#define ACO_TOOLS_SWITCH (ACO_TOOL_ASAN | ACO_TOOL_TSAN)
 ACO_HIDDEN extern unsigned aco_tools;
 
 /* Sets aco_tools; before the first co of the process. */
 ACO_HIDDEN void aco_tools_find(void);
 
-/* What a sanitizer needs of each co lies before its aco_t; see co_alloc(). */
+/* What a tool needs of each co lies before its aco_t; see co_alloc(). */
 ACO_HIDDEN size_t aco_tools_record_size(void);
 
 ACO_HIDDEN void aco_tools_co_new(aco_t *co);
@@ -38,23 +39,45 @@ static inline void *aco_tools_entry(void)
 /* What aco_entry_tools calls first, on the new stack. */
 ACO_HIDDEN void aco_tools_entered(void);
 
-/* The switch, with everything that has to be told before and after. */
-ACO_HIDDEN int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co);
+/* Itanium C++ ABI, 2.2.2: the exceptions that are caught and in flight. */
+struct aco_cxx_globals {
+	void *caught;
+	unsigned uncaught;
+};
 
-/* sz live bytes of co are about to leave or to be written to its stack. */
-ACO_HIDDEN void aco_tools_copy_out(aco_t *co, size_t sz);
-ACO_HIDDEN void aco_tools_copy_in(aco_t *co, size_t sz);
+/* Where those of the calling thread are: sets aco_thread.cxx. */
+ACO_HIDDEN void aco_tools_cxx_find(void);
 
-static inline void aco_tools_before_copy_out(aco_t *co, size_t sz)
+/*
+ * Before a switch: everybody's exception state waits right before his aco_t.
+ * The thread has been through aco_tools_cxx_find(): a "lone" co was resumed in
+ * it before, and that goes the long way.
+ */
+static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 {
-	if (aco_unlikely(aco_tools))
-		aco_tools_copy_out(co, sz);
+	struct aco_cxx_globals *now = aco_thread.cxx;
+
+	((struct aco_cxx_globals *)(void *)from)[-1] = *now;
+	*now = ((struct aco_cxx_globals *)(void *)to)[-1];
 }
 
-static inline void aco_tools_before_copy_in(aco_t *co, size_t sz)
+/* The switch, with what sanitizers have to be told before and after. */
+ACO_HIDDEN int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co);
+
+/* The bytes of co are about to leave its stack, or to be written to it. */
+ACO_HIDDEN void aco_tools_copy_out(aco_t *co);
+ACO_HIDDEN void aco_tools_copy_in(aco_t *co, void *to, size_t sz);
+
+static inline void aco_tools_before_copy_out(aco_t *co)
 {
 	if (aco_unlikely(aco_tools))
-		aco_tools_copy_in(co, sz);
+		aco_tools_copy_out(co);
+}
+
+static inline void aco_tools_before_copy_in(aco_t *co, void *to, size_t sz)
+{
+	if (aco_unlikely(aco_tools))
+		aco_tools_copy_in(co, to, sz);
 }
 
 #endif /* ACO_TOOLS_H */

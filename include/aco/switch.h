@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aco/switch.h - the switch that aco.h inlines; include aco.h, not this
+ *
+ * A co whose state says "fast" is the only user of its share stack, in a
+ * process without sanitizers, Valgrind and libstdc++: switching to and from it
+ * is nothing but registers.  The code below does that in place.  Everything
+ * else is the business of the functions in the library, and so is everything
+ * in a program compiled with -DACO_NO_INLINE: the two ways mix freely, because
+ * the suspended form is the same.
+ *
+ * The compiler is told that the switch changes every register, so it saves
+ * what is live and nothing else.  No call or ret is split between two stacks,
+ * which keeps the processor's return predictor right.
+ *
+ *	suspended    reg[0] resume address (the label below)
+ *	             reg[1] stack pointer    nothing was pushed
+ *	             reg[2] frame pointer
+ *	             reg[3] rbx, esi         only where clang compiled it
+ *	at the label rdi (i386: edx) is the co that goes on: the one that
+ *	             suspended itself here
+ *
+ * What is inlined here is ABI: lib/layout.c pins what it uses.
+ */
+#ifndef ACO_SWITCH_H
+#define ACO_SWITCH_H
+
+#if !defined(ACO_H)
+#error "include <aco.h>"
+#endif
+
+/* Values of aco_t.state that the code below tests and stores. */
+#define ACO_FAST_SUSPENDED_ 1
+#define ACO_FAST_RUNNING_ 5
+
+/*
+ * The functions behind the inline versions: aco_resume and aco_yield by names
+ * of their own, because clang takes a call of the same symbol for recursion.
+ */
+void aco_resume_any_(aco_t *co);
+void aco_yield_any_(void);
+
+/*
+ * clang may address locals through rbx (i386: esi) and ignores that the switch
+ * changes it (a frame with a variable-length array and an over-aligned local).
+ * The co that goes on reloads it from its own reg[3].
+ */
+#if defined(__clang__)
+#define ACO_IF_CLANG_(text) text
+#else
+#define ACO_IF_CLANG_(text)
+#endif
+
+#if defined(__MMX__) || defined(__clang__)
+#define ACO_CLOBBER_MMX_                                                       \
+	, "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"
+#else
+#define ACO_CLOBBER_MMX_
+#endif
+
+#if defined(__x86_64__)
+
+/* Each instruction in the two forms of -masm: {att|intel}. */
+#define ACO_STORE_(reg, i, co)                                                 \
+	"mov{q %%" reg ", " #i "*8(%%r" co ")| QWORD PTR [r" co "+" #i         \
+	"*8], " reg "}\n\t"
+#define ACO_LOAD_(reg, i, co)                                                  \
+	"mov{q " #i "*8(%%r" co "), %%" reg "| " reg ", QWORD PTR [r" co "+" #i \
+	"*8]}\n\t"
+
+#define ACO_SAVE_FPENV_                                                        \
+	"stmxcsr {32(%%rsi)|DWORD PTR [rsi+32]}\n\t"                           \
+	"fnstcw {36(%%rsi)|WORD PTR [rsi+36]}\n\t"                             \
+	"ldmxcsr {32(%%rdi)|DWORD PTR [rdi+32]}\n\t"                           \
+	"fldcw {36(%%rdi)|WORD PTR [rdi+36]}\n\t"
+
+#define ACO_JUMP_                                                              \
+	"lea{q .Laco%=(%%rip), %%rax| rax, [rip+.Laco%=]}\n\t"                            \
+	ACO_STORE_("rax", 0, "si")                                             \
+	ACO_STORE_("rsp", 1, "si")                                             \
+	ACO_STORE_("rbp", 2, "si")                                             \
+	ACO_IF_CLANG_(ACO_STORE_("rbx", 3, "si"))                              \
+	ACO_LOAD_("rsp", 1, "di")                                              \
+	ACO_LOAD_("rbp", 2, "di")                                              \
+	"jmp {*(%%rdi)|QWORD PTR [rdi]}\n\t"                                 \
+	".p2align 3\n"                                                         \
+	".Laco%=:\tendbr64\n\t"                                                      \
+	ACO_IF_CLANG_(ACO_LOAD_("rbx", 3, "di"))
+
+#if defined(__AVX512F__) || defined(__clang__)
+#define ACO_CLOBBER_AVX512_                                                    \
+	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22",       \
+		"xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", \
+		"xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6",    \
+		"k7"
+#else
+#define ACO_CLOBBER_AVX512_
+#endif
+
+#define ACO_CLOBBER_                                                           \
+	"rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13",    \
+		"r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",  \
+		"xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",     \
+		"xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", \
+		"st(5)", "st(6)", "st(7)", "cc",                               \
+		"memory" ACO_CLOBBER_MMX_ ACO_CLOBBER_AVX512_
+
+#define ACO_FROM_ "+S"
+#define ACO_TO_ "+D"
+
+#else /* i386 */
+
+#define ACO_STORE_(reg, i, co)                                                 \
+	"mov{l %%" reg ", " #i "*4(%%e" co ")| DWORD PTR [e" co "+" #i         \
+	"*4], " reg "}\n\t"
+#define ACO_LOAD_(reg, i, co)                                                  \
+	"mov{l " #i "*4(%%e" co "), %%" reg "| " reg ", DWORD PTR [e" co "+" #i \
+	"*4]}\n\t"
+
+/* A processor without SSE has no MXCSR: bit 3 of the co's flag byte. */
+#define ACO_SAVE_FPENV_                                                        \
+	"test{b $8, 23(%%eax)| BYTE PTR [eax+23], 8}\n\t"                     \
+	"jz .Lacox%=\n\t"                                                      \
+	"stmxcsr {16(%%eax)|DWORD PTR [eax+16]}\n\t"                           \
+	"ldmxcsr {16(%%edx)|DWORD PTR [edx+16]}\n"                             \
+	".Lacox%=:\tfnstcw {20(%%eax)|WORD PTR [eax+20]}\n\t"                  \
+	"fldcw {20(%%edx)|WORD PTR [edx+20]}\n\t"
+
+/*
+ * The address of the landing.  Processors know a call of the next instruction
+ * for what it is, and leave the return predictor alone.
+ */
+#if defined(__PIC__)
+#define ACO_LANDING_                                                           \
+	"call .Lacoh%=\n"                                                      \
+	".Lacoh%=:\tpop{l %%ecx| ecx}\n\t"                                     \
+	"{|.att_syntax prefix\n\t}"                                           \
+	"leal .Laco%=-.Lacoh%=(%%ecx), %%ecx\n\t"                             \
+	"{|.intel_syntax noprefix\n\t}"                                       \
+	ACO_STORE_("ecx", 0, "ax")
+#else
+#define ACO_LANDING_                                                           \
+	"{|.att_syntax prefix\n\t}"                                           \
+	"leal .Laco%=, %%ecx\n\t"                                            \
+	"{|.intel_syntax noprefix\n\t}"                                       \
+	ACO_STORE_("ecx", 0, "ax")
+#endif
+
+#define ACO_JUMP_                                                              \
+	ACO_LANDING_                                                           \
+	ACO_STORE_("esp", 1, "ax")                                             \
+	ACO_STORE_("ebp", 2, "ax")                                             \
+	ACO_IF_CLANG_(ACO_STORE_("esi", 3, "ax"))                              \
+	ACO_LOAD_("esp", 1, "dx")                                              \
+	ACO_LOAD_("ebp", 2, "dx")                                              \
+	"jmp {*(%%edx)|DWORD PTR [edx]}\n\t"                                 \
+	".p2align 3\n"                                                         \
+	".Laco%=:\tendbr32\n\t"                                               \
+	ACO_IF_CLANG_(ACO_LOAD_("esi", 3, "dx"))
+
+#if defined(__SSE__) || defined(__clang__)
+#define ACO_CLOBBER_SSE_                                                       \
+	, "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"
+#else
+#define ACO_CLOBBER_SSE_
+#endif
+#if defined(__AVX512F__) || defined(__clang__)
+#define ACO_CLOBBER_AVX512_ , "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define ACO_CLOBBER_AVX512_
+#endif
+
+#define ACO_CLOBBER_                                                           \
+	"ebx", "ecx", "esi", "edi", "st", "st(1)", "st(2)", "st(3)", "st(4)",  \
+		"st(5)", "st(6)", "st(7)", "cc",                               \
+		"memory" ACO_CLOBBER_MMX_ ACO_CLOBBER_SSE_ ACO_CLOBBER_AVX512_
+
+#define ACO_FROM_ "+a"
+#define ACO_TO_ "+d"
+
+#endif
+
+#if !defined(ACO_BUILDING_)
+
+#define ACO_INLINE_                                                            \
+	extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
+
+/* Suspend from, continue to; co says whether the control words are switched. */
+#define ACO_SWITCH_(text, from, to)                                            \
+	__asm__ __volatile__(text                                              \
+			     : ACO_FROM_(from), ACO_TO_(to)                    \
+			     :                                                 \
+			     : ACO_CLOBBER_)
+
+ACO_INLINE_ void aco_resume(aco_t *co)
+{
+	aco_t *from = aco_gtls_co;
+	aco_t *to = co;
+
+	if (aco_likely(co && co->state == ACO_FAST_SUSPENDED_ &&
+		       co->resumer == from)) {
+		co->state = ACO_FAST_RUNNING_;
+		aco_gtls_co = co;
+		if (co->flags & ACO_SHARE_FPENV)
+			ACO_SWITCH_(ACO_JUMP_, from, to);
+		else
+			ACO_SWITCH_(ACO_SAVE_FPENV_ ACO_JUMP_, from, to);
+		return;
+	}
+	aco_resume_any_(co);
+	/* not a tail call, so this is no leaf function and has no red zone */
+	__asm__ __volatile__("");
+}
+
+ACO_INLINE_ void aco_yield(void)
+{
+	aco_t *from = aco_gtls_co;
+	aco_t *to;
+
+	if (aco_likely(from && from->state == ACO_FAST_RUNNING_)) {
+		to = from->resumer;
+		from->state = ACO_FAST_SUSPENDED_;
+		aco_gtls_co = to;
+		if (from->flags & ACO_SHARE_FPENV)
+			ACO_SWITCH_(ACO_JUMP_, from, to);
+		else
+			ACO_SWITCH_(ACO_SAVE_FPENV_ ACO_JUMP_, from, to);
+		return;
+	}
+	aco_yield_any_();
+	__asm__ __volatile__("");
+}
+
+#endif /* !ACO_BUILDING_ */
+
+#endif /* ACO_SWITCH_H */

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# common.sh - what the scripts of this directory share; sourced, never run
+#
+# Wants top_srcdir, top_builddir and CC from "make check".  CC may hold options
+# ("gcc -m32 ..."): they belong to the architecture, so other compilers get
+# them, too.
+
+: "${top_srcdir:=${srcdir:-.}}" "${top_builddir:=.}" "${CC:=cc}"
+
+# shellcheck disable=SC2034 # for those who source this
+here=$top_srcdir/tests/inline
+libdir=$top_builddir/lib/.libs
+
+# CC is a command line, to be split into words.
+# shellcheck disable=SC2086
+set -- $CC
+main_cc=$1
+shift
+arch_flags=$*
+
+# The compilers to test: the one configured, and gcc and clang where they work.
+works()
+{
+	# shellcheck disable=SC2086
+	echo 'int main(void) { return 0; }' |
+		"$1" $arch_flags -x c - -o "$tmp/try" >/dev/null 2>&1
+}
+
+compilers()
+{
+	kinds=
+	for cc in "$main_cc" gcc clang; do
+		works "$cc" || continue
+		kind=$("$cc" --version | sed -n 's/.*clang.*/clang/p;1q')
+		kind=${kind:-gcc}
+		case " $kinds " in
+		*" $kind "*) continue ;;
+		esac
+		kinds="$kinds $kind"
+		echo "$cc"
+	done
+}
+
+# Options that a compiler, or its libraries, do not know are left out.
+knows()
+{
+	cc=$1
+	shift
+	echo 'int main(void) { return 0; }' |
+		"$cc" "$@" -Werror -x c - -o "$tmp/knows" >/dev/null 2>&1
+}
+
+# All programs run against the library that was built, shared when it is there.
+if test -e "$libdir/libaco.so"; then
+	lib_cflags="-I$top_srcdir/include"
+	lib_ldflags="-L$libdir -laco -ldl"
+else
+	# shellcheck disable=SC2034
+	lib_cflags="-I$top_srcdir/include -DACO_TEST_STATIC"
+	# shellcheck disable=SC2034
+	lib_ldflags="$libdir/libaco.a -lpthread -ldl"
+fi
+LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+
+# Sanitizers: frames that outlive their function are found, too; leaks are not
+# the business of these tests.
+ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=0
+export ASAN_OPTIONS
+
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 99' HUP INT TERM

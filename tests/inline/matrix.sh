@@ -1,0 +1,155 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC1091,SC2154 # all from common.sh
+#
+# matrix.sh - survive.c with many compilers, options and languages
+#
+# A covering selection, not the product: every option with at least one level
+# of optimisation that does something, every level and every language several
+# times.  Each program is built without warnings, and run.
+#
+# ACO_TEST_JOBS: how many at a time (2).
+
+. "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
+
+# language -O others; "func" means -DACO_NO_INLINE
+cat >"$tmp/table" <<'TABLE'
+c99 -O0 -pedantic
+c11 -O1
+gnu2x -O2 -g
+c99 -O2 -pedantic
+c11 -O3
+c99 -Os
+c11 -O0 func
+c99 -O2 func -pedantic
+c11 -O3 func
+c99 -O2 -fPIC
+c11 -Os -fPIC
+c11 -O2 func -fPIC
+c11 -O2 -flto
+c99 -O3 -flto -fPIC
+c11 -O2 -fno-pic -no-pie
+c11 -O0 -fno-pic -no-pie
+c99 -O3 func -fno-pic -no-pie
+c11 -O0 -fPIC
+c11 -O2 -mavx512f
+c11 -O1 -mavx512f
+c11 -O3 -march=native
+c11 -O2 -fcf-protection=full
+c11 -O2 -masm=intel
+c99 -O0 -masm=intel -fno-pic -no-pie
+c11 -O2 -fno-omit-frame-pointer
+c11 -O1 -fno-omit-frame-pointer -fPIC
+c99 -Os -fomit-frame-pointer
+c11 -O0 -fomit-frame-pointer
+c11 -O2 -fstack-protector-all
+c11 -O1 -fstack-protector-all -fPIC -mavx512f
+c99 -O2 -mno-red-zone
+c11 -O2 -mtune=k8
+c11 -Os -mtune=k8 -fPIC
+c11 -O2 -D_FORTIFY_SOURCE=2 -fstack-clash-protection
+c11 -O2 -mno-tls-direct-seg-refs
+c11 -O2 -fsanitize=address,undefined
+c11 -O1 func -fsanitize=address
+c11 -O2 -fsanitize=undefined
+c++98 -O2
+c++98 -O0
+c++20 -O2
+c++20 -O3 -fPIC
+c++20 -O2 func
+c++20 -O1 -mavx512f
+c++20 -Os -flto
+c++20 -O1 -fsanitize=address
+TABLE
+# amd64: other memory models; i386: SSE is an option there.
+case $(echo __x86_64__ | $CC -E -P -x c -) in
+1) cat >>"$tmp/table" <<'TABLE' ;;
+c11 -O2 -mcmodel=medium
+c11 -O2 -mcmodel=large -fno-pic -no-pie
+c11 -O2 -fsanitize=thread
+TABLE
+*) cat >>"$tmp/table" <<'TABLE' ;;
+c11 -O2 -msse2
+c99 -O2 -msse2 -mfpmath=sse -fPIC
+c11 -O2 -msse -mno-mmx
+c++20 -O2 -msse2
+c11 -O2 -mavx
+TABLE
+esac
+
+compilers >"$tmp/compilers"
+
+# One line of the table with one compiler; $1 is the name to use for files.
+one()
+{
+	out=$1
+	cc=$2
+	std=$3
+	shift 3
+	path=
+	for arg; do
+		shift
+		case $arg in
+		func) path=-DACO_NO_INLINE ;;
+		*) set -- "$@" "$arg" ;;
+		esac
+	done
+	case $std in
+	c++*) lang=c++ libs=-lstdc++ ;;
+	*) lang=c libs= ;;
+	esac
+	what="$cc $arch_flags -std=$std $* $path"
+	# shellcheck disable=SC2086
+	if ! knows "$cc" $arch_flags "$@"; then
+		echo "skip: $what"
+		return
+	fi
+	# shellcheck disable=SC2086
+	if ! "$cc" $arch_flags "-std=$std" "$@" $path -Wall -Wextra -Werror \
+		$lib_cflags -x "$lang" "$here/survive.c" -x none -o "$out" \
+		$lib_ldflags $libs >"$out.log" 2>&1; then
+		echo "FAIL: $what: does not compile"
+		grep -E 'error|warning|undefined' "$out.log" | head -n 5
+		return
+	fi
+	timeout 60 "$out" >"$out.log" 2>&1
+	case $? in
+	0) echo "ok: $what" ;;
+	77) echo "skip: not on this processor: $what" ;;
+	*)
+		echo "FAIL: $what: does not run"
+		head -n 10 "$out.log"
+		;;
+	esac
+	rm -f "$out"
+}
+
+# Worker $1 of $jobs takes every so manieth line.
+worker()
+{
+	n=0
+	while read -r cc; do
+		while read -r line; do
+			n=$((n + 1))
+			test $((n % jobs)) -eq "$1" || continue
+			# shellcheck disable=SC2086
+			one "$tmp/p$1" "$cc" $line
+		done <"$tmp/table"
+	done <"$tmp/compilers" >"$tmp/result.$1"
+}
+
+jobs=${ACO_TEST_JOBS:-2}
+i=0
+while test "$i" -lt "$jobs"; do
+	worker "$i" &
+	i=$((i + 1))
+done
+wait
+
+cat "$tmp"/result.* >"$tmp/results"
+grep -v '^ok' "$tmp/results"
+echo "matrix: $(grep -c '^ok' "$tmp/results") of" \
+	"$(grep -cE '^(ok|skip|FAIL)' "$tmp/results") run," \
+	"$(grep -c '^FAIL' "$tmp/results") failed"
+grep -q '^ok' "$tmp/results" || exit 77
+! grep -q '^FAIL' "$tmp/results"

@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC1091,SC2154 # all from common.sh
+#
+# traps.sh - the tests of single traps with each compiler and path
+#
+# "make check" runs them as the package is configured; here they get the options
+# that set the traps.
+
+. "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
+
+status=0
+bad()
+{
+	echo "FAIL: traps: $*"
+	head -n 5 "$tmp/log"
+	status=1
+}
+
+# output, sources and options
+build()
+{
+	out=$1
+	shift
+	# shellcheck disable=SC2086
+	"$cc" $arch_flags "$@" -Wall -Wextra -Werror $lib_cflags -o "$out" \
+		$lib_ldflags -lpthread >"$tmp/log" 2>&1
+}
+
+# expected status, source, options; 77 is always right
+run()
+{
+	want=$1
+	src=$2
+	shift 2
+	# the library comes last on the command line: archives are searched once
+	if ! build "$tmp/prog" "$here/$src" "$@"; then
+		bad "$cc $arch_flags $src $*: does not compile"
+		return
+	fi
+	timeout 60 "$tmp/prog" >"$tmp/log" 2>&1
+	got=$?
+	test $got -eq "$want" || test $got -eq 77 ||
+		bad "$cc $arch_flags $src $*: ends with $got"
+}
+
+# The plugin inlines; the program that loads it doesn't know, or does the same.
+plugin()
+{
+	test -e "$libdir/libaco.so" || return 0
+	if ! build "$tmp/plugin.so" -shared -fPIC "$here/plugin.c" "$@" ||
+		! build "$tmp/linked" -DPLUGIN_LINKED "$here/plugin-host.c" "$@"; then
+		bad "$cc $arch_flags plugin $*: does not compile"
+		return
+	fi
+	# shellcheck disable=SC2086
+	"$cc" $arch_flags "$@" "$here/plugin-host.c" -o "$tmp/host" -ldl \
+		-lpthread >"$tmp/log" 2>&1 || bad "$cc: plugin-host.c"
+	for host in host linked; do
+		timeout 60 "$tmp/$host" "$tmp/plugin.so" >"$tmp/log" 2>&1 ||
+			bad "$cc $arch_flags plugin, $host $*: ends with $?"
+	done
+}
+
+compilers >"$tmp/compilers"
+while read -r cc; do
+	for path in "" -DACO_NO_INLINE; do
+		# shellcheck disable=SC2086
+		{
+			# k8: registers are saved by moves, below the stack
+			# pointer where that is allowed
+			run 0 redzone.c -O2 -mtune=k8 $path
+			run 0 redzone.c -Os -mtune=k8 -fPIC $path
+			run 0 redzone.c -O0 $path
+			run 0 redzone.c -O3 -fomit-frame-pointer $path
+			run 0 misuse.c -O2 $path
+			run 0 misuse.c -O0 $path
+			run 0 target.c -O2 $path
+			run 0 target.c -O3 -fPIC $path
+			plugin -O2 $path
+		}
+	done
+	plugin -O0
+	plugin -O2 -fcf-protection=full
+	case $("$cc" -dM -E -x c /dev/null) in
+	*__clang__*) ;;
+	*) run 1 target.c -O2 -DTARGET_DIRECT ;; # it sees what it should
+	esac
+done <"$tmp/compilers"
+exit $status
