@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""aco-bench: measures libaco beside its peers, in one interleaved run."""
+
+import argparse
+import fnmatch
+import os
+import sys
+
+import chart
+import names
+import report
+import sample
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        prog="aco-bench",
+        description="Measures libaco beside its peers, in one interleaved run. "
+        "Each value is the median over the rounds; '/ boost' is the median of the "
+        "ratios to boost fcontext in the same round.",
+    )
+    add = parser.add_argument
+    add("--rows", metavar="PATTERN", action="append",
+        help="only the rows whose name WORKLOAD/IMPLEMENTATION, or WORKLOAD, matches this "
+        "shell pattern (may be given more than once)")
+    add("--list", action="store_true", help="print the names of the rows and end")
+    add("--rounds", metavar="N", type=positive, help="samples of each row (default 15)")
+    add("--ms", metavar="MS", type=positive, help="least length of a sample (default 10)")
+    add("--quick", action="store_true", help="3 rounds of 2 ms, nothing with 100,000 cos")
+    add("--cos", metavar="N", type=positive,
+        help="cos of the memory rows, and the most of the rows with a growing number "
+        "(default 100000, with --quick 10000; up to 10000000, which takes 4 GB)")
+    add("--instructions", action="store_true", help="count instructions, too")
+    add("--pin", metavar="CPU", type=int, help="run on this processor only")
+    add("--format", choices=report.FORMATS, default="text")
+    add("--plot", metavar="FILE.svg", help="draw the result, too (needs gnuplot)")
+    add("--programs", metavar="DIR", default=os.curdir, help=argparse.SUPPRESS)
+    return parser, parser.parse_args()
+
+
+def is_wanted(row, opts):
+    if opts.quick and row.workload == "turn-100000":
+        return False
+    if names.scale(row.workload) > opts.cos:
+        return False
+    if not opts.rows:
+        return True
+    return any(
+        fnmatch.fnmatchcase(row.name, pattern) or fnmatch.fnmatchcase(row.workload, pattern)
+        for pattern in opts.rows
+    )
+
+
+def run(parser, opts):
+    rows, missing = sample.find_rows(opts.programs)
+    rows = [row for row in rows if is_wanted(row, opts)]
+    if not rows:
+        parser.error("no row is left to measure")
+    if opts.list:
+        print("\n".join(row.name for row in rows))
+        return
+    if opts.plot:
+        chart.check()
+    if opts.pin is not None:
+        os.sched_setaffinity(0, {opts.pin})
+    progress = sample.reporter()
+    rounds = opts.rounds or (3 if opts.quick else 15)
+    sample.measure(rows, rounds, opts.ms or (2 if opts.quick else 10), opts.cos, progress)
+    if opts.instructions:
+        sample.count(rows, progress)
+    progress("\n" if sys.stderr.isatty() else "done")
+    report.FORMATS[opts.format](rows, missing, report.machine(rows))
+    if opts.plot:
+        chart.draw(rows, opts.plot)
+
+
+def main():
+    parser, opts = options()
+    opts.cos = opts.cos or (10000 if opts.quick else 100000)
+    try:
+        run(parser, opts)
+    except (sample.Failure, OSError) as error:
+        sys.exit(f"aco-bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+main()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the workloads are called, and in which order they are shown."""
+
+# Programs, and what is to be installed where one of them could not be built.
+PROGRAMS = {
+    "run-aco": "nothing: it was not built (make bench-programs)",
+    "run-aco-call": "nothing: it was not built (make bench-programs)",
+    "run-aco-clang": "clang",
+    "run-aco-c++": "g++",
+    "run-boost-fcontext": "libboost-context-dev and g++",
+    "run-boost-fiber": "libboost-context-dev and g++",
+    "run-cxx20": "g++ (10 or newer)",
+    "run-swapcontext": "nothing: it was not built (make bench-programs)",
+    "run-pthread": "nothing: it was not built (make bench-programs)",
+}
+
+# Everything is compared with it.
+REFERENCE = "boost-fcontext"
+
+SHARE_SIZES = (8, 24, 56, 120, 136, 488, 1000, 2000, 8000)
+SCALES = tuple(10**n for n in range(2, 8))
+
+WORKLOADS = {
+    "switch": "one co: resume and yield",
+    "nested": "one co: resumed in a called function, yields four calls deep",
+    "nested-both": "one co: four calls deep on both sides",
+    "turn-1000": "1,000 cos in turn, each on its own guarded stack",
+    "turn-100000": "100,000 cos in turn, each on its own stack from malloc",
+    **{
+        f"share-{n}": f"two cos in turn on one stack, {n:,} bytes wanted in their frames"
+        for n in SHARE_SIZES
+    },
+    "create-new": "create, run, destroy: with a guarded stack of its own",
+    "create-reuse": "create, run, destroy: on a stack that is there",
+    **{f"scale-{n}": f"{n:,} cos in turn on one stack, frames of 120 bytes" for n in SCALES},
+    "memory-given": "resident bytes of a suspended co, frame of 120 bytes, save stack size given",
+    "memory-0": "resident bytes of a suspended co, frame of 120 bytes, save stack size 0",
+}
+
+IMPLEMENTATIONS = {
+    "aco-shared": "libaco, shared control words",
+    "aco-own": "libaco, own control words",
+    "aco-call-shared": "libaco ACO_NO_INLINE, shared",
+    "aco-call-own": "libaco ACO_NO_INLINE, own",
+    "aco-clang-shared": "libaco by clang, shared",
+    "aco-clang-own": "libaco by clang, own",
+    "aco-c++-shared": "libaco beside libstdc++, shared",
+    "aco-c++-own": "libaco beside libstdc++, own",
+    "boost-fcontext": "boost fcontext",
+    "boost-fiber": "boost fiber",
+    "boost-fiber-pooled": "boost fiber, pooled stacks",
+    "swapcontext": "swapcontext (glibc)",
+    "c++20": "C++20 coroutine (stackless)",
+    "pthread": "pthread, condition variables",
+}
+
+
+def scale(workload):
+    """How many cos a workload "scale-N" makes, or 0."""
+    return int(workload.split("-")[1]) if workload.startswith("scale-") else 0

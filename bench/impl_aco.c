@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * impl_aco.c - libaco
+ *
+ * Built several times: as a program gets it (IMPL "aco"), with ACO_NO_INLINE
+ * ("aco-call"), by clang ("aco-clang"), and in a process that has libstdc++
+ * ("aco-c++").  Each measures shared and own control words.
+ */
+#include <aco.h>
+
+#include <dlfcn.h>
+
+typedef aco_share_stack_t stk_t;
+typedef aco_t task_t;
+typedef aco_cofuncp_t body_t;
+
+#define BODY(name) static void name(void)
+#define SELF NULL
+#define SHARES_STACKS 1
+
+#define task_resume(task) aco_resume(task)
+#define task_yield(self) aco_yield()
+#define task_exit(self) aco_exit()
+
+static stk_t *stk_new(size_t sz, int guarded);
+static task_t *task_new(stk_t *stk, body_t body);
+static void task_free(task_t *task);
+static void stk_free(stk_t *stk);
+
+#include "workload.h"
+
+static aco_t *main_co;
+static size_t save_stack_size;
+
+/* The library looks after C++ exceptions where it finds this function. */
+static void check_process(void)
+{
+	int is_cxx = dlsym(RTLD_DEFAULT, "__cxa_get_globals") != NULL;
+
+	if (is_cxx != (strcmp(IMPL, "aco-c++") == 0))
+		bench_skip(is_cxx ? "libstdc++ is in the process"
+				  : "libstdc++ is not in the process");
+}
+
+static stk_t *stk_new(size_t sz, int guarded)
+{
+	return bench_need(aco_share_stack_new2(sz, guarded != 0));
+}
+
+static void stk_free(stk_t *stk)
+{
+	aco_share_stack_destroy(stk);
+}
+
+static task_t *task_new(stk_t *stk, body_t body)
+{
+	if (!main_co) {
+		check_process();
+		aco_thread_init(NULL);
+		main_co = bench_need(aco_create(NULL, NULL, 0, NULL, NULL));
+	}
+	return bench_need(aco_create2(main_co, stk, save_stack_size, body, NULL,
+				      the_row->opt));
+}
+
+static void task_free(task_t *task)
+{
+	aco_destroy(task);
+}
+
+/* What is copied of a co that waits in body with frame_size bytes. */
+static size_t probe(body_t body)
+{
+	stk_t *stk = stk_new(BIG_STACK, 1);
+	task_t *a = task_new(stk, body);
+	task_t *b = task_new(stk, body);
+	size_t copied;
+
+	aco_resume(a);
+	aco_resume(b);
+	copied = a->save_stack.max_cpsz;
+	aco_destroy(a);
+	aco_destroy(b);
+	aco_share_stack_destroy(stk);
+	return copied;
+}
+
+/*
+ * The body, and its frame_size, of which as many bytes are copied as wanted;
+ * frames have sizes in steps of 16.  Less than an empty function takes is not
+ * to be had, and the result says so.
+ */
+static body_t find_frame(size_t wanted, size_t *copied)
+{
+	*copied = probe(body_loop);
+	if (*copied + 15 >= wanted)
+		return body_loop;
+	frame_size = 16;
+	*copied = probe(body_frame);
+	if (*copied < wanted)
+		frame_size += (wanted - *copied + 8) / 16 * 16;
+	*copied = probe(body_frame);
+	if (*copied + 15 < wanted || *copied > wanted + 64)
+		bench_skip("found no frame of that size");
+	return body_frame;
+}
+
+/* n cos on one stack, each started. */
+static void make_sharing(size_t n, body_t body)
+{
+	size_t i;
+
+	the_stack = stk_new(BIG_STACK, 1);
+	alloc_tasks(n);
+	for (i = 0; i < n; i++) {
+		tasks[i] = task_new(the_stack, body);
+		aco_resume(tasks[i]);
+	}
+}
+
+static void setup_share(const struct row *row)
+{
+	size_t copied;
+	body_t body;
+
+	the_row = row;
+	body = find_frame(row->arg, &copied);
+	make_sharing(2, body);
+	run_turn(4);
+	if (tasks[0]->save_stack.max_cpsz != copied ||
+	    tasks[1]->save_stack.max_cpsz != copied)
+		bench_skip("the two copy different sizes");
+	bench_note("copied", copied);
+}
+
+/*
+ * A function with 120 bytes of frame, and beside that whatever this way of
+ * suspending puts on the stack: that is what a function copies whose frame is
+ * only the word that keeps the stack aligned.
+ */
+static body_t frame_of_120(size_t *copied)
+{
+	size_t least = probe(body_loop);
+
+	return find_frame(least - sizeof(void *) + 120, copied);
+}
+
+static void setup_scale(const struct row *row)
+{
+	size_t copied;
+	body_t body;
+
+	the_row = row;
+	body = frame_of_120(&copied);
+	save_stack_size = copied;
+	make_sharing(row->arg, body);
+	bench_note("copied", copied);
+}
+
+enum { SIZE_GIVEN, SIZE_0 };
+
+/* Resident bytes of each co, handle included, when all have been suspended. */
+static void setup_memory(const struct row *row)
+{
+	size_t copied, before;
+	body_t body;
+
+	the_row = row;
+	body = frame_of_120(&copied);
+	if (row->arg == SIZE_GIVEN)
+		save_stack_size = copied;
+	before = bench_resident();
+	make_sharing(bench_cos, body);
+	bench_value = (double)(bench_resident() - before) / (double)bench_cos;
+	bench_unit = "bytes";
+	bench_note("copied", copied);
+	bench_note("cos", bench_cos);
+}
+
+const char bench_compiler[] = BENCH_COMPILER;
+
+/* clang-format off */
+#define ROWS(impl, opt)                                                      \
+	ROWS_SWITCH(impl, opt),                                              \
+	ROWS_TURN_MANY(impl, opt),                                           \
+	ROWS_SHARE(impl, opt),                                               \
+	ROWS_CREATE_NEW(impl, opt),                                          \
+	ROWS_CREATE_REUSE(impl, opt),                                        \
+	{ "scale-100", impl, setup_scale, run_turn, 100, opt },              \
+	{ "scale-1000", impl, setup_scale, run_turn, 1000, opt },            \
+	{ "scale-10000", impl, setup_scale, run_turn, 10000, opt },          \
+	{ "scale-100000", impl, setup_scale, run_turn, 100000, opt },        \
+	{ "scale-1000000", impl, setup_scale, run_turn, 1000000, opt },      \
+	{ "scale-10000000", impl, setup_scale, run_turn, 10000000, opt },    \
+	{ "memory-given", impl, setup_memory, NULL, SIZE_GIVEN, opt },       \
+	{ "memory-0", impl, setup_memory, NULL, SIZE_0, opt }
+
+const struct row bench_rows[] = {
+	ROWS(IMPL "-shared", ACO_SHARE_FPENV),
+	ROWS(IMPL "-own", 0),
+	ROWS_END
+};
+/* clang-format on */
