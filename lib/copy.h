@@ -2,41 +2,63 @@
 /*
  * copy.h - copying the live bytes of a co
  *
- * Small copies are the common case: one frame, the callee-saved registers, a
- * return address.  On amd64 they are done in place, because a call of memcpy
- * costs as much as such a copy; i386 has no vector registers to rely on.
+ * Small copies are the common case: one frame, a return address.  They are done
+ * in place, because a call of memcpy costs as much as such a copy.
  */
 #ifndef ACO_COPY_H
 #define ACO_COPY_H
 
-#include <string.h>
+#include "internal.h"
 
+#define ACO_SMALL_COPY 144
+
+/*
+ * With vector moves.  Where not every processor has them, the function that
+ * calls this is compiled as if, and called where the processor has.
+ */
 #if defined(__x86_64__)
 #include <emmintrin.h>
 
-#define ACO_SMALL_COPY 144
+#define ACO_TRADE_TARGET
+#define ACO_CAN_TRADE(co) 1
 
 static inline void aco_copy_16(char *dst, const char *src)
 {
 	_mm_storeu_si128((__m128i_u *)(void *)dst,
 			 _mm_loadu_si128((const __m128i_u *)(const void *)src));
 }
+#else
+#include <xmmintrin.h>
 
-/* sz is a multiple of 8, as every stack pointer is. */
-static inline void aco_copy(void *to, const void *from, size_t sz)
+#define ACO_TRADE_TARGET __attribute__((__target__("sse")))
+#define ACO_CAN_TRADE(co) ((co)->flags & ACO_HAS_SSE)
+
+ACO_TRADE_TARGET static inline void aco_copy_16(char *dst, const char *src)
+{
+	_mm_storeu_ps((float *)(void *)dst,
+		      _mm_loadu_ps((const float *)(const void *)src));
+}
+#endif
+
+/*
+ * sz is a multiple of a word, as every stack pointer is.  Where a suspended
+ * stack pointer is a multiple of 16, as compilers keep it, so are all addresses
+ * but those of the odd words at the high end: these moves are faster then.
+ */
+ACO_TRADE_TARGET static inline void aco_copy_small(void *to, const void *from,
+						   size_t sz)
 {
 	const char *src = from;
 	char *dst = to;
 
-	if (aco_unlikely(sz > ACO_SMALL_COPY)) {
-		memcpy(to, from, sz);
-		return;
+#if !defined(__x86_64__)
+	if (sz & 4) {
+		memcpy(dst + sz - 4, src + sz - 4, 4);
+		sz -= 4;
 	}
-	if (sz & 8) {
-		memcpy(dst, src, 8);
-		dst += 8;
-		src += 8;
-	}
+#endif
+	if (aco_likely(sz & 8))
+		memcpy(dst + sz - 8, src + sz - 8, 8);
 	switch (sz / 16) {
 	case 9: aco_copy_16(dst + 128, src + 128); /* fallthrough */
 	case 8: aco_copy_16(dst + 112, src + 112); /* fallthrough */
@@ -47,14 +69,85 @@ static inline void aco_copy(void *to, const void *from, size_t sz)
 	case 3: aco_copy_16(dst + 32, src + 32);   /* fallthrough */
 	case 2: aco_copy_16(dst + 16, src + 16);   /* fallthrough */
 	case 1: aco_copy_16(dst, src);		   /* fallthrough */
-	default: break;
+	case 0: break;
+	default: __builtin_unreachable();
 	}
 }
-#else
-static inline void aco_copy(void *to, const void *from, size_t sz)
+
+/* Bytes from the stack pointer of a suspended co to its function's caller. */
+static inline size_t aco_live_bytes(const aco_t *co)
 {
-	memcpy(to, from, sz);
+	return (size_t)((char *)co->share_stack->align_retptr -
+			(char *)co->reg[ACO_REG_IDX_SP]);
 }
+
+/*
+ * The first thing that the function of a co does is to save the callee-saved
+ * registers of its caller.  The entry frame has none worth keeping and sets
+ * them to zero, so that the highest words of nearly every co are zero, and
+ * needn't be kept: those that the inline switch changes are always among them.
+ *
+ *	align_retptr +----------------------+
+ *	             | 0 ... 0              | ACO_ZEROS bytes
+ *	             +----------------------+
+ *	             | what waits elsewhere |
+ *	 reg[SP]     +----------------------+
+ */
+#if defined(__x86_64__)
+#define ACO_ZEROS (5 * sizeof(uintptr_t)) /* rbx r12 r13 r14 r15 */
+#else
+#define ACO_ZEROS (3 * sizeof(uintptr_t)) /* ebx esi edi */
 #endif
+
+static inline int aco_has_zeros_below(const void *end, size_t live)
+{
+	const uintptr_t *word = end;
+
+	if (live <= ACO_ZEROS)
+		return 0;
+#if defined(__x86_64__)
+	return !(word[-1] | word[-2] | word[-3] | word[-4] | word[-5]);
+#else
+	return !(word[-1] | word[-2] | word[-3]);
+#endif
+}
+
+static inline void aco_put_zeros_below(void *end)
+{
+	memset((char *)end - ACO_ZEROS, 0, ACO_ZEROS);
+}
+
+/* A save stack beyond this shrinks when a quarter of it would do. */
+#define ACO_SHRINK_ABOVE 1024
+
+/*
+ * The common case of a copy out and a copy in: both cos suspended as "sharing",
+ * with few bytes, and room for them.  Returns 0, and nothing has happened, when
+ * it isn't that.
+ */
+ACO_TRADE_TARGET static inline int aco_trade_small(aco_t *out, aco_t *in)
+{
+	aco_save_stack_t *s = &out->save_stack;
+	aco_save_stack_t *r = &in->save_stack;
+	char *end = out->share_stack->align_retptr;
+	size_t live = aco_live_bytes(out);
+	size_t keep = live - (aco_has_zeros_below(end, live) ? ACO_ZEROS : 0);
+	size_t back = r->valid_sz;
+
+	if (keep > ACO_SMALL_COPY || back > ACO_SMALL_COPY || keep > s->sz ||
+	    s->sz > ACO_SHRINK_ABOVE)
+		return 0;
+	aco_copy_small(s->ptr, out->reg[ACO_REG_IDX_SP], keep);
+	s->valid_sz = keep;
+	s->ct_save++;
+	if (keep > s->max_cpsz)
+		s->max_cpsz = keep;
+	if (back < aco_live_bytes(in))
+		aco_put_zeros_below(end);
+	aco_copy_small(in->reg[ACO_REG_IDX_SP], r->ptr, back);
+	r->valid_sz = 0;
+	r->ct_restore++;
+	return 1;
+}
 
 #endif /* ACO_COPY_H */

@@ -42,8 +42,7 @@ static aco_t *co_alloc(size_t save_stack_sz)
 void aco_free(aco_t *co)
 {
 	aco_tools_co_free(co);
-	if (!(co->flags & ACO_ONE_PIECE))
-		free(co->save_stack.ptr);
+	aco_save_stack_free(co);
 	free((char *)co - aco_tools_record_size());
 }
 

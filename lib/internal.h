@@ -13,22 +13,25 @@
  * Values of aco_t.state.  "Fast" is a co that the code of aco/switch.h may
  * switch: the only user and the owner of its share stack, with nobody else to
  * tell.  "Lone" is the same in a process with libstdc++, whose exception state
- * has to be switched, too.  A co that has resumed another and waits stays
- * running: it is told apart by not being aco_gtls_co.  Each is a constant to
- * store, never or-ed together.
+ * has to be switched, too.  "Sharing" is a user of a stack that has others, with
+ * nobody else to tell: that code may suspend it, as this copies nothing.  A co
+ * that has resumed another and waits stays running: it is told apart by not
+ * being aco_gtls_co.  Each is a constant to store, never or-ed together.
  */
 enum {
 	ACO_INIT = 0, /* never started: reg leads to the entry frame */
 	ACO_FAST_SUSPENDED = 1,
 	ACO_LONE_SUSPENDED = 2,
-	ACO_SUSPENDED = 3,	  /* by the function path */
-	ACO_SUSPENDED_INLINE = 4, /* was fast: may have a red zone */
-	ACO_FAST_RUNNING = 5,
-	ACO_LONE_RUNNING = 6,
-	ACO_RUNNING = 7,
-	ACO_RETURNED = 8, /* fp returned without aco_exit(); about to abort */
-	ACO_END = 9,
-	ACO_MAIN = 10 /* stands for a thread's own stack */
+	ACO_SHARING_SUSPENDED = 3,
+	ACO_SUSPENDED = 4,
+	ACO_SUSPENDED_INLINE = 5, /* was fast or lone: may have a red zone */
+	ACO_FAST_RUNNING = 6,
+	ACO_LONE_RUNNING = 7,
+	ACO_SHARING_RUNNING = 8,
+	ACO_RUNNING = 9,
+	ACO_RETURNED = 10, /* fp returned without aco_exit(); about to abort */
+	ACO_END = 11,
+	ACO_MAIN = 12 /* stands for a thread's own stack */
 };
 
 static inline int aco_is_resumable(const aco_t *co)
@@ -126,6 +129,9 @@ static inline aco_t *aco_thread_id(void)
  * ENOMEM, and nothing changed, when the owner's save stack can't grow.
  */
 ACO_HIDDEN int aco_make_present(aco_t *co);
+
+/* Unless it is one piece with co. */
+ACO_HIDDEN void aco_save_stack_free(aco_t *co);
 
 /* ---- share_stack.c ------------------------------------------------------ */
 

@@ -31,6 +31,10 @@ _Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE << 1, "is_end is the lowest bit");
 /* What programs have inlined. */
 _Static_assert(ACO_FAST_SUSPENDED == ACO_FAST_SUSPENDED_, "ABI");
 _Static_assert(ACO_FAST_RUNNING == ACO_FAST_RUNNING_, "ABI");
+_Static_assert(ACO_LONE_SUSPENDED == ACO_LONE_SUSPENDED_, "ABI");
+_Static_assert(ACO_LONE_RUNNING == ACO_LONE_RUNNING_, "ABI");
+_Static_assert(ACO_SHARING_SUSPENDED == ACO_SHARING_SUSPENDED_, "ABI");
+_Static_assert(ACO_SHARING_RUNNING == ACO_SHARING_RUNNING_, "ABI");
 
 /* Ten million sleeping cos: every eight bytes more are 76 MiB. */
 #if defined(__x86_64__)

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "aco/switch.h"
+#include "copy.h"
 #include "tools.h"
 
 /*
@@ -90,12 +91,12 @@ void aco_demote(aco_t *co)
 {
 	switch (co->state) {
 	case ACO_FAST_SUSPENDED:
+	case ACO_LONE_SUSPENDED:
 		co->state = ACO_SUSPENDED_INLINE;
 		break;
-	case ACO_LONE_SUSPENDED:
-		co->state = ACO_SUSPENDED;
-		break;
 	case ACO_FAST_RUNNING:
+		co->state = ACO_SHARING_RUNNING;
+		break;
 	case ACO_LONE_RUNNING:
 		co->state = ACO_RUNNING;
 		break;
@@ -105,8 +106,10 @@ void aco_demote(aco_t *co)
 /* Of co, which owns its share stack: whether it has that for itself. */
 static int running_state(aco_t *co)
 {
-	if (co->share_stack->users > 1 || (aco_tools & ~ACO_TOOL_CXX))
+	if (aco_tools & ~ACO_TOOL_CXX)
 		return ACO_RUNNING;
+	if (co->share_stack->users > 1)
+		return aco_tools ? ACO_RUNNING : ACO_SHARING_RUNNING;
 	co->share_stack->sole = co;
 	return aco_tools ? ACO_LONE_RUNNING : ACO_FAST_RUNNING;
 }
@@ -118,6 +121,8 @@ static int suspended_state(const aco_t *co)
 		return ACO_FAST_SUSPENDED;
 	case ACO_LONE_RUNNING:
 		return ACO_LONE_SUSPENDED;
+	case ACO_SHARING_RUNNING:
+		return ACO_SHARING_SUSPENDED;
 	default:
 		return ACO_SUSPENDED;
 	}
@@ -169,12 +174,30 @@ NOINLINE static int try_resume_any(aco_t *co)
 	return go_told(resumer, co, co);
 }
 
+/* co is in that state and was resumed from here before. */
+static inline int is_next(const aco_t *co, const aco_t *cur, int state)
+{
+	return co && co->resumer == cur && co->state == state;
+}
+
+static inline void resume_lone(aco_t *co, aco_t *cur)
+{
+	co->state = ACO_LONE_RUNNING;
+	aco_gtls_co = co;
+	aco_tools_cxx(cur, co);
+	go(cur, co, co);
+}
+
 NOINLINE static void resume_any(aco_t *co)
 {
 	aco_t *resumer;
 
 	if (!co)
 		aco_misuse("aco_resume", "the co is NULL", co);
+	if (is_next(co, aco_gtls_co, ACO_LONE_SUSPENDED)) {
+		resume_lone(co, aco_gtls_co);
+		return;
+	}
 	resumer = prepare_resume(co, "aco_resume");
 	if (!resumer)
 		refuse_memory(co);
@@ -182,40 +205,32 @@ NOINLINE static void resume_any(aco_t *co)
 }
 
 /*
- * The common case of a resume: co has its stack for itself and was resumed from
- * here before.  Nothing that is loaded for the check feeds the switch.
+ * The common case of a resume: co has its stack for itself.  Nothing that was
+ * loaded for the check feeds the switch.
  */
-static inline int is_common(const aco_t *co, const aco_t *cur)
+static inline int resume_fast(aco_t *co, aco_t *cur)
 {
-	return co && co->resumer == cur &&
-	       (co->state == ACO_FAST_SUSPENDED ||
-		co->state == ACO_LONE_SUSPENDED);
-}
-
-static inline int resume_common(aco_t *co, aco_t *cur)
-{
+	co->state = ACO_FAST_RUNNING;
 	aco_gtls_co = co;
-	if (aco_likely(co->state == ACO_FAST_SUSPENDED)) {
-		co->state = ACO_FAST_RUNNING;
-	} else {
-		co->state = ACO_LONE_RUNNING;
-		aco_tools_cxx(cur, co);
-	}
 	return go(cur, co, co);
 }
 
-/* The second most common: co shares its stack, with nobody to tell. */
-static inline int is_sharing(const aco_t *co, const aco_t *cur)
+/* Everything of a resume where co mostly takes the place of another. */
+ACO_TRADE_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 {
-	return co && co->resumer == cur && co->state == ACO_SUSPENDED &&
-	       !aco_tools;
-}
+	aco_share_stack_t *sstk = co->share_stack;
+	aco_t *owner = sstk->owner;
 
-NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
-{
-	if (aco_unlikely(take_stack(co, "aco_resume") < 0))
+	if (aco_unlikely(!owner || owner == co ||
+			 owner->state != ACO_SHARING_SUSPENDED)) {
+		resume_any(co);
+		return;
+	}
+	if (!aco_trade_small(owner, co) &&
+	    aco_unlikely(aco_make_present(co) < 0))
 		refuse_memory(co);
-	co->state = running_state(co);
+	sstk->owner = co;
+	co->state = ACO_SHARING_RUNNING;
 	aco_gtls_co = co;
 	go(cur, co, co);
 }
@@ -224,8 +239,9 @@ int aco_try_resume(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
 
-	if (aco_likely(ACO_IS_ALIGNED(co) && is_common(co, cur)))
-		return resume_common(co, cur);
+	if (aco_likely(ACO_IS_ALIGNED(co) &&
+		       is_next(co, cur, ACO_FAST_SUSPENDED)))
+		return resume_fast(co, cur);
 	return try_resume_any(co);
 }
 
@@ -233,9 +249,9 @@ void aco_resume(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
 
-	if (aco_likely(is_common(co, cur)))
-		resume_common(co, cur);
-	else if (is_sharing(co, cur))
+	if (aco_likely(is_next(co, cur, ACO_FAST_SUSPENDED)))
+		resume_fast(co, cur);
+	else if (is_next(co, cur, ACO_SHARING_SUSPENDED) && ACO_CAN_TRADE(co))
 		resume_sharing(co, cur);
 	else
 		resume_any(co);
@@ -264,30 +280,36 @@ NOINLINE static void yield_any(aco_t *co, const char *call)
 	go_told(co, co->resumer, co);
 }
 
-void aco_yield(void)
+NOINLINE static void yield_other(aco_t *co)
 {
-	aco_t *co = aco_gtls_co;
-	aco_t *to;
-
-	if (aco_unlikely(!co || !aco_is_running(co) ||
-			 (co->state == ACO_RUNNING && aco_tools))) {
+	if (!co || co->state != ACO_SHARING_RUNNING) {
 		yield_any(co, "aco_yield");
 		return;
 	}
-	to = co->resumer;
-	aco_gtls_co = to;
-	if (aco_likely(co->state == ACO_FAST_RUNNING)) {
+	co->state = ACO_SHARING_SUSPENDED;
+	aco_gtls_co = co->resumer;
+	go(co, co->resumer, co);
+}
+
+void aco_yield(void)
+{
+	aco_t *co = aco_gtls_co;
+
+	if (aco_likely(co && co->state == ACO_FAST_RUNNING)) {
 		co->state = ACO_FAST_SUSPENDED;
-	} else if (co->state == ACO_RUNNING) {
-		co->state = ACO_SUSPENDED;
+		aco_gtls_co = co->resumer;
+		go(co, co->resumer, co);
 	} else {
-		co->state = ACO_LONE_SUSPENDED;
-		aco_tools_cxx(co, to);
+		yield_other(co);
 	}
-	go(co, to, co);
 }
 
 void aco_yield_any_(void) __attribute__((__alias__("aco_yield")));
+
+void aco_switch_cxx_(aco_t *from, aco_t *to)
+{
+	aco_tools_cxx(from, to);
+}
 
 void aco_yield1(aco_t *co)
 {

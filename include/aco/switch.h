@@ -4,10 +4,12 @@
  *
  * A co whose state says "fast" is the only user of its share stack, in a
  * process without sanitizers, Valgrind and libstdc++: switching to and from it
- * is nothing but registers.  The code below does that in place.  Everything
- * else is the business of the functions in the library, and so is everything
- * in a program compiled with -DACO_NO_INLINE: the two ways mix freely, because
- * the suspended form is the same.
+ * is nothing but registers.  A "lone" one is the same beside libstdc++, whose
+ * exception state has to change hands.  A "sharing" one has to have its bytes
+ * brought back, but leaves like a fast one.  The code below does these in place.
+ * Everything else is the business of the functions in the library, and so is
+ * everything in a program compiled with -DACO_NO_INLINE: the two ways mix
+ * freely, because the suspended form is the same.
  *
  * The compiler is told that the switch changes every register, so it saves
  * what is live and nothing else.  No call or ret is split between two stacks,
@@ -31,7 +33,11 @@
 
 /* Values of aco_t.state that the code below tests and stores. */
 #define ACO_FAST_SUSPENDED_ 1
-#define ACO_FAST_RUNNING_ 5
+#define ACO_LONE_SUSPENDED_ 2
+#define ACO_SHARING_SUSPENDED_ 3
+#define ACO_FAST_RUNNING_ 6
+#define ACO_LONE_RUNNING_ 7
+#define ACO_SHARING_RUNNING_ 8
 
 /*
  * The functions behind the inline versions: aco_resume and aco_yield by names
@@ -39,6 +45,9 @@
  */
 void aco_resume_any_(aco_t *co);
 void aco_yield_any_(void);
+
+/* The exception state of libstdc++ changes hands. */
+void aco_switch_cxx_(aco_t *from, aco_t *to);
 
 /*
  * clang may address locals through rbx (i386: esi) and ignores that the switch
@@ -196,39 +205,53 @@ ACO_INLINE_ void aco_resume(aco_t *co)
 {
 	aco_t *from = aco_gtls_co;
 	aco_t *to = co;
+	int state = co && co->resumer == from ? co->state : 0;
 
-	if (aco_likely(co && co->state == ACO_FAST_SUSPENDED_ &&
-		       co->resumer == from)) {
+	if (aco_likely(state == ACO_FAST_SUSPENDED_)) {
 		co->state = ACO_FAST_RUNNING_;
-		aco_gtls_co = co;
-		if (co->flags & ACO_SHARE_FPENV)
-			ACO_SWITCH_(ACO_JUMP_, from, to);
-		else
-			ACO_SWITCH_(ACO_SAVE_FPENV_ ACO_JUMP_, from, to);
+	} else if (state == ACO_LONE_SUSPENDED_) {
+		co->state = ACO_LONE_RUNNING_;
+		aco_switch_cxx_(from, to);
+	} else {
+		aco_resume_any_(co);
+		/* not a tail call: this is no leaf function, which might have
+		   a red zone */
+		__asm__ __volatile__("");
 		return;
 	}
-	aco_resume_any_(co);
-	/* not a tail call, so this is no leaf function and has no red zone */
-	__asm__ __volatile__("");
+	aco_gtls_co = to;
+	if (to->flags & ACO_SHARE_FPENV)
+		ACO_SWITCH_(ACO_JUMP_, from, to);
+	else
+		ACO_SWITCH_(ACO_SAVE_FPENV_ ACO_JUMP_, from, to);
 }
 
 ACO_INLINE_ void aco_yield(void)
 {
 	aco_t *from = aco_gtls_co;
 	aco_t *to;
+	int state = from ? from->state : 0;
 
-	if (aco_likely(from && from->state == ACO_FAST_RUNNING_)) {
+	if (aco_likely(state == ACO_FAST_RUNNING_)) {
 		to = from->resumer;
 		from->state = ACO_FAST_SUSPENDED_;
-		aco_gtls_co = to;
-		if (from->flags & ACO_SHARE_FPENV)
-			ACO_SWITCH_(ACO_JUMP_, from, to);
-		else
-			ACO_SWITCH_(ACO_SAVE_FPENV_ ACO_JUMP_, from, to);
+	} else if (state == ACO_SHARING_RUNNING_) {
+		to = from->resumer;
+		from->state = ACO_SHARING_SUSPENDED_;
+	} else if (state == ACO_LONE_RUNNING_) {
+		to = from->resumer;
+		from->state = ACO_LONE_SUSPENDED_;
+		aco_switch_cxx_(from, to);
+	} else {
+		aco_yield_any_();
+		__asm__ __volatile__("");
 		return;
 	}
-	aco_yield_any_();
-	__asm__ __volatile__("");
+	aco_gtls_co = to;
+	if (from->flags & ACO_SHARE_FPENV)
+		ACO_SWITCH_(ACO_JUMP_, from, to);
+	else
+		ACO_SWITCH_(ACO_SAVE_FPENV_ ACO_JUMP_, from, to);
 }
 
 #endif /* !ACO_BUILDING_ */

@@ -36,7 +36,7 @@
 
 /* As in the library; programs compiled without the inline path lack them. */
 #define FAST_SUSPENDED 1
-#define FAST_RUNNING 5
+#define FAST_RUNNING 6
 #if defined(ACO_SWITCH_H) && (ACO_FAST_SUSPENDED_ != FAST_SUSPENDED || \
 			      ACO_FAST_RUNNING_ != FAST_RUNNING)
 #error "the state values have changed"
