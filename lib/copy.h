@@ -60,17 +60,28 @@ ACO_TRADE_TARGET static inline void aco_copy_small(void *to, const void *from,
 	if (aco_likely(sz & 8))
 		memcpy(dst + sz - 8, src + sz - 8, 8);
 	switch (sz / 16) {
-	case 9: aco_copy_16(dst + 128, src + 128); /* fallthrough */
-	case 8: aco_copy_16(dst + 112, src + 112); /* fallthrough */
-	case 7: aco_copy_16(dst + 96, src + 96);   /* fallthrough */
-	case 6: aco_copy_16(dst + 80, src + 80);   /* fallthrough */
-	case 5: aco_copy_16(dst + 64, src + 64);   /* fallthrough */
-	case 4: aco_copy_16(dst + 48, src + 48);   /* fallthrough */
-	case 3: aco_copy_16(dst + 32, src + 32);   /* fallthrough */
-	case 2: aco_copy_16(dst + 16, src + 16);   /* fallthrough */
-	case 1: aco_copy_16(dst, src);		   /* fallthrough */
-	case 0: break;
-	default: __builtin_unreachable();
+	case 9:
+		aco_copy_16(dst + 128, src + 128); /* fallthrough */
+	case 8:
+		aco_copy_16(dst + 112, src + 112); /* fallthrough */
+	case 7:
+		aco_copy_16(dst + 96, src + 96); /* fallthrough */
+	case 6:
+		aco_copy_16(dst + 80, src + 80); /* fallthrough */
+	case 5:
+		aco_copy_16(dst + 64, src + 64); /* fallthrough */
+	case 4:
+		aco_copy_16(dst + 48, src + 48); /* fallthrough */
+	case 3:
+		aco_copy_16(dst + 32, src + 32); /* fallthrough */
+	case 2:
+		aco_copy_16(dst + 16, src + 16); /* fallthrough */
+	case 1:
+		aco_copy_16(dst, src); /* fallthrough */
+	case 0:
+		break;
+	default:
+		__builtin_unreachable();
 	}
 }
 

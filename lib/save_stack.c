@@ -22,7 +22,7 @@
 
 /*
  * Copies of so many bytes and more are faster between places that lie alike in
- * their cache lines; from there on save stacks come from a block that is larger.
+ * their cache lines; from there on the block of a save stack is larger.
  *
  *	block         ptr, as the co's bytes modulo LINE
  *	 | ... | block | sz bytes           |
