@@ -177,6 +177,48 @@ static void setup_memory(const struct row *row)
 	bench_note("cos", bench_cos);
 }
 
+/* All asleep but one, as many as asked for: a resume finds the next one cold. */
+static void setup_wake(const struct row *row)
+{
+	size_t copied;
+	body_t body;
+
+	the_row = row;
+	body = find_frame(row->arg, &copied);
+	save_stack_size = copied;
+	if ((copied + sizeof(aco_t) + 64) > bench_available() / bench_cos)
+		bench_skip("there is not enough memory for so many");
+	make_sharing(bench_cos, body);
+	bench_note("copied", copied);
+	bench_note("cos", bench_cos);
+}
+
+#ifdef WITH_CONTROL_WORDS
+/* What two switches, there and back, do to the control words. */
+struct control_words {
+	uint32_t mxcsr;
+	uint16_t fpucw;
+};
+
+static void exchange(struct control_words *from, const struct control_words *to)
+{
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1\n\tldmxcsr %2\n\tfldcw %3"
+			 : "=m"(from->mxcsr), "=m"(from->fpucw)
+			 : "m"(to->mxcsr), "m"(to->fpucw));
+}
+
+static void run_control_words(long n)
+{
+	struct control_words here = { 0x1f80, 0x37f };
+	struct control_words there = here;
+
+	while (n-- > 0) {
+		exchange(&here, &there);
+		exchange(&there, &here);
+	}
+}
+#endif
+
 const char bench_compiler[] = BENCH_COMPILER;
 
 /* clang-format off */
@@ -195,9 +237,24 @@ const char bench_compiler[] = BENCH_COMPILER;
 	{ "memory-given", impl, setup_memory, NULL, SIZE_GIVEN, opt },       \
 	{ "memory-0", impl, setup_memory, NULL, SIZE_0, opt }
 
+#define ROWS_WAKE(impl, opt)                                                 \
+	{ "wake-8", impl, setup_wake, run_turn, 8, opt },                    \
+	{ "wake-24", impl, setup_wake, run_turn, 24, opt },                  \
+	{ "wake-56", impl, setup_wake, run_turn, 56, opt },                  \
+	{ "wake-120", impl, setup_wake, run_turn, 120, opt },                \
+	{ "wake-136", impl, setup_wake, run_turn, 136, opt },                \
+	{ "wake-488", impl, setup_wake, run_turn, 488, opt },                \
+	{ "wake-1000", impl, setup_wake, run_turn, 1000, opt },              \
+	{ "wake-2000", impl, setup_wake, run_turn, 2000, opt },              \
+	{ "wake-8000", impl, setup_wake, run_turn, 8000, opt }
+
 const struct row bench_rows[] = {
 	ROWS(IMPL "-shared", ACO_SHARE_FPENV),
+	ROWS_WAKE(IMPL "-shared", ACO_SHARE_FPENV),
 	ROWS(IMPL "-own", 0),
+#ifdef WITH_CONTROL_WORDS
+	{ "switch", "control-words", setup_one, run_control_words, 0, 0 },
+#endif
 	ROWS_END
 };
 /* clang-format on */

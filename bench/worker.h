@@ -68,6 +68,9 @@ void bench_stack_free(void *stack, size_t sz, int guarded);
 /* Bytes of this process in memory. */
 size_t bench_resident(void);
 
+/* Bytes that the machine has left for new memory. */
+size_t bench_available(void);
+
 #ifdef __cplusplus
 }
 #endif

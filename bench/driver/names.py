@@ -33,6 +33,10 @@ WORKLOADS = {
     "create-new": "create, run, destroy: with a guarded stack of its own",
     "create-reuse": "create, run, destroy: on a stack that is there",
     **{f"scale-{n}": f"{n:,} cos in turn on one stack, frames of 120 bytes" for n in SCALES},
+    **{
+        f"wake-{n}": f"resume of the next of many on one stack, {n:,} bytes wanted in their frames"
+        for n in SHARE_SIZES
+    },
     "memory-given": "resident bytes of a suspended co, frame of 120 bytes, save stack size given",
     "memory-0": "resident bytes of a suspended co, frame of 120 bytes, save stack size 0",
 }
@@ -46,6 +50,7 @@ IMPLEMENTATIONS = {
     "aco-clang-own": "libaco by clang, own",
     "aco-c++-shared": "libaco beside libstdc++, shared",
     "aco-c++-own": "libaco beside libstdc++, own",
+    "control-words": "the control words of two switches alone",
     "boost-fcontext": "boost fcontext",
     "boost-fiber": "boost fiber",
     "boost-fiber-pooled": "boost fiber, pooled stacks",
