@@ -177,7 +177,8 @@ static void setup_memory(const struct row *row)
 	bench_note("cos", bench_cos);
 }
 
-/* All asleep but one, as many as asked for: a resume finds the next one cold. */
+/* All asleep but one, as many as asked for: a resume finds the next one cold.
+ */
 static void setup_wake(const struct row *row)
 {
 	size_t copied;
