@@ -246,8 +246,9 @@ const char *aco_version(void);
 
 /*
  * In a program compiled with -DACO_CONFIG_SHARE_FPU_MXCSR_ENV, a call of
- * aco_create() by its name asks for ACO_SHARE_FPENV (through a pointer it does
- * not).  Nothing else changes, so such objects mix freely with others.
+ * aco_create() by its name asks for ACO_SHARE_FPENV.  &aco_create is the plain
+ * function, which does not: use aco_create2() through pointers.  Nothing else
+ * changes, so such objects mix freely with others.
  */
 #if defined(ACO_CONFIG_SHARE_FPU_MXCSR_ENV) && !defined(ACO_BUILDING_)
 extern __inline__ __attribute__((__gnu_inline__, __always_inline__)) aco_t *

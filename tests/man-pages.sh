@@ -25,7 +25,8 @@ for page in "$man"/*.[37]; do
 done | sort >"$scratch/names"
 
 # A variable that the header needs; it is not for programs.
-# A name that ends in "_" is no interface: what aco/switch.h calls.
+# A name that ends in "_" is no interface: what aco/switch.h calls.  It stands in
+# backtraces, so it has a link to the page that tells what it is.
 sed -n 's/^\t\([a-z_0-9]*[a-z0-9]\);$/\1/p' "$top_srcdir/lib/libaco.map" |
 	grep -vx aco_gtls_co | sort >"$scratch/functions"
 [ -s "$scratch/functions" ] || fail "no names in lib/libaco.map"
@@ -34,6 +35,12 @@ while read -r function; do
 	[ "$(grep -c "^$function " "$scratch/names")" = 1 ] ||
 		complain "$function is in the NAME section of no page, or of two"
 done <"$scratch/functions"
+
+sed -n 's/^\t\([a-z_0-9]*_\);$/\1/p' "$top_srcdir/lib/libaco.map" >"$scratch/hidden"
+while read -r function; do
+	grep -q "^\.Fn $function" "$installed/man3/$function.3" ||
+		complain "no page tells what $function is: add it to man_links in man/man.am"
+done <"$scratch/hidden"
 
 is_macro() {
 	grep -q "^#define $1(" "$include/aco.h"
@@ -58,6 +65,7 @@ done <"$scratch/names"
 for file in "$installed"/man[37]/*; do
 	name=${file##*/}
 	grep -q "^${name%.*} " "$scratch/names" ||
+		grep -qx "${name%.*}" "$scratch/hidden" ||
 		complain "$file is not named in any page"
 done
 

@@ -383,6 +383,69 @@ START_TEST(traps_are_the_cos)
 }
 END_TEST
 
+/*
+ * The x87 status flags belong to the thread: what was raised where it is masked
+ * traps in a co that has it unmasked.  At its next x87 instruction, which is
+ * the fldcw of the switch if there is no other.
+ */
+enum { USES_X87 = 1, ONLY_YIELDS = 2, CLEARED = 4 };
+
+static void unmasks_x87_division(void)
+{
+	static const struct words unmasked = { 0x037b, MXCSR_DEFAULT };
+
+	set_words(unmasked);
+	aco_yield();
+	if ((intptr_t)aco_get_arg() & USES_X87)
+		__asm__ volatile("fwait");
+	aco_exit();
+}
+
+static void continue_with_pending(void *arg)
+{
+	volatile long double one = 1.0L;
+	aco_t *co = t_co(t_stack(T_STACK_SIZE), unmasks_x87_division, arg);
+
+	aco_resume(co);
+	one /= 0.0L;
+	if ((intptr_t)arg & CLEARED)
+		feclearexcept(FE_ALL_EXCEPT);
+	aco_resume(co);
+}
+
+START_TEST(pending_x87_exceptions_trap)
+{
+	t_expect_signal(SIGFPE, continue_with_pending, (void *)USES_X87, "");
+	t_expect_signal(SIGFPE, continue_with_pending, (void *)ONLY_YIELDS, "");
+	t_expect_ok(continue_with_pending, (void *)(USES_X87 | CLEARED));
+}
+END_TEST
+
+/* Those of SSE belong to each co. */
+#if defined(__SSE2_MATH__)
+static void divides_by_zero(void)
+{
+	volatile double d = 1.0;
+
+	d /= 0.0;
+	aco_yield();
+	if (!fetestexcept(FE_DIVBYZERO))
+		ck_abort_msg("the flag is lost");
+	aco_exit();
+}
+
+START_TEST(sse_flags_are_the_cos)
+{
+	aco_t *co = t_co(t_sstk, divides_by_zero, NULL);
+
+	aco_resume(co);
+	ck_assert_int_eq(fetestexcept(FE_DIVBYZERO), 0);
+	aco_resume(co);
+	ck_assert_int_eq(fetestexcept(FE_DIVBYZERO), 0);
+}
+END_TEST
+#endif
+
 /* x87 computes long double on both architectures. */
 static void computes_in_single_precision(void)
 {
@@ -490,6 +553,10 @@ Suite *t_suite(void)
 	tc = t_case(s, "arithmetic");
 	tcase_add_test(tc, rounding_never_shows_elsewhere);
 	tcase_add_test(tc, traps_are_the_cos);
+	tcase_add_test(tc, pending_x87_exceptions_trap);
+#if defined(__SSE2_MATH__)
+	tcase_add_test(tc, sse_flags_are_the_cos);
+#endif
 	tcase_add_test(tc, precision_control);
 
 	/* without the world of t_case(), which calls aco_thread_init() */

@@ -84,7 +84,13 @@ while read -r cc; do
 	plugin -O2 -fcf-protection=full
 	case $("$cc" -dM -E -x c /dev/null) in
 	*__clang__*) ;;
-	*) run 1 target.c -O2 -DTARGET_DIRECT ;; # it sees what it should
+	*) # it sees what it should
+		run 1 target.c -O2 -DTARGET_DIRECT
+		run 1 target-sse2.c -O2 -mno-sse
+		;;
 	esac
+	run 0 target-sse2.c -O2 -msse
+	run 0 target-sse2.c -O2 -msse2
+	run 0 target-sse2.c -O2 -mno-sse -DACO_NO_INLINE
 done <"$tmp/compilers"
 exit $status
