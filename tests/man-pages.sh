@@ -38,7 +38,7 @@ done <"$scratch/functions"
 
 sed -n 's/^\t\([a-z_0-9]*_\);$/\1/p' "$top_srcdir/lib/libaco.map" >"$scratch/hidden"
 while read -r function; do
-	grep -q "^\.Fn $function" "$installed/man3/$function.3" ||
+	grep -qs "^\.Fn $function" "$installed/man3/$function.3" ||
 		complain "no page tells what $function is: add it to man_links in man/man.am"
 done <"$scratch/hidden"
 
