@@ -27,9 +27,17 @@ arch_flags() {
 	case $CC in *\ *) echo "${CC#* }" ;; esac
 }
 
-# compiler NAME: that one for the architecture at hand, or failure.
+# target COMPILER...: which processor it makes programs for.
+target() {
+	echo '__x86_64__ __i386__ __ILP32__' | "$@" -E -P -x c - 2>/dev/null
+}
+
+# compiler NAME: that one for the architecture at hand, or failure.  Where CC is
+# a cross compiler, "gcc" is none that makes programs for the library here.
 compiler() {
 	command -v "$1" >/dev/null || return 1
+	# shellcheck disable=SC2046,SC2086 # words
+	[ "$(target "$1" $(arch_flags))" = "$(target $CC)" ] || return 1
 	echo "int main(void) { return 0; }" >"$scratch/probe.c"
 	# shellcheck disable=SC2046 # words
 	"$1" $(arch_flags) -x c "$scratch/probe.c" -o "$scratch/probe" 2>/dev/null

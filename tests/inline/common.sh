@@ -20,9 +20,18 @@ main_cc=$1
 shift
 arch_flags=$*
 
+# Which processor a compiler makes programs for.
+target()
+{
+	echo '__x86_64__ __i386__ __ILP32__' | "$@" -E -P -x c - 2>/dev/null
+}
+
 # The compilers to test: the one configured, and gcc and clang where they work.
+# Where CC is a cross compiler, "gcc" is none that makes programs for the library.
 works()
 {
+	# shellcheck disable=SC2086
+	test "$(target "$1" $arch_flags)" = "$(target $CC)" || return
 	# shellcheck disable=SC2086
 	echo 'int main(void) { return 0; }' |
 		"$1" $arch_flags -x c - -o "$tmp/try" >/dev/null 2>&1
