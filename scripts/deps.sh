@@ -39,6 +39,12 @@ install_packages() {
 		--no-install-recommends $missing >&2
 }
 
+# trust_repository DIR: git refuses those of other users, and of root in a
+# container they often are.
+trust_repository() {
+	export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$1"
+}
+
 # path_is_safe PATH: whether configure and libtool can work there.
 path_is_safe() {
 	case $1 in

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # A program compiled with the headers as they were before the last change of
-# them runs with the library of this tree.
+# them runs with the library of this tree.  ACO_REPOSITORY names the repository
+# of which this tree is a copy, if it is one.
 . "${top_srcdir:-.}/tests/common.sh"
 
 # shellcheck disable=SC2154 # set by common.sh
@@ -10,22 +11,24 @@ command -v git >/dev/null || skip "git is missing"
 # Git's own, when it is a hook of git that runs this.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 top=$(cd "$top_srcdir" && pwd -P)
+repository=$(cd "${ACO_REPOSITORY:-$top}" && pwd -P)
 # A tarball may be unpacked inside some other repository.
-[ "$(git -C "$top" rev-parse --show-toplevel 2>/dev/null)" = "$top" ] ||
+[ "$(git -C "$repository" rev-parse --show-toplevel 2>/dev/null)" = "$repository" ] ||
 	skip "not in git"
 
 # The newest commit whose headers differ from those of this tree.
 previous=
-for commit in $(git -C "$top" log --format=%H -20 -- include); do
-	if ! git -C "$top" diff --quiet "$commit" -- include; then
+for commit in $(git -C "$repository" log --format=%H -20 -- include); do
+	rm -rf "$scratch/include"
+	git -C "$repository" archive "$commit" include | tar -xf - -C "$scratch"
+	if ! diff -r "$scratch/include" "$top/include" >/dev/null; then
 		previous=$commit
 		break
 	fi
 done
 [ -n "$previous" ] || skip "the headers have not changed yet, or git knows too few commits"
 
-git -C "$top" archive "$previous" include | tar -xf - -C "$scratch"
-git -C "$top" show "$previous:abi/breaks" >"$scratch/breaks" 2>/dev/null || :
+git -C "$repository" show "$previous:abi/breaks" >"$scratch/breaks" 2>/dev/null || :
 
 breaks() {
 	grep -c '^20' "$1" || :
@@ -116,4 +119,4 @@ for options in -O0 -O2 '-O2 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV'; do
 	"$scratch/program" ||
 		fail "compiled with $options and the headers of $previous"
 done
-git -C "$top" log -1 --format='programs compiled with the headers of "%s" (%h) run' "$previous"
+git -C "$repository" log -1 --format='programs compiled with the headers of "%s" (%h) run' "$previous"
