@@ -30,13 +30,19 @@ install_packages() {
 		return 1
 	fi
 	echo "installing:$missing"
+	apt_log=$(mktemp)
+	apt_status=0
 	# Fails when one of many indexes is stale, which may not matter: the
 	# installation decides.
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >&2 ||
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update \
+		>"$apt_log" 2>&1 ||
 		echo "apt-get update failed; trying with the package lists there are" >&2
 	# shellcheck disable=SC2086 # a list of words
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
-		--no-install-recommends $missing >&2
+		--no-install-recommends $missing >>"$apt_log" 2>&1 || apt_status=$?
+	if [ $apt_status -ne 0 ]; then cat "$apt_log" >&2; fi
+	rm -f "$apt_log"
+	return $apt_status
 }
 
 # trust_repository DIR: git refuses those of other users, and of root in a
