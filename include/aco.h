@@ -185,6 +185,17 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
  */
 void aco_destroy(aco_t *co);
 
+/*
+ * Make a co that is not running (never started, suspended or ended) start again
+ * when it is next resumed: with fp and arg, and the control words that
+ * aco_create() would give it now.  Its share stack, main co and flags stay, and
+ * so does its save stack with the statistics.  What it holds is not released.
+ * Returns 0, or -1 with EINVAL when co is NULL, misaligned or a main co, or fp
+ * is NULL.  Aborts for a co that is running or has resumed another and waits.
+ * Allocates nothing.
+ */
+int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg);
+
 /* ------------------------------------------------------------ switching -- */
 
 /*
@@ -240,6 +251,20 @@ void *aco_get_arg(void);
 
 /* 1 for a main co, 0 for any other.  Aborts for NULL. */
 int aco_is_main_co(const aco_t *co);
+
+/*
+ * What co is doing.  A main co is RESUMING while it waits for a co, else
+ * RUNNING; so is a co that another thread runs, whatever it does there.
+ * Aborts for NULL.  Costs a walk along the chain of resumes for a co that runs.
+ */
+typedef enum {
+	ACO_STATE_INIT,	     /* never started, or not since aco_reset() */
+	ACO_STATE_RUNNING,   /* the running co */
+	ACO_STATE_RESUMING,  /* has resumed another one and waits for it */
+	ACO_STATE_SUSPENDED, /* can be resumed */
+	ACO_STATE_END	     /* has called aco_exit() */
+} aco_state_t;
+aco_state_t aco_state(const aco_t *co);
 
 /* The library's version at run time, "2.0.0"; a constant string. */
 const char *aco_version(void);

@@ -79,6 +79,16 @@ static int is_usable_stack(const aco_share_stack_t *sstk)
 	return sstk && ACO_IS_ALIGNED(sstk);
 }
 
+/* co->reg leads to the entry frame. */
+static void make_ready(aco_t *co)
+{
+	co->state = ACO_INIT;
+	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
+	co->reg[ACO_REG_IDX_SP] = aco_stack_base(co->share_stack);
+	co->reg[ACO_REG_IDX_BP] = NULL; /* where chains of frames end */
+	aco_tools_co_new(co);
+}
+
 static void add_user(aco_share_stack_t *sstk)
 {
 	if (sstk->sole)
@@ -114,12 +124,9 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 	if (!co)
 		return NULL;
 	set_up(co, fp, arg, flags);
-	co->state = ACO_INIT;
 	co->main_co = main_co;
 	co->share_stack = share_stack;
-	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
-	co->reg[ACO_REG_IDX_SP] = aco_stack_base(share_stack);
-	aco_tools_co_new(co);
+	make_ready(co);
 	add_user(share_stack);
 	return co;
 
@@ -132,6 +139,31 @@ aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
 		  size_t save_stack_sz, aco_cofuncp_t fp, void *arg)
 {
 	return aco_create2(main_co, share_stack, save_stack_sz, fp, arg, 0);
+}
+
+/* Its life must not end here. */
+static inline int is_busy(const aco_t *co)
+{
+	return aco_is_running(co) || co->state == ACO_RETURNED;
+}
+
+int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
+{
+	if (!co || !ACO_IS_ALIGNED(co) || co->state == ACO_MAIN || !fp) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (is_busy(co))
+		aco_misuse("aco_reset", "the co is running", co);
+	aco_thread_ready();
+	if (co->share_stack->owner == co)
+		co->share_stack->owner = NULL;
+	co->save_stack.valid_sz = 0;
+	co->is_end = 0;
+	aco_tools_co_free(co);
+	set_up(co, fp, arg, 0);
+	make_ready(co);
+	return 0;
 }
 
 /* The main co at the root of this thread's resume chain, or NULL. */
@@ -166,7 +198,7 @@ void aco_destroy(aco_t *co)
 		destroy_main(co);
 		return;
 	}
-	if (aco_is_running(co) || co->state == ACO_RETURNED)
+	if (is_busy(co))
 		aco_misuse("aco_destroy", "the co is running", co);
 	remove_user(co->share_stack, co);
 	aco_free(co);
@@ -196,4 +228,29 @@ int aco_is_main_co(const aco_t *co)
 	if (!co)
 		aco_misuse("aco_is_main_co", "the co is NULL", co);
 	return co->state == ACO_MAIN;
+}
+
+/* co waits in this thread's resume chain: others were resumed since. */
+static int waits(const aco_t *co)
+{
+	const aco_t *at = aco_gtls_co;
+
+	if (at == co)
+		return 0;
+	while (at && at != co && at->state != ACO_MAIN)
+		at = at->resumer;
+	return at == co;
+}
+
+aco_state_t aco_state(const aco_t *co)
+{
+	if (!co)
+		aco_misuse("aco_state", "the co is NULL", co);
+	if (co->state == ACO_INIT)
+		return ACO_STATE_INIT;
+	if (aco_is_resumable(co))
+		return ACO_STATE_SUSPENDED;
+	if (co->state == ACO_END)
+		return ACO_STATE_END;
+	return waits(co) ? ACO_STATE_RESUMING : ACO_STATE_RUNNING;
 }

@@ -47,6 +47,7 @@ extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
 struct record {
 	/* sanitizers: the stack and who came to it */
 	void *tsan_fiber;
+	void *fake_stack;   /* of ASan, while the co doesn't run */
 	aco_t *came_from;   /* who switched here last */
 	const void *bottom; /* main co: the thread's own stack */
 	size_t sz;
@@ -87,15 +88,40 @@ static struct record *record_of(aco_t *co)
 
 void aco_tools_co_new(aco_t *co)
 {
+	static const struct aco_cxx_globals none;
+
 	if (aco_tools & ACO_TOOL_TSAN)
 		record_of(co)->tsan_fiber = __tsan_create_fiber(0);
+	if (aco_tools & ACO_TOOL_CXX)
+		((struct aco_cxx_globals *)(void *)co)[-1] = none;
 }
 
+/*
+ * ASan frees the fake stack of whoever leaves and gives no place to keep it.
+ * So take it for the own, leave for where we are, and come back as ourselves.
+ */
+static void asan_free_fake_stack(void *fake)
+{
+	const void *bottom;
+	void *own;
+	size_t sz;
+
+	__sanitizer_start_switch_fiber(&own, NULL, 0);
+	__sanitizer_finish_switch_fiber(fake, &bottom, &sz);
+	__sanitizer_start_switch_fiber(NULL, bottom, sz);
+	__sanitizer_finish_switch_fiber(own, NULL, NULL);
+}
+
+/* co, which doesn't run, will never go on. */
 void aco_tools_co_free(aco_t *co)
 {
 	/* the fiber of a main co is that of its thread */
 	if ((aco_tools & ACO_TOOL_TSAN) && co->state != ACO_MAIN)
 		__tsan_destroy_fiber(record_of(co)->tsan_fiber);
+	if ((aco_tools & ACO_TOOL_ASAN) && record_of(co)->fake_stack) {
+		asan_free_fake_stack(record_of(co)->fake_stack);
+		record_of(co)->fake_stack = NULL;
+	}
 }
 
 void aco_tools_stack_new(aco_share_stack_t *sstk)
@@ -122,8 +148,9 @@ void aco_tools_stack_free(aco_share_stack_t *sstk)
 	__asan_unpoison_memory_region(sstk->ptr, sstk->sz);
 }
 
-static void asan_leave(aco_t *from, aco_t *to, void **fake)
+static void asan_leave(aco_t *from, aco_t *to)
 {
+	void **fake = &record_of(from)->fake_stack;
 	const void *bottom = to->state == ACO_MAIN ? record_of(to)->bottom
 						   : to->share_stack->ptr;
 	size_t sz = to->state == ACO_MAIN ? record_of(to)->sz
@@ -134,13 +161,15 @@ static void asan_leave(aco_t *from, aco_t *to, void **fake)
 				       bottom, sz);
 }
 
-static void asan_arrive(aco_t *co, void *fake)
+static void asan_arrive(aco_t *co)
 {
 	aco_t *came_from = record_of(co)->came_from;
 	const void *bottom;
 	size_t sz;
 
-	__sanitizer_finish_switch_fiber(fake, &bottom, &sz);
+	__sanitizer_finish_switch_fiber(record_of(co)->fake_stack, &bottom,
+					&sz);
+	record_of(co)->fake_stack = NULL;
 	if (came_from->state == ACO_MAIN) {
 		record_of(came_from)->bottom = bottom;
 		record_of(came_from)->sz = sz;
@@ -150,7 +179,7 @@ static void asan_arrive(aco_t *co, void *fake)
 void aco_tools_entered(void)
 {
 	if (aco_tools & ACO_TOOL_ASAN)
-		asan_arrive(aco_gtls_co, NULL);
+		asan_arrive(aco_gtls_co);
 }
 
 void aco_tools_cxx_find(void)
@@ -161,11 +190,9 @@ void aco_tools_cxx_find(void)
 /* Tell whoever listens, switch, tell that we are back. */
 int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
 {
-	void *fake = NULL;
-
 	record_of(to)->came_from = from;
 	if (aco_tools & ACO_TOOL_ASAN)
-		asan_leave(from, to, &fake);
+		asan_leave(from, to);
 	if (aco_tools & ACO_TOOL_TSAN) {
 		record_of(from)->tsan_fiber = __tsan_get_current_fiber();
 		__tsan_switch_to_fiber(record_of(to)->tsan_fiber, 0);
@@ -177,7 +204,7 @@ int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
 		aco_switch_fpenv(from, to, aco_switch_landing);
 
 	if (aco_tools & ACO_TOOL_ASAN)
-		asan_arrive(from, fake);
+		asan_arrive(from);
 	return 0;
 }
 

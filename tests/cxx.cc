@@ -171,6 +171,30 @@ static void nests_in_a_catch_block()
 	aco_exit();
 }
 
+static void catches_and_suspends()
+{
+	CHECK(!std::current_exception());
+	CHECK(!in_flight());
+	try {
+		throw 1; // small, and never freed: nobody goes on here
+	} catch (int) {
+		aco_yield();
+	}
+}
+
+/* A new life knows nothing of the exceptions of the old one. */
+static void reset_in_a_catch_block()
+{
+	aco_t *co = aco_create(main_co, stack_a, 0, catches_and_suspends, NULL);
+
+	for (int i = 0; i < 3; i++) {
+		aco_resume(co);
+		CHECK(!std::current_exception());
+		CHECK(aco_reset(co, catches_and_suspends, NULL) == 0);
+	}
+	aco_destroy(co);
+}
+
 static void nested()
 {
 	task t = { 3, 0 };
@@ -225,6 +249,7 @@ int main(int argc, char **argv)
 	two_stacks();
 	resumed_in_a_catch_block();
 	nested();
+	reset_in_a_catch_block();
 	aco_share_stack_destroy(stack_a);
 	aco_share_stack_destroy(stack_b);
 	aco_destroy(main_co);

@@ -242,6 +242,49 @@ START_TEST(start_as_recorded_before_create)
 }
 END_TEST
 
+/* What create would give: the words of the thread that resets. */
+static void *resets_to_last_words(void *arg)
+{
+	set_words(some_words[WORDS - 1]);
+	aco_thread_init(NULL);
+	aco_reset(arg, looks, NULL);
+	return NULL;
+}
+
+/* A thread that has not called the library before. */
+static void *resets_in_new_thread(void *arg)
+{
+	set_words(some_words[3]);
+	aco_reset(arg, looks, NULL);
+	return NULL;
+}
+
+static void check_reset(aco_t *co, struct words expected)
+{
+	aco_resume(co);
+	ck_assert_uint_eq(at_start.fpucw, expected.fpucw);
+	ck_assert_uint_eq(at_start.mxcsr, expected.mxcsr);
+}
+
+START_TEST(start_after_a_reset)
+{
+	aco_t *co = t_co(t_sstk, keeps_its_words, (void *)&some_words[2]);
+	pthread_t thread;
+
+	aco_resume(co);
+	ck_assert_int_eq(aco_reset(co, looks, NULL), 0);
+	check_reset(co, words_default);
+
+	pthread_create(&thread, NULL, resets_to_last_words, co);
+	pthread_join(thread, NULL);
+	check_reset(co, some_words[WORDS - 1]);
+
+	pthread_create(&thread, NULL, resets_in_new_thread, co);
+	pthread_join(thread, NULL);
+	check_reset(co, some_words[3]);
+}
+END_TEST
+
 /* ----------------------------------------------------------- ACO_SHARE_FPENV
  * -- */
 
@@ -542,6 +585,7 @@ Suite *t_suite(void)
 	tc = t_case(s, "start");
 	tcase_add_loop_test(tc, start_as_recorded, 0, WORDS);
 	tcase_add_test(tc, start_as_recorded_before_create);
+	tcase_add_test(tc, start_after_a_reset);
 
 	tc = t_case(s, "shared");
 	tcase_add_test(tc, shared_with_the_resumer);

@@ -323,6 +323,35 @@ static void destroy_waiting_main_nested(void *arg)
 	run_in_co(nests_destroys_arg, t_main);
 }
 
+/* ----------------------------------------------------------------- reset -- */
+
+static void reset_itself(void)
+{
+	aco_reset(aco_co(), yields, NULL);
+}
+
+static void reset_running(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(reset_itself, NULL));
+}
+
+static void resets_arg(void)
+{
+	aco_reset(aco_get_arg(), yields, NULL);
+}
+
+static void has_itself_reset(void)
+{
+	run_in_co(resets_arg, aco_co());
+}
+
+static void reset_resumer(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(has_itself_reset, NULL));
+}
+
 /* ----------------------------------------------------------- share stack -- */
 
 static void destroy_null_stack(void *arg)
@@ -377,6 +406,12 @@ static void is_main_co_of_null(void *arg)
 {
 	(void)arg;
 	aco_is_main_co(NULL);
+}
+
+static void state_of_null(void *arg)
+{
+	(void)arg;
+	aco_state(NULL);
 }
 
 /* ----------------------------------------------------------------- table -- */
@@ -485,6 +520,13 @@ static const struct {
 	  "libaco: aco_destroy: the main co waits for a co that it has "
 	  "resumed: co %p\n" },
 
+	{ reset_running, NULL,
+	  "libaco: aco_reset: the co is running: co %p\n" },
+	{ reset_resumer, NULL,
+	  "libaco: aco_reset: the co is running: co %p\n" },
+	{ in_last_word, CALL(reset_itself),
+	  "libaco: aco_reset: the co is running: co %p\n" },
+
 	{ destroy_null_stack, NULL,
 	  "libaco: aco_share_stack_destroy: the share stack is NULL: co "
 	  "0x0\n" },
@@ -505,6 +547,8 @@ static const struct {
 	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },
 	{ is_main_co_of_null, NULL,
 	  "libaco: aco_is_main_co: the co is NULL: co 0x0\n" },
+	{ state_of_null, NULL,
+	  "libaco: aco_state: the co is NULL: co 0x0\n" },
 };
 
 START_TEST(aborts_with_one_line)

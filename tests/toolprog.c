@@ -3,9 +3,9 @@
  * toolprog.c - what the test scripts run under sanitizers and Valgrind
  *
  * Sharing, standalone and nested cos with live data in frames that have
- * redzones; cos destroyed while they are suspended, and one whose stack holds
- * the only pointer to memory.  "overflow", "leak" and "freed" do what the name
- * says, for the tool to find.
+ * redzones; cos destroyed or reset while they are suspended, and one whose stack
+ * holds the only pointer to memory.  "overflow", "leak" and "freed" do what the
+ * name says, for the tool to find.
  */
 #include <aco.h>
 
@@ -123,6 +123,54 @@ static void run_nested(aco_t *main_co, aco_share_stack_t *a, aco_share_stack_t *
 	aco_destroy(inner);
 }
 
+static void suspend_deep(void)
+{
+	deep(5, 1);
+	aco_exit();
+}
+
+/* Lives that end while they are suspended, one after the other. */
+static void live_again(aco_t *main_co, aco_share_stack_t *sstk, int lives)
+{
+	aco_t *co = aco_create(main_co, sstk, 0, suspend_deep, NULL);
+
+	while (lives-- > 0) {
+		aco_resume(co);
+		if (lives % 3 == 0)
+			aco_resume(co);
+		if (lives % 2 == 0) {
+			failures += aco_reset(co, suspend_deep, NULL) < 0;
+			continue;
+		}
+		aco_destroy(co);
+		co = aco_create(main_co, sstk, 0, suspend_deep, NULL);
+	}
+	aco_destroy(co);
+}
+
+/* Kilobytes of address space. */
+static long address_space(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long pages = 0;
+
+	failures += !f || fscanf(f, "%ld", &pages) != 1;
+	if (f)
+		fclose(f);
+	return pages * 4;
+}
+
+/* What a tool keeps for each life goes with it. */
+static void live_often(aco_t *main_co, aco_share_stack_t *sstk)
+{
+	long before;
+
+	live_again(main_co, sstk, 100);
+	before = address_space();
+	live_again(main_co, sstk, 300);
+	failures += address_space() - before > 20000;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -134,6 +182,7 @@ int main(int argc, char **argv)
 
 	share(main_co, a);
 	run_nested(main_co, a, b);
+	live_often(main_co, a);
 	aco_resume(holder);
 	if (!strcmp(what, "overflow")) {
 		aco_t *co = aco_create(main_co, a, 0, overflow, &past);
