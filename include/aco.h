@@ -236,6 +236,17 @@ void aco_exit(void) ACO_NORETURN_;
 /* aco_exit() with the running co named; aborts when co is not that. */
 void aco_exit1(aco_t *co) ACO_NORETURN_;
 
+/*
+ * aco_resume(), aco_yield() and aco_exit() with a pointer each way: what resume
+ * sends, yield returns; what yield or exit sends, resume returns.  Where the
+ * other side is in another call it gets nothing, and where it was left by
+ * another call this one returns NULL.  What is sent to a co that starts is lost:
+ * that one has its arg.
+ */
+void *aco_resume_value(aco_t *co, void *v);
+void *aco_yield_value(void *v);
+void aco_exit_value(void *v) ACO_NORETURN_;
+
 /* ------------------------------------------------------------ questions -- */
 
 /*

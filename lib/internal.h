@@ -49,13 +49,15 @@ static inline int aco_is_running(const aco_t *co)
 #define ACO_REG_IDX_BX 3
 
 /*
- * Bits of aco_t.flags: those of aco_create2(), one for the processor, and one
- * for a save stack that is one piece with the co.  (That save_stack.ptr is
- * co + 1 proves nothing: a separate block may lie right there.)
+ * Bits of aco_t.flags: those of aco_create2(), one for the processor, one
+ * for a save stack that is one piece with the co, and one for a co that waits
+ * for a value.  (That save_stack.ptr is co + 1 proves nothing: a separate block
+ * may lie right there.)
  */
 #define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
 #define ACO_HAS_SSE 4u
 #define ACO_ONE_PIECE 8u
+#define ACO_TAKES_VALUE 16u
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
 
@@ -94,6 +96,7 @@ struct aco_thread {
 	aco_t *own_main; /* made by the library, freed when the thread ends */
 	aco_cofuncp_t last_word;
 	void *cxx;	/* the exception state of libstdc++, if it is there */
+	void *value;	/* on its way from one side of a switch to the other */
 	uint32_t mxcsr; /* what new cos start with */
 	uint16_t fpucw;
 	uint8_t ready;
@@ -121,6 +124,19 @@ static inline aco_t *aco_thread_id(void)
 {
 	return (aco_t *)(void *)&aco_thread;
 }
+
+/* ---- switch.c ----------------------------------------------------------- */
+
+/*
+ * A switch in two steps.  The first checks, keeps the books and returns whom to
+ * suspend; the second, aco_go(), suspends from and continues to, and tells of
+ * it who wants to know.  co is the one of both that is not the resumer: whether
+ * the control words are switched is its property.
+ */
+ACO_HIDDEN aco_t *aco_prepare_resume(aco_t *co, const char *call);
+ACO_HIDDEN aco_t *aco_prepare_yield(const char *call);
+ACO_HIDDEN aco_t *aco_prepare_exit(const char *call);
+ACO_HIDDEN int aco_go(aco_t *from, aco_t *to, const aco_t *co);
 
 /* ---- save_stack.c ------------------------------------------------------- */
 

@@ -25,7 +25,7 @@ static inline int go(aco_t *from, aco_t *to, const aco_t *co)
 }
 
 /* The same where somebody else may have to be told. */
-static int go_told(aco_t *from, aco_t *to, const aco_t *co)
+int aco_go(aco_t *from, aco_t *to, const aco_t *co)
 {
 	if (aco_tools & ACO_TOOL_CXX) {
 		if (!aco_thread.cxx)
@@ -56,9 +56,9 @@ COLD static void refuse_resume(const aco_t *co, const char *call)
 	}
 }
 
-COLD static void refuse_memory(const aco_t *co)
+COLD static void refuse_memory(const aco_t *co, const char *call)
 {
-	aco_misuse("aco_resume", "no memory to make room for it", co);
+	aco_misuse(call, "no memory to make room for it", co);
 }
 
 /*
@@ -171,7 +171,19 @@ NOINLINE static int try_resume_any(aco_t *co)
 	resumer = prepare_resume(co, "aco_try_resume");
 	if (!resumer)
 		return -1;
-	return go_told(resumer, co, co);
+	return aco_go(resumer, co, co);
+}
+
+aco_t *aco_prepare_resume(aco_t *co, const char *call)
+{
+	aco_t *resumer;
+
+	if (!co)
+		aco_misuse(call, "the co is NULL", co);
+	resumer = prepare_resume(co, call);
+	if (!resumer)
+		refuse_memory(co, call);
+	return resumer;
 }
 
 /* co is in that state and was resumed from here before. */
@@ -190,18 +202,11 @@ static inline void resume_lone(aco_t *co, aco_t *cur)
 
 NOINLINE static void resume_any(aco_t *co)
 {
-	aco_t *resumer;
-
-	if (!co)
-		aco_misuse("aco_resume", "the co is NULL", co);
 	if (is_next(co, aco_gtls_co, ACO_LONE_SUSPENDED)) {
 		resume_lone(co, aco_gtls_co);
 		return;
 	}
-	resumer = prepare_resume(co, "aco_resume");
-	if (!resumer)
-		refuse_memory(co);
-	go_told(resumer, co, co);
+	aco_go(aco_prepare_resume(co, "aco_resume"), co, co);
 }
 
 /*
@@ -228,7 +233,7 @@ ACO_TRADE_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 	}
 	if (!aco_trade_small(owner, co) &&
 	    aco_unlikely(aco_make_present(co) < 0))
-		refuse_memory(co);
+		refuse_memory(co, "aco_resume");
 	sstk->owner = co;
 	co->state = ACO_SHARING_RUNNING;
 	aco_gtls_co = co;
@@ -272,18 +277,27 @@ static inline void check_running(const aco_t *co, const char *call)
 		refuse_leaving(co, call);
 }
 
-NOINLINE static void yield_any(aco_t *co, const char *call)
+aco_t *aco_prepare_yield(const char *call)
 {
+	aco_t *co = aco_gtls_co;
+
 	check_running(co, call);
 	co->state = suspended_state(co);
 	aco_gtls_co = co->resumer;
-	go_told(co, co->resumer, co);
+	return co;
+}
+
+NOINLINE static void yield_any(const char *call)
+{
+	aco_t *co = aco_prepare_yield(call);
+
+	aco_go(co, co->resumer, co);
 }
 
 NOINLINE static void yield_other(aco_t *co)
 {
 	if (!co || co->state != ACO_SHARING_RUNNING) {
-		yield_any(co, "aco_yield");
+		yield_any("aco_yield");
 		return;
 	}
 	co->state = ACO_SHARING_SUSPENDED;
@@ -315,30 +329,39 @@ void aco_yield1(aco_t *co)
 {
 	if (co != aco_gtls_co)
 		aco_misuse("aco_yield1", "it is not the running co", co);
-	yield_any(co, "aco_yield1");
+	yield_any("aco_yield1");
 }
 
-ACO_NORETURN_ static void leave(aco_t *co, const char *call)
+aco_t *aco_prepare_exit(const char *call)
 {
+	aco_t *co = aco_gtls_co;
+
 	check_running(co, call);
 	co->is_end = 1;
 	co->state = ACO_END;
 	co->share_stack->owner = NULL;
 	aco_gtls_co = co->resumer;
-	go_told(co, co->resumer, co);
+	return co;
+}
+
+ACO_NORETURN_ static void leave(const char *call)
+{
+	aco_t *co = aco_prepare_exit(call);
+
+	aco_go(co, co->resumer, co);
 	__builtin_unreachable();
 }
 
 void aco_exit(void)
 {
-	leave(aco_gtls_co, "aco_exit");
+	leave("aco_exit");
 }
 
 void aco_exit1(aco_t *co)
 {
 	if (co != aco_gtls_co)
 		aco_misuse("aco_exit1", "it is not the running co", co);
-	leave(co, "aco_exit1");
+	leave("aco_exit1");
 }
 
 void aco_returned(void)
@@ -350,7 +373,7 @@ void aco_returned(void)
 	   the stack need when they return. */
 	memcpy(co->share_stack->align_retptr, &back, sizeof(back));
 	if (co->flags & ACO_RETURN_EXITS)
-		leave(co, "return");
+		leave("return");
 	co->state = ACO_RETURNED;
 	if (aco_thread.last_word)
 		aco_thread.last_word();

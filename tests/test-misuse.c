@@ -17,6 +17,21 @@ static void try_resume(aco_t *co)
 	aco_try_resume(co);
 }
 
+static void resume_value(aco_t *co)
+{
+	aco_resume_value(co, co);
+}
+
+static void yield_value(void)
+{
+	aco_yield_value(NULL);
+}
+
+static void exit_value(void)
+{
+	aco_exit_value(NULL);
+}
+
 static void yields(void)
 {
 	for (;;)
@@ -237,6 +252,11 @@ static void try_resume_itself_in_last_word(void)
 	aco_try_resume(aco_co());
 }
 
+static void resume_itself_by_value_in_last_word(void)
+{
+	aco_resume_value(aco_co(), NULL);
+}
+
 static void destroy_itself(void)
 {
 	aco_destroy(aco_co());
@@ -454,6 +474,31 @@ static const struct {
 	{ resume_without_memory, CALL(aco_resume),
 	  "libaco: aco_resume: no memory to make room for it: co %p\n" },
 
+	{ resume_null, CALL(resume_value),
+	  "libaco: aco_resume_value: the co is NULL: co 0x0\n" },
+	{ resume_ended, CALL(resume_value),
+	  "libaco: aco_resume_value: the co has ended: co %p\n" },
+	{ resume_main, CALL(resume_value),
+	  "libaco: aco_resume_value: a main co can't be resumed: co %p\n" },
+	{ resume_itself, CALL(resume_value),
+	  "libaco: aco_resume_value: the co is running: co %p\n" },
+	{ resume_resumer, CALL(resume_value),
+	  "libaco: aco_resume_value: the co is running: co %p\n" },
+	{ resume_on_stack_in_use, CALL(resume_value),
+	  "libaco: aco_resume_value: a running co uses its share stack: co "
+	  "%p\n" },
+	{ resume_without_memory, CALL(resume_value),
+	  "libaco: aco_resume_value: no memory to make room for it: co "
+	  "%p\n" },
+	{ outside_no_main, CALL(yield_value),
+	  "libaco: aco_yield_value: called outside a co: co 0x0\n" },
+	{ outside_in_main, CALL(yield_value),
+	  "libaco: aco_yield_value: called outside a co: co %p\n" },
+	{ outside_no_main, CALL(exit_value),
+	  "libaco: aco_exit_value: called outside a co: co 0x0\n" },
+	{ outside_in_main, CALL(exit_value),
+	  "libaco: aco_exit_value: called outside a co: co %p\n" },
+
 	{ outside_no_main, CALL(aco_yield),
 	  "libaco: aco_yield: called outside a co: co %p\n" },
 	{ outside_no_main, CALL(aco_exit),
@@ -501,6 +546,13 @@ static const struct {
 	  "libaco: aco_try_resume: the co's function has returned: co %p\n" },
 	{ in_last_word, CALL(resume_returned_from_another),
 	  "libaco: aco_resume: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(yield_value),
+	  "libaco: aco_yield_value: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(exit_value),
+	  "libaco: aco_exit_value: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(resume_itself_by_value_in_last_word),
+	  "libaco: aco_resume_value: the co's function has returned: co "
+	  "%p\n" },
 	{ share_in_last_word, CALL(resume_sharing),
 	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
 	{ share_in_last_word, CALL(resume_sharing_from_another),
