@@ -78,11 +78,12 @@ struct aco_share_stack_s {
 	void *align_retptr; /* the return address of a co's function */
 	char guard_page_enabled;
 
-	void *map;     /* the mapping, guard included */
-	size_t map_sz; /* 0: ptr came from the C library's allocator */
-	size_t users;  /* cos created on the stack and not destroyed */
-	aco_t *sole;   /* the user whose state is "fast", if there is one */
+	uint8_t origin; /* of the memory */
+	uint16_t slot;	/* in its arena */
 	unsigned valgrind_id;
+	size_t users; /* cos created on the stack and not destroyed */
+	aco_t *sole;  /* the user whose state is "fast", if there is one */
+	aco_share_stack_t *next; /* when it is destroyed */
 };
 
 /*
@@ -140,9 +141,9 @@ aco_share_stack_t *aco_share_stack_new(size_t sz);
  * Make an execution stack of at least sz usable bytes: 0 means 2 MiB, less than
  * 4096 means 4096.  With guard not 0 the size is rounded up to whole pages and
  * inaccessible pages lie below them, so that an overflow faults.
- * Returns NULL with ENOMEM (no memory, or no mapping left: a guarded stack
- * takes two of vm.max_map_count) or EINVAL (sz overflows).
- * A guarded stack costs two or three system calls.
+ * Returns NULL with ENOMEM (no memory, or no mapping left: before Linux 6.13 a
+ * guarded stack takes two of vm.max_map_count) or EINVAL (sz overflows).
+ * A guarded stack costs one system call, and some more for many together.
  */
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "stacks.h"
 #include "tools.h"
 
 #define DEFAULT_SIZE ((size_t)2 << 20)
@@ -14,53 +15,38 @@
 /* What the entry frame takes at the top, and what alignment may cost. */
 #define HOUSEKEEPING ((size_t)64)
 
-/*
- * Wide enough that an ordinary large frame can't jump it.  i386 has too little
- * address space to be generous.
- */
-#if defined(__x86_64__)
-#define GUARD_SIZE ((size_t)64 << 10)
-#else
-#define GUARD_SIZE ((size_t)16 << 10)
-#endif
-
-/*
- *	map                     ptr                              map + map_sz
- *	 | guard, no access      | usable, sz bytes                |
- */
-static int map_guarded(aco_share_stack_t *sstk, size_t sz)
+static aco_share_stack_t *new_guarded(size_t sz)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t guard = (GUARD_SIZE + page - 1) & ~(page - 1);
-	size_t map_sz;
-	char *map;
+	size_t pages = (sz + ACO_PAGE - 1) / ACO_PAGE;
+	unsigned size_class = aco_stack_class(pages);
+	aco_share_stack_t *sstk;
 
-	sz = (sz + page - 1) & ~(page - 1);
-	map_sz = guard + sz;
-	map = mmap(NULL, map_sz, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1,
-		   0);
-	if (map == MAP_FAILED)
-		return -1;
-	/* a huge page would make a stack of one frame 2 MiB resident */
-	madvise(map, map_sz, MADV_NOHUGEPAGE);
-	if (mprotect(map, guard, PROT_NONE) < 0) {
-		munmap(map, map_sz);
-		return -1;
-	}
-	sstk->map = map;
-	sstk->map_sz = map_sz;
-	sstk->ptr = map + guard;
-	sstk->sz = sz;
-	sstk->guard_page_enabled = 1;
-	return 0;
+	/* tools look at the mappings and at what malloc(3) has given */
+	if ((aco_tools & ~ACO_TOOL_CXX) || size_class == ACO_STACK_CLASSES)
+		sstk = aco_mapping_get(pages);
+	else if (aco_arena_has(size_class))
+		sstk = aco_arena_get(size_class);
+	else
+		sstk = aco_mapping_get(aco_class_pages(size_class));
+	if (sstk)
+		sstk->guard_page_enabled = 1;
+	return sstk;
 }
 
-static int alloc_unguarded(aco_share_stack_t *sstk, size_t sz)
+static aco_share_stack_t *new_unguarded(size_t sz)
 {
+	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
+
+	if (!sstk)
+		return NULL;
 	sstk->ptr = malloc(sz);
 	sstk->sz = sz;
-	return sstk->ptr ? 0 : -1;
+	sstk->origin = ACO_ORIGIN_MALLOC;
+	if (!sstk->ptr) {
+		free(sstk);
+		return NULL;
+	}
+	return sstk;
 }
 
 /* The picture is in internal.h. */
@@ -88,11 +74,8 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 	sz += HOUSEKEEPING;
 	aco_process_ready();
 
-	sstk = calloc(1, sizeof(*sstk));
-	if (!sstk)
-		return NULL;
-	if ((guard ? map_guarded(sstk, sz) : alloc_unguarded(sstk, sz)) < 0) {
-		free(sstk);
+	sstk = guard ? new_guarded(sz) : new_unguarded(sz);
+	if (!sstk) {
 		errno = ENOMEM; /* EAGAIN where memory is locked */
 		return NULL;
 	}
@@ -106,6 +89,22 @@ aco_share_stack_t *aco_share_stack_new(size_t sz)
 	return aco_share_stack_new2(sz, 1);
 }
 
+/* Where it came from. */
+static void give_back(aco_share_stack_t *sstk)
+{
+	switch (sstk->origin) {
+	case ACO_ORIGIN_ARENA:
+		aco_arena_put(sstk);
+		break;
+	case ACO_ORIGIN_MAPPING:
+		aco_mapping_put(sstk);
+		break;
+	default:
+		free(sstk->ptr);
+		free(sstk);
+	}
+}
+
 void aco_share_stack_destroy(aco_share_stack_t *sstk)
 {
 	if (!sstk)
@@ -115,9 +114,5 @@ void aco_share_stack_destroy(aco_share_stack_t *sstk)
 		aco_misuse("aco_share_stack_destroy",
 			   "the share stack still has cos", sstk->owner);
 	aco_tools_stack_free(sstk);
-	if (sstk->map_sz)
-		munmap(sstk->map, sstk->map_sz);
-	else
-		free(sstk->ptr);
-	free(sstk);
+	give_back(sstk);
 }

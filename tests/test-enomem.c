@@ -3,9 +3,10 @@
  * test-enomem.c - every allocation and mapping fails once
  *
  * Linked with the static library and -Wl,--wrap for each call that can fail.
- * A scenario is run again and again with the first, second, third ... of those
+ * A step is run again and again with the first, second, third ... of those
  * calls failing, until it gets through without: each failure has to show as
- * ENOMEM, change nothing, and go away when the call is repeated.
+ * ENOMEM, change nothing, and go away when the call is repeated.  Where the
+ * library can do without, as without an advice, the step has to succeed.
  */
 #include "testutil.h"
 
@@ -15,28 +16,41 @@
 void *__real_malloc(size_t sz);
 void *__real_calloc(size_t n, size_t sz);
 void *__real_mmap(void *at, size_t sz, int prot, int flags, int fd, off_t off);
+int __real_munmap(void *at, size_t sz);
 int __real_mprotect(void *at, size_t sz, int prot);
+int __real_madvise(void *at, size_t sz, int advice);
 void __real_free(void *ptr);
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 
 void *__wrap_malloc(size_t sz);
 void *__wrap_calloc(size_t n, size_t sz);
 void *__wrap_mmap(void *at, size_t sz, int prot, int flags, int fd, off_t off);
+int __wrap_munmap(void *at, size_t sz);
 int __wrap_mprotect(void *at, size_t sz, int prot);
+int __wrap_madvise(void *at, size_t sz, int advice);
 void __wrap_free(void *ptr);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
 static int armed;     /* only calls between arm() and disarm() count */
 static int countdown; /* the call that makes it 0 fails */
-static int failed;
+static enum { NONE, REPORTED, DISPENSABLE } failed;
 
-static int fails(void)
+static int no_guard_advice; /* as before Linux 6.13 */
+static size_t mapped;	    /* bytes, beginning anywhere */
+static int allocated;	    /* blocks, likewise */
+
+static int fails_as(int how)
 {
 	if (!armed || countdown <= 0 || --countdown > 0)
 		return 0;
-	failed = 1;
+	failed = how;
 	errno = ENOMEM;
 	return 1;
+}
+
+static int fails(void)
+{
+	return fails_as(REPORTED);
 }
 
 /* Blocks without headers between them, as some allocators make them. */
@@ -47,6 +61,7 @@ static size_t arena_frees;
 
 void __wrap_free(void *ptr)
 {
+	allocated -= ptr != NULL;
 	if ((char *)ptr < arena || (char *)ptr >= arena + sizeof(arena))
 		__real_free(ptr);
 	else
@@ -57,21 +72,49 @@ void *__wrap_malloc(size_t sz)
 {
 	char *ptr = arena_next;
 
-	if (ptr) {
+	if (ptr)
 		arena_next += sz;
-		return ptr;
-	}
-	return fails() ? NULL : __real_malloc(sz);
+	else
+		ptr = fails() ? NULL : __real_malloc(sz);
+	allocated += ptr != NULL;
+	return ptr;
 }
 
 void *__wrap_calloc(size_t n, size_t sz)
 {
-	return fails() ? NULL : __real_calloc(n, sz);
+	void *ptr = fails() ? NULL : __real_calloc(n, sz);
+
+	allocated += ptr != NULL;
+	return ptr;
 }
 
 void *__wrap_mmap(void *at, size_t sz, int prot, int flags, int fd, off_t off)
 {
-	return fails() ? MAP_FAILED : __real_mmap(at, sz, prot, flags, fd, off);
+	void *ptr;
+
+	if (fails())
+		return MAP_FAILED;
+	ptr = __real_mmap(at, sz, prot, flags, fd, off);
+	if (ptr != MAP_FAILED)
+		mapped += sz;
+	return ptr;
+}
+
+int __wrap_munmap(void *at, size_t sz)
+{
+	if (fails_as(DISPENSABLE))
+		return -1;
+	mapped -= sz;
+	return __real_munmap(at, sz);
+}
+
+int __wrap_madvise(void *at, size_t sz, int advice)
+{
+	if (no_guard_advice && advice == 102) {
+		errno = EINVAL;
+		return -1;
+	}
+	return fails_as(DISPENSABLE) ? -1 : __real_madvise(at, sz, advice);
 }
 
 int __wrap_mprotect(void *at, size_t sz, int prot)
@@ -86,41 +129,48 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 
 /*
  * Run try(), which returns 0 for success: once with each of its calls failing,
- * at last with none.  Returns how many failures there were.
+ * at last with none, or, where it can't be repeated, until it has succeeded.
+ * Returns how many failures were reported.
  */
-static int fail_each(int (*try)(void))
+static int fail_until(int (*try)(void), int stop_at_success)
 {
-	int n, result;
+	int n, reported = 0, result, blocks;
+	size_t before = mapped;
 
 	for (n = 1;; n++) {
 		countdown = n;
-		failed = 0;
+		failed = NONE;
 		errno = 0;
+		blocks = allocated;
 		armed = 1;
 		result = try();
 		armed = 0;
-		if (!failed)
+		blocks = allocated - blocks; /* those of Check don't count */
+		if (result == 0 && (failed == NONE || stop_at_success))
 			break;
+		if (result == 0 && failed == DISPENSABLE)
+			continue;
 		ck_assert_int_eq(result, -1);
 		ck_assert_int_eq(errno, ENOMEM);
+		ck_assert_uint_eq(mapped, before);
+		ck_assert_int_eq(blocks, 0);
+		ck_assert_int_eq(failed, REPORTED);
+		reported++;
 	}
-	ck_assert_int_eq(result, 0);
-	return n - 1;
+	return reported;
 }
 
-static int new_guarded(void)
+static int fail_each(int (*try)(void))
 {
-	aco_share_stack_t *sstk = aco_share_stack_new(1 << 16);
-
-	if (!sstk)
-		return -1;
-	aco_share_stack_destroy(sstk);
-	return 0;
+	return fail_until(try, 0);
 }
 
-static int new_unguarded(void)
+static size_t stack_size;
+static char stack_guard;
+
+static int new_stack(void)
 {
-	aco_share_stack_t *sstk = aco_share_stack_new2(1 << 16, 0);
+	aco_share_stack_t *sstk = aco_share_stack_new2(stack_size, stack_guard);
 
 	if (!sstk)
 		return -1;
@@ -130,9 +180,44 @@ static int new_unguarded(void)
 
 START_TEST(share_stacks)
 {
-	/* the record, the mapping, its guard */
-	ck_assert_int_ge(fail_each(new_guarded), 3);
-	ck_assert_int_ge(fail_each(new_unguarded), 2);
+	static const struct {
+		size_t sz;
+		char guard;
+		int failures, without_guard_advice;
+	} stacks[] = {
+		{ 1 << 16, 0, 2, 2 },	/* the record, the memory */
+		{ 1 << 16, 1, 1, 2 },	/* the arena; its guard */
+		{ 128 << 20, 1, 2, 3 }, /* the record, the mapping; its guard */
+	};
+
+	stack_size = stacks[_i].sz;
+	stack_guard = stacks[_i].guard;
+	ck_assert_int_eq(fail_each(new_stack), stacks[_i].failures);
+	no_guard_advice = 1;
+	ck_assert_int_eq(fail_each(new_stack), stacks[_i].without_guard_advice);
+	no_guard_advice = 0;
+}
+END_TEST
+
+/* A mapping that can't be given back is used again. */
+START_TEST(unmapping)
+{
+	size_t before = mapped;
+	aco_share_stack_t *sstk = aco_share_stack_new(3 << 20);
+	void *ptr = sstk->ptr;
+
+	/* that of an arena comes after an advice */
+	countdown = sizeof(void *) > 4 ? 2 : 1;
+	armed = 1;
+	aco_share_stack_destroy(sstk);
+	armed = 0;
+	ck_assert_int_eq(failed, DISPENSABLE);
+	if (sizeof(void *) > 4) {
+		sstk = aco_share_stack_new(3 << 20);
+		ck_assert_ptr_eq(sstk->ptr, ptr);
+		aco_share_stack_destroy(sstk);
+		ck_assert_uint_eq(mapped, before);
+	}
 }
 END_TEST
 
@@ -157,8 +242,8 @@ static int new_co(void)
 	aco_t *co = aco_create(t_main, t_sstk, 100, nothing, NULL);
 
 	if (!co) {
-		armed = 0;
-		ck_assert_uint_eq(t_sstk->users, users);
+		if (t_sstk->users != users)
+			errno = EFAULT;
 		return -1;
 	}
 	aco_destroy(co);
@@ -233,6 +318,122 @@ START_TEST(save_stacks)
 }
 END_TEST
 
+/*
+ * Cos come, go on and go, at random and on stacks of their own or together;
+ * every call that any of it makes fails once.  Each co looks after its frames.
+ */
+#define ACTORS 12
+#define STEPS 600
+
+static struct actor {
+	aco_t *co;
+	aco_share_stack_t *own; /* or NULL for a co on t_sstk */
+	int resumed, noticed, broken;
+} actors[ACTORS];
+static struct actor *actor;
+static uint32_t chance;
+
+__attribute__((__noinline__)) static void act_deeper(struct actor *a, int depth,
+						     int seed)
+{
+	volatile char frame[120];
+	size_t i;
+
+	for (i = 0; i < sizeof(frame); i++)
+		frame[i] = (char)(seed + (int)i);
+	if (depth > 0) {
+		act_deeper(a, depth - 1, seed + 1);
+	} else {
+		a->noticed++;
+		aco_yield();
+	}
+	for (i = 0; i < sizeof(frame); i++)
+		a->broken += frame[i] != (char)(seed + (int)i);
+}
+
+static void act(void)
+{
+	struct actor *a = aco_get_arg();
+
+	for (;;)
+		act_deeper(a, a->noticed * 7 % 20, (int)(a - actors));
+}
+
+static int actor_enters(void)
+{
+	struct actor *a = actor;
+	aco_share_stack_t *own = NULL;
+
+	if (chance % 2) {
+		own = aco_share_stack_new(chance % 60000);
+		if (!own)
+			return -1;
+	}
+	a->co = aco_create(t_main, own ? own : t_sstk, chance % 3 * 100, act,
+			   a);
+	if (!a->co) {
+		armed = 0;
+		if (own)
+			aco_share_stack_destroy(own);
+		errno = ENOMEM;
+		return -1;
+	}
+	a->own = own;
+	return 0;
+}
+
+static int actor_goes_on(void)
+{
+	if (aco_try_resume(actor->co) < 0)
+		return -1;
+	actor->resumed++;
+	return 0;
+}
+
+static int actor_leaves(void)
+{
+	struct actor *a = actor;
+
+	aco_destroy(a->co);
+	if (a->own)
+		aco_share_stack_destroy(a->own);
+	memset(a, 0, sizeof(*a));
+	return 0;
+}
+
+START_TEST(scenario)
+{
+	uint32_t state = 17 + (uint32_t)_i;
+	int failures = 0, step;
+	size_t i;
+
+	no_guard_advice = _i % 2;
+	for (step = 0; step < STEPS; step++) {
+		chance = t_random(&state);
+		actor = &actors[chance % ACTORS];
+		chance /= ACTORS;
+		if (!actor->co)
+			failures += fail_until(actor_enters, 1);
+		else if (chance % 8)
+			failures += fail_until(actor_goes_on, 1);
+		else
+			failures += fail_until(actor_leaves, 1);
+		ck_assert_int_eq(actor->noticed, actor->resumed);
+	}
+	ck_assert_int_gt(failures, STEPS / 10);
+	for (i = 0; i < ACTORS; i++) {
+		actor = &actors[i];
+		if (!actor->co)
+			continue;
+		aco_resume(actor->co);
+		ck_assert_int_eq(actor->noticed, actor->resumed + 1);
+		ck_assert_int_eq(actor->broken, 0);
+		actor_leaves();
+	}
+	no_guard_advice = 0;
+}
+END_TEST
+
 /* A save stack that happens to lie right behind its co is freed, too. */
 START_TEST(adjacent_save_stack)
 {
@@ -285,9 +486,11 @@ Suite *t_suite(void)
 	Suite *s = suite_create("enomem");
 	TCase *tc = t_case(s, "enomem");
 
-	tcase_add_test(tc, share_stacks);
+	tcase_add_loop_test(tc, share_stacks, 0, 3);
+	tcase_add_test(tc, unmapping);
 	tcase_add_test(tc, creation);
 	tcase_add_test(tc, save_stacks);
+	tcase_add_loop_test(tc, scenario, 0, 6);
 	tcase_add_test(tc, adjacent_save_stack);
 	tcase_add_test(tc, own_main_co);
 	return s;

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena.c - many guarded stacks in one mapping
+ *
+ * A million stacks need few mappings that way, and only whole arenas are
+ * unmapped: one stack among its neighbours can't be, where the number of
+ * mappings is at its limit.
+ *
+ *	 arena                       slot 0               slot 1
+ *	+--------+---------+---------+-------+------------+-------+-----------
+ *	| struct | stacks[ | stacks[ | guard | usable     | guard | usable ...
+ *	| arena  | 0]      | 1] ...  |       |            |       |
+ *	+--------+---------+---------+-------+------------+-------+-----------
+ *	 low addresses, whole pages          ^ stacks[0].ptr
+ *
+ * The records of the stacks lie together: one at the top of each stack would be
+ * lost with its memory.
+ */
+#include "stacks.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#if defined(__x86_64__)
+#define MAX_ARENA ((size_t)64 << 20)
+#else
+#define MAX_ARENA ((size_t)1 << 20)
+#endif
+#define MAX_SLOTS ((size_t)256)
+
+struct arena {
+	struct arena *next, *prev; /* in available[], if it is there */
+	aco_share_stack_t *given_back;
+	unsigned size_class;
+	unsigned slots;
+	unsigned fresh; /* slots that were used before, and have their guard */
+	unsigned used;
+	char unused[64 - 3 * sizeof(void *) - 4 * sizeof(unsigned)];
+	aco_share_stack_t stacks[];
+};
+
+/* Arenas with a slot to give, by size class; and how many slots there are. */
+static struct arena *available[ACO_STACK_CLASSES];
+static size_t slots[ACO_STACK_CLASSES];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static size_t slot_size(unsigned size_class)
+{
+	return ACO_GUARD_SIZE + aco_class_pages(size_class) * ACO_PAGE;
+}
+
+static size_t max_slots(unsigned size_class)
+{
+	size_t n = MAX_ARENA / slot_size(size_class);
+
+	return n < MAX_SLOTS ? n : MAX_SLOTS;
+}
+
+int aco_arena_has(unsigned size_class)
+{
+	return max_slots(size_class) > 1;
+}
+
+static size_t head_size(size_t n)
+{
+	size_t sz = sizeof(struct arena) + n * sizeof(aco_share_stack_t);
+
+	return (sz + ACO_PAGE - 1) & ~(ACO_PAGE - 1);
+}
+
+static size_t arena_size(unsigned size_class, size_t n)
+{
+	return head_size(n) + n * slot_size(size_class);
+}
+
+static void make_available(struct arena *a)
+{
+	struct arena **head = &available[a->size_class];
+
+	a->prev = NULL;
+	a->next = *head;
+	if (a->next)
+		a->next->prev = a;
+	*head = a;
+}
+
+static void make_unavailable(struct arena *a)
+{
+	if (a->prev)
+		a->prev->next = a->next;
+	else
+		available[a->size_class] = a->next;
+	if (a->next)
+		a->next->prev = a->prev;
+}
+
+/*
+ * As many slots as the class has already, so that no more than half of them are
+ * without use; fewer where address space is short or locked.
+ */
+static struct arena *grow(unsigned size_class)
+{
+	size_t n = slots[size_class] ? slots[size_class] : 1;
+	struct arena *a = NULL;
+
+	if (n > max_slots(size_class))
+		n = max_slots(size_class);
+	for (; n > 0; n /= 2) {
+		a = (struct arena *)(void *)aco_map(arena_size(size_class, n));
+		if (a)
+			break;
+	}
+	if (!a)
+		return NULL;
+	a->size_class = size_class;
+	a->slots = (unsigned)n;
+	slots[size_class] += n;
+	make_available(a);
+	return a;
+}
+
+/* All slots are free.  An arena that can't be unmapped now stays available. */
+static void drop(struct arena *a)
+{
+	unsigned size_class = a->size_class;
+	size_t n = a->slots;
+
+	make_unavailable(a);
+	if (munmap(a, arena_size(size_class, n)) < 0)
+		make_available(a);
+	else
+		slots[size_class] -= n;
+}
+
+/* A slot that was not used before. */
+static aco_share_stack_t *break_in(struct arena *a)
+{
+	aco_share_stack_t *sstk = &a->stacks[a->fresh];
+	char *slot = (char *)a + head_size(a->slots) +
+		     a->fresh * slot_size(a->size_class);
+
+	if (aco_map_guard(slot) < 0)
+		return NULL;
+	sstk->ptr = slot + ACO_GUARD_SIZE;
+	sstk->sz = aco_class_pages(a->size_class) * ACO_PAGE;
+	sstk->origin = ACO_ORIGIN_ARENA;
+	sstk->slot = (uint16_t)a->fresh++;
+	return sstk;
+}
+
+static aco_share_stack_t *take(struct arena *a)
+{
+	aco_share_stack_t *sstk = a->given_back;
+
+	if (sstk)
+		a->given_back = sstk->next;
+	else
+		sstk = break_in(a);
+	if (sstk && ++a->used == a->slots)
+		make_unavailable(a);
+	if (a->used == 0)
+		drop(a);
+	return sstk;
+}
+
+aco_share_stack_t *aco_arena_get(unsigned size_class)
+{
+	aco_share_stack_t *sstk = NULL;
+	struct arena *a;
+
+	pthread_mutex_lock(&lock);
+	a = available[size_class];
+	if (!a)
+		a = grow(size_class);
+	if (a)
+		sstk = take(a);
+	pthread_mutex_unlock(&lock);
+	return sstk;
+}
+
+void aco_arena_put(aco_share_stack_t *sstk)
+{
+	struct arena *a =
+		(struct arena *)(void *)((char *)(sstk - sstk->slot) -
+					 offsetof(struct arena, stacks));
+
+	/* the guard stays; locked memory does, too */
+	madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
+
+	pthread_mutex_lock(&lock);
+	sstk->next = a->given_back;
+	a->given_back = sstk;
+	if (a->used-- == a->slots)
+		make_available(a);
+	if (a->used == 0)
+		drop(a);
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mapping.c - what the kernel is asked for: memory without and with a guard
+ */
+#include "stacks.h"
+
+#include <stddef.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+char *aco_map(size_t sz)
+{
+	void *map = mmap(
+		NULL, sz, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	/* a huge page would make a stack of one frame 2 MiB resident */
+	madvise(map, sz, MADV_NOHUGEPAGE);
+	return map;
+}
+
+/*
+ * The first way leaves the mapping in one piece; the second makes two of it,
+ * and their number is limited.  Older kernels don't know the first, and no
+ * kernel knows it for locked memory.
+ */
+int aco_map_guard(char *at)
+{
+	if (madvise(at, ACO_GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
+		return 0;
+	return mprotect(at, ACO_GUARD_SIZE, PROT_NONE);
+}
+
+/*
+ *	map                     ptr                     ptr + sz
+ *	 | guard, no access      | usable, sz bytes      |
+ */
+aco_share_stack_t *aco_mapping_get(size_t pages)
+{
+	size_t sz = pages * ACO_PAGE;
+	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
+	char *map;
+
+	if (!sstk)
+		return NULL;
+	map = aco_map(ACO_GUARD_SIZE + sz);
+	if (!map)
+		goto no_map;
+	if (aco_map_guard(map) < 0)
+		goto no_guard;
+	sstk->ptr = map + ACO_GUARD_SIZE;
+	sstk->sz = sz;
+	sstk->origin = ACO_ORIGIN_MAPPING;
+	return sstk;
+
+no_guard:
+	munmap(map, ACO_GUARD_SIZE + sz);
+no_map:
+	free(sstk);
+	return NULL;
+}
+
+void aco_mapping_put(aco_share_stack_t *sstk)
+{
+	char *map = (char *)sstk->ptr - ACO_GUARD_SIZE;
+
+	/* The kernel has joined it with its neighbours and can't part them,
+	   because that would be one mapping too many. */
+	if (munmap(map, ACO_GUARD_SIZE + sstk->sz) < 0)
+		madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
+	free(sstk);
+}

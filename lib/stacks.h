@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stacks.h - where guarded stacks come from
+ *
+ *	aco_share_stack_new2()                    aco_share_stack_destroy()
+ *	        |                                             |
+ *	        |  <-- stack_cache.c: kept for reuse,  <------'
+ *	        |      their memory as it was left            |
+ *	        |                                             | no room there
+ *	        |  <-- arena.c: slots of larger mappings, <---'
+ *	        |      their memory given back                |
+ *	        |                                             | all slots free,
+ *	        '- mapping.c: the kernel                 <----' or no arena
+ */
+#ifndef ACO_STACKS_H
+#define ACO_STACKS_H
+
+#include "internal.h"
+
+#define ACO_PAGE ((size_t)4096) /* on both architectures */
+
+/*
+ * Wide enough that an ordinary large frame can't jump it.  i386 has too little
+ * address space to be generous.
+ */
+#if defined(__x86_64__)
+#define ACO_GUARD_SIZE ((size_t)64 << 10)
+#else
+#define ACO_GUARD_SIZE ((size_t)16 << 10)
+#endif
+
+/* Values of aco_share_stack_t.origin. */
+enum {
+	ACO_ORIGIN_MALLOC,  /* memory and record from malloc(3) */
+	ACO_ORIGIN_MAPPING, /* a mapping of its own, the record from malloc */
+	ACO_ORIGIN_ARENA    /* a slot of an arena, and so is the record */
+};
+
+/*
+ * Size classes, so that a stack fits for the next one that is about as large:
+ * 1, 2, 3 ... 16 pages, then eight to a doubling: 18, 20 ... 32, 36, 40 ... up
+ * to 4 MiB.  What is added is address space, which is not touched.
+ */
+#define ACO_STACK_CLASSES 64
+
+/* ACO_STACK_CLASSES when it is larger than all of them. */
+static inline unsigned aco_stack_class(size_t pages)
+{
+	size_t q = pages - 1;
+	unsigned shift;
+
+	if (q < 16)
+		return (unsigned)q;
+	if (q >= 1024)
+		return ACO_STACK_CLASSES;
+	/* so that q >> shift is 8 to 15 */
+	shift = 28 - (unsigned)__builtin_clz((unsigned)q);
+	return 8 * shift + (unsigned)(q >> shift);
+}
+
+static inline size_t aco_class_pages(unsigned size_class)
+{
+	unsigned shift = size_class < 16 ? 0 : size_class / 8 - 1;
+
+	return (size_t)(size_class - 8 * shift + 1) << shift;
+}
+
+/* ---- mapping.c ---------------------------------------------------------- */
+
+/* sz bytes of new memory, to read and write; NULL when there is none. */
+ACO_HIDDEN char *aco_map(size_t sz);
+
+/* Forbid access to the ACO_GUARD_SIZE bytes from there up; -1: can't be. */
+ACO_HIDDEN int aco_map_guard(char *at);
+
+/* A stack in a mapping of its own. */
+ACO_HIDDEN aco_share_stack_t *aco_mapping_get(size_t pages);
+ACO_HIDDEN void aco_mapping_put(aco_share_stack_t *sstk);
+
+/* ---- arena.c ------------------------------------------------------------ */
+
+/* Whether stacks of a size come from arenas. */
+ACO_HIDDEN int aco_arena_has(unsigned size_class);
+
+/* A guarded stack whose memory is all zeros; NULL when there is no memory. */
+ACO_HIDDEN aco_share_stack_t *aco_arena_get(unsigned size_class);
+
+/* Give the stack's memory back; it can't fail. */
+ACO_HIDDEN void aco_arena_put(aco_share_stack_t *sstk);
+
+#endif /* ACO_STACKS_H */
