@@ -29,6 +29,8 @@ static void stk_free(stk_t *stk);
 
 #include "workload.h"
 
+#define DEEP_FRAME (1024 * KB)
+
 static aco_t *main_co;
 static size_t save_stack_size;
 
@@ -177,6 +179,44 @@ static void setup_memory(const struct row *row)
 	bench_note("cos", bench_cos);
 }
 
+/* A call that needs a lot of stack, and is left again. */
+static NOINLINE void yield_deep(void)
+{
+	char *frame = (char *)alloca(DEEP_FRAME);
+
+	memset(frame, 1, DEEP_FRAME);
+	KEEP(frame);
+	aco_yield();
+	KEEP(frame);
+}
+
+BODY(body_deep_once)
+{
+	yield_deep();
+	for (;;)
+		aco_yield();
+}
+
+/*
+ * Resident bytes that came with two cos on one stack: while one waits in a deep
+ * call, or (the argument) some resumes after it has left that.
+ */
+static void setup_memory_deep(const struct row *row)
+{
+	size_t before = bench_resident();
+	size_t i;
+
+	the_row = row;
+	the_stack = stk_new(2 * DEEP_FRAME, 1);
+	alloc_tasks(2);
+	tasks[0] = task_new(the_stack, body_deep_once);
+	tasks[1] = task_new(the_stack, body_loop);
+	for (i = 0; i < 2 + row->arg; i++)
+		aco_resume(tasks[i % 2]);
+	bench_value = (double)(bench_resident() - before);
+	bench_unit = "bytes";
+}
+
 /* All asleep but one, as many as asked for: a resume finds the next one cold.
  */
 static void setup_wake(const struct row *row)
@@ -236,7 +276,9 @@ const char bench_compiler[] = BENCH_COMPILER;
 	{ "scale-1000000", impl, setup_scale, run_turn, 1000000, opt },      \
 	{ "scale-10000000", impl, setup_scale, run_turn, 10000000, opt },    \
 	{ "memory-given", impl, setup_memory, NULL, SIZE_GIVEN, opt },       \
-	{ "memory-0", impl, setup_memory, NULL, SIZE_0, opt }
+	{ "memory-0", impl, setup_memory, NULL, SIZE_0, opt },               \
+	{ "memory-deep", impl, setup_memory_deep, NULL, 0, opt },            \
+	{ "memory-left", impl, setup_memory_deep, NULL, 4, opt }
 
 #define ROWS_WAKE(impl, opt)                                                 \
 	{ "wake-8", impl, setup_wake, run_turn, 8, opt },                    \

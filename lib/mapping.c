@@ -4,6 +4,7 @@
  */
 #include "stacks.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -33,6 +34,17 @@ int aco_map_guard(char *at)
 	if (madvise(at, ACO_GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
 		return 0;
 	return mprotect(at, ACO_GUARD_SIZE, PROT_NONE);
+}
+
+void aco_map_trim(aco_share_stack_t *sstk, const char *end)
+{
+	size_t sz = (size_t)(end - (char *)sstk->ptr) & ~(ACO_PAGE - 1);
+	int saved = errno;
+
+	if (sstk->origin == ACO_ORIGIN_ARENA ||
+	    sstk->origin == ACO_ORIGIN_MAPPING)
+		madvise(sstk->ptr, sz, MADV_DONTNEED);
+	errno = saved;
 }
 
 /*

@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "copy.h"
+#include "stacks.h"
 #include "tools.h"
 
 /*
@@ -56,6 +57,9 @@ void aco_save_stack_free(aco_t *co)
 	free(block);
 }
 
+/* A deep call that used so much more has a lot of the share stack resident. */
+#define TRIM_ABOVE ((size_t)64 << 10)
+
 /* Whole words, and at least as much as malloc hands out anyway. */
 static size_t round_up(size_t sz)
 {
@@ -82,29 +86,6 @@ static int has_room(const aco_save_stack_t *s, size_t need)
 }
 
 /*
- * Give the save stack of co room for need bytes, or take away what a deep call
- * left behind.  What it holds is stale: the bytes lie on the share stack.
- */
-__attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
-{
-	aco_save_stack_t *s = &co->save_stack;
-	size_t sz;
-	void *ptr;
-
-	if ((co->flags & ACO_ONE_PIECE) && need <= s->sz)
-		return 0; /* can't shrink */
-	sz = new_size(s, need);
-	ptr = ptr_new(sz, co->reg[ACO_REG_IDX_SP]);
-	if (!ptr)
-		return need <= s->sz ? 0 : -1;
-	aco_save_stack_free(co);
-	co->flags &= ~ACO_ONE_PIECE & 0x7f;
-	s->ptr = ptr;
-	s->sz = sz;
-	return 0;
-}
-
-/*
  * A co that was suspended inline may have live bytes below its stack pointer,
  * as far as the red zone of the ABI reaches and the stack goes.
  */
@@ -118,6 +99,32 @@ static size_t red_zone(const aco_t *co)
 		return room < 128 ? room : 128;
 #endif
 	(void)co;
+	return 0;
+}
+
+/*
+ * Give the save stack of co room for need bytes, or take away what a deep call
+ * left behind.  What it holds is stale: the bytes lie on the share stack.
+ */
+__attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
+{
+	aco_save_stack_t *s = &co->save_stack;
+	char *sp = co->reg[ACO_REG_IDX_SP];
+	size_t sz;
+	void *ptr;
+
+	if ((co->flags & ACO_ONE_PIECE) && need <= s->sz)
+		return 0; /* can't shrink */
+	sz = new_size(s, need);
+	ptr = ptr_new(sz, sp);
+	if (!ptr)
+		return need <= s->sz ? 0 : -1;
+	if (s->sz > sz + TRIM_ABOVE)
+		aco_map_trim(co->share_stack, sp - red_zone(co));
+	aco_save_stack_free(co);
+	co->flags &= ~ACO_ONE_PIECE & 0x7f;
+	s->ptr = ptr;
+	s->sz = sz;
 	return 0;
 }
 

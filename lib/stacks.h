@@ -73,6 +73,10 @@ ACO_HIDDEN char *aco_map(size_t sz);
 /* Forbid access to the ACO_GUARD_SIZE bytes from there up; -1: can't be. */
 ACO_HIDDEN int aco_map_guard(char *at);
 
+/* Give back what lies from the stack's low end up to there, unless it is the C
+   library's.  Leaves errno alone. */
+ACO_HIDDEN void aco_map_trim(aco_share_stack_t *sstk, const char *end);
+
 /* A stack in a mapping of its own. */
 ACO_HIDDEN aco_share_stack_t *aco_mapping_get(size_t pages);
 ACO_HIDDEN void aco_mapping_put(aco_share_stack_t *sstk);

@@ -218,6 +218,45 @@ START_TEST(shrinks_after_a_deep_call)
 }
 END_TEST
 
+static void very_deep_once(void)
+{
+	t_deep(4000, aco_yield);
+	for (;;)
+		aco_yield();
+}
+
+static size_t resident_pages(const aco_share_stack_t *sstk)
+{
+	static unsigned char in_memory[1024];
+	size_t pages = sstk->sz / 4096;
+	size_t n = 0;
+
+	ck_assert_uint_le(pages, sizeof(in_memory));
+	ck_assert_int_eq(mincore(sstk->ptr, pages * 4096, in_memory), 0);
+	for (size_t i = 0; i < pages; i++)
+		n += in_memory[i] & 1;
+	return n;
+}
+
+START_TEST(share_stack_shrinks_after_a_very_deep_call)
+{
+	aco_share_stack_t *sstk = t_stack(1 << 20);
+	aco_t *co = t_co(sstk, very_deep_once, NULL);
+	aco_t *other = t_co(sstk, yields_for_ever, NULL);
+	size_t deep;
+
+	aco_resume(co);
+	aco_resume(other);
+	deep = resident_pages(sstk);
+	ck_assert_uint_gt(deep, 4000 * 64 / 4096);
+	for (int i = 0; i < 3; i++) {
+		aco_resume(co);
+		aco_resume(other);
+	}
+	ck_assert_uint_lt(resident_pages(sstk), 8);
+}
+END_TEST
+
 /* -------------------------------------------------------- a shadow model -- */
 
 #define MODEL_COS 60
@@ -430,6 +469,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, grows_from_every_hint, 0, T_LEN(hints));
 	tcase_add_test(tc, nothing_before_the_first_copy);
 	tcase_add_test(tc, shrinks_after_a_deep_call);
+	tcase_add_test(tc, share_stack_shrinks_after_a_very_deep_call);
 
 	tc = t_case(s, "contents");
 	tcase_add_test(tc, contents_stay);

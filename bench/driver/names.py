@@ -39,6 +39,8 @@ WORKLOADS = {
     },
     "memory-given": "resident bytes of a suspended co, frame of 120 bytes, save stack size given",
     "memory-0": "resident bytes of a suspended co, frame of 120 bytes, save stack size 0",
+    "memory-deep": "resident bytes of two cos on one stack, one of them in a call with 1 MiB of frame",
+    "memory-left": "the same a little after it has left that call",
 }
 
 IMPLEMENTATIONS = {
