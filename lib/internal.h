@@ -86,6 +86,9 @@ ACO_HIDDEN extern const char aco_entry_tools[];
 /* Where the function of a co returns to, in both. */
 ACO_HIDDEN extern const char aco_entry_return[];
 
+/* Where backtraces end that have nowhere to go. */
+ACO_HIDDEN extern const char aco_no_resumer[];
+
 /* Called by the entry frame when the function of the running co returns. */
 ACO_HIDDEN void aco_returned(void) ACO_NORETURN_;
 
@@ -156,6 +159,8 @@ ACO_HIDDEN void aco_save_stack_free(aco_t *co);
  * aligned where a function is called, on both architectures.
  *
  *	         high addresses
+ *	       +---------------------------+
+ *	       | aco_no_resumer + 1        | where a walk ends, see arch/link.h
  *	       +---------------------------+
  *	       | address of the share stack| for whoever walks the stack
  *	 base  +---------------------------+ 16-byte aligned; where sp begins

@@ -23,9 +23,13 @@ _Static_assert(REG(ACO_REG_IDX_BP) == ACO_OFF_BP, "reg order");
 _Static_assert(REG(ACO_REG_IDX_BX) == ACO_OFF_BX, "reg order");
 AT(mxcsr, ACO_OFF_MXCSR);
 AT(fpucw, ACO_OFF_FPUCW);
-AT(state, ACO_OFF_FLAGS - 1);
-AT(resumer, ACO_OFF_FLAGS + 1);
+AT(state, ACO_OFF_STATE);
+_Static_assert(ACO_OFF_FLAGS == ACO_OFF_STATE + 1, "flags follow state");
+AT(resumer, ACO_OFF_RESUMER);
 AT(fp, ACO_OFF_FP);
+_Static_assert(offsetof(aco_share_stack_t, owner) == ACO_OFF_OWNER,
+	       "owner has moved");
+_Static_assert(ACO_FAST_RUNNING == ACO_RUNNING_FROM, "running states moved");
 _Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE << 1, "is_end is the lowest bit");
 
 /* What programs have inlined. */

@@ -12,8 +12,19 @@
 #define DEFAULT_SIZE ((size_t)2 << 20)
 #define MIN_SIZE ((size_t)4096)
 
-/* What the entry frame takes at the top, and what alignment may cost. */
-#define HOUSEKEEPING ((size_t)64)
+/*
+ * The bytes above the base, see internal.h.  On amd64 libunwind's backtrace()
+ * takes whatever is marked as a signal frame for the kernel's, and looks for
+ * the registers that lie there, up to 176 bytes: it finds zeros, and stops.
+ */
+#if defined(__x86_64__)
+#define ABOVE_BASE ((size_t)176)
+#else
+#define ABOVE_BASE ((size_t)16)
+#endif
+
+/* That, the return address below, and what alignment may cost. */
+#define HOUSEKEEPING (ABOVE_BASE + 48)
 
 static aco_share_stack_t *new_guarded(size_t sz)
 {
@@ -53,9 +64,11 @@ static aco_share_stack_t *new_unguarded(size_t sz)
 static void lay_out_top(aco_share_stack_t *sstk)
 {
 	uintptr_t end = (uintptr_t)sstk->ptr + sstk->sz;
-	char *base = (char *)((end - 16) & ~(uintptr_t)15);
+	char *base = (char *)((end - ABOVE_BASE) & ~(uintptr_t)15);
+	const void *top[] = { sstk, aco_no_resumer + 1 };
 
-	memcpy(base, &sstk, sizeof(sstk));
+	memset(base, 0, ABOVE_BASE);
+	memcpy(base, top, sizeof(top));
 	sstk->align_retptr = base - sizeof(void *);
 }
 

@@ -223,6 +223,30 @@ static void lets_one_out()
 	throw 1;
 }
 
+static void resumes_its_arg()
+{
+	try {
+		aco_resume(static_cast<aco_t *>(aco_get_arg()));
+	} catch (...) {
+		std::fputs("caught\n", stderr);
+	}
+	aco_exit();
+}
+
+/* Here the first of them is a co. */
+static void leaves_a_nested_co()
+{
+	aco_t *co = aco_create(main_co, stack_a, 0, lets_one_out, NULL);
+	aco_t *nest = aco_create(main_co, stack_b, 0, resumes_its_arg, co);
+
+	aco_resume(co);
+	try {
+		aco_resume(nest);
+	} catch (...) {
+		std::fputs("caught\n", stderr);
+	}
+}
+
 /* It must not reach the catch block of the resumer. */
 static void leaves_a_co()
 {
@@ -245,6 +269,8 @@ int main(int argc, char **argv)
 	stack_b = aco_share_stack_new(128 << 10);
 	if (argc > 1 && !std::strcmp(argv[1], "leave"))
 		leaves_a_co();
+	if (argc > 1 && !std::strcmp(argv[1], "leave-nested"))
+		leaves_a_nested_co();
 	sharing();
 	two_stacks();
 	resumed_in_a_catch_block();

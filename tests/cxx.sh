@@ -27,6 +27,14 @@ for cxx in g++ clang++; do
 		"$scratch/cxx" leave 2>"$scratch/err" || status=$?
 		[ "$status: $(cat "$scratch/err")" = "3: terminate" ] ||
 			fail "$cxx $flags: an exception that leaves a co: $status"
+		# what the C++ library itself does then
+		status=0
+		(ulimit -c 0 && exec "$scratch/cxx" leave-nested) \
+			>"$scratch/err" 2>&1 || status=$?
+		[ $status = 134 ] && ! grep -q caught "$scratch/err" || {
+			cat "$scratch/err"
+			fail "$cxx $flags: an exception that leaves a nested co: $status"
+		}
 		ran=$((ran + 1))
 	done
 done

@@ -14,8 +14,11 @@
 #define ACO_OFF_BX 24
 #define ACO_OFF_MXCSR 32
 #define ACO_OFF_FPUCW 36
+#define ACO_OFF_STATE 38
 #define ACO_OFF_FLAGS 39
+#define ACO_OFF_RESUMER 40
 #define ACO_OFF_FP 72
+#define ACO_OFF_OWNER 16 /* in the share stack */
 #else
 #define ACO_OFF_IP 0
 #define ACO_OFF_SP 4
@@ -23,9 +26,15 @@
 #define ACO_OFF_BX 12
 #define ACO_OFF_MXCSR 16
 #define ACO_OFF_FPUCW 20
+#define ACO_OFF_STATE 22
 #define ACO_OFF_FLAGS 23
+#define ACO_OFF_RESUMER 24
 #define ACO_OFF_FP 40
+#define ACO_OFF_OWNER 8 /* in the share stack */
 #endif
+
+/* The first of the states in which a co has a resumer that waits for it. */
+#define ACO_RUNNING_FROM 6
 
 /* ACO_HAS_SSE as it lies in the byte that flags share with is_end. */
 #define ACO_HAS_SSE_BIT 8

@@ -20,6 +20,7 @@
  * At each instruction rsp points below everything live on a valid stack, so a
  * signal may come anywhere.
  */
+#include "../link.h"
 #include "../offsets.h"
 
 	.text
@@ -143,8 +144,8 @@ aco_switch_landing:
  *	      +--------------------------+
  *	      | frame of co->fp          |
  *
- * It has no caller: the undefined return address ends every backtrace, and an
- * exception that leaves the co ends in std::terminate.
+ * Nobody has called it; link.h has the rules by which a backtrace goes on in the
+ * resumer, while an exception that leaves the co ends in std::terminate.
  */
 	.p2align 4
 	.globl	aco_entry_tools
@@ -152,7 +153,7 @@ aco_switch_landing:
 	.type	aco_entry_tools, @function
 aco_entry_tools:
 	.cfi_startproc
-	.cfi_undefined %rip
+	aco_linked_frame
 	endbr64
 	movq	%rdi, %rbx
 	call	aco_tools_entered
@@ -167,7 +168,7 @@ aco_entry_tools:
 	.type	aco_entry, @function
 aco_entry:
 	.cfi_startproc
-	.cfi_undefined %rip
+	aco_linked_frame
 	endbr64
 	/* what the function saves first, and copy.h knows */
 	xorl	%ebx, %ebx
@@ -184,5 +185,20 @@ aco_entry_return:
 	ud2
 	.cfi_endproc
 	.size	aco_entry, . - aco_entry
+
+/*
+ * Never executed: the caller, one byte in, of the entry frame of a co that
+ * nobody waits for.  The undefined return address ends a backtrace.
+ */
+	.globl	aco_no_resumer
+	.hidden	aco_no_resumer
+	.type	aco_no_resumer, @function
+aco_no_resumer:
+	.cfi_startproc
+	.cfi_undefined %rip
+	int3
+	int3
+	.cfi_endproc
+	.size	aco_no_resumer, . - aco_no_resumer
 
 #include "../note.h"

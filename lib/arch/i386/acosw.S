@@ -19,6 +19,7 @@
  * At each instruction esp points below everything live on a valid stack, so a
  * signal may come anywhere.
  */
+#include "../link.h"
 #include "../offsets.h"
 
 	.text
@@ -130,8 +131,8 @@ aco_switch_landing:
  *	      +--------------------------+
  *	      | frame of co->fp          |
  *
- * It has no caller: the undefined return address ends every backtrace, and an
- * exception that leaves the co ends in std::terminate.
+ * Nobody has called it; link.h has the rules by which a backtrace goes on in the
+ * resumer, while an exception that leaves the co ends in std::terminate.
  */
 	.p2align 4
 	.globl	aco_entry_tools
@@ -139,7 +140,7 @@ aco_switch_landing:
 	.type	aco_entry_tools, @function
 aco_entry_tools:
 	.cfi_startproc
-	.cfi_undefined %eip
+	aco_linked_frame
 	endbr32
 	movl	%edx, %esi
 	call	aco_tools_entered
@@ -154,7 +155,7 @@ aco_entry_tools:
 	.type	aco_entry, @function
 aco_entry:
 	.cfi_startproc
-	.cfi_undefined %eip
+	aco_linked_frame
 	endbr32
 	/* what the function saves first, and copy.h knows */
 	xorl	%ebx, %ebx
@@ -169,5 +170,20 @@ aco_entry_return:
 	ud2
 	.cfi_endproc
 	.size	aco_entry, . - aco_entry
+
+/*
+ * Never executed: the caller, one byte in, of the entry frame of a co that
+ * nobody waits for.  The undefined return address ends a backtrace.
+ */
+	.globl	aco_no_resumer
+	.hidden	aco_no_resumer
+	.type	aco_no_resumer, @function
+aco_no_resumer:
+	.cfi_startproc
+	.cfi_undefined %eip
+	int3
+	int3
+	.cfi_endproc
+	.size	aco_no_resumer, . - aco_no_resumer
 
 #include "../note.h"

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.h - the unwind rules that link the entry frame of a co to its resumer
+ *
+ * Nobody has called aco_entry, but who has resumed the co waits, and its reg[]
+ * tells where.  Unwinders find it from the word that lies where a return
+ * address would:
+ *
+ *	slot at the base of the stack -> share stack -> owner -> resumer
+ *
+ * Where there is no owner, or it isn't running (its resumer has gone on, and
+ * the reg[] of that is stale), the word above the slot stands for all values:
+ * an address in aco_no_resumer, where the walk ends.  Nothing may follow NULL
+ * on the way: some unwinders read memory just like that, in the process.
+ *
+ * Debuggers want frame addresses that grow from each frame to its caller; the
+ * resumer's stack may be anywhere, and only for the frame of a signal handler
+ * do they put up with that.
+ */
+#ifndef ACO_LINK_H
+#define ACO_LINK_H
+
+#include "offsets.h"
+
+/* Numbers of registers in DWARF. */
+#if defined(__x86_64__)
+#define ACO_WORD 8
+#define ACO_DW_IP 16	/* rip */
+#define ACO_DW_SP 7	/* rsp */
+#define ACO_DW_BP 6	/* rbp */
+#define ACO_DW_BX 3	/* rbx, in reg[3] */
+#define ACO_DW_CO 5	/* rdi: where a landing finds its aco_t */
+#else
+#define ACO_WORD 4
+#define ACO_DW_IP 8	/* eip */
+#define ACO_DW_SP 4	/* esp */
+#define ACO_DW_BP 5	/* ebp */
+#define ACO_DW_BX 6	/* esi, in reg[3] */
+#define ACO_DW_CO 2	/* edx */
+#endif
+
+/*
+ * DWARF expressions, and what each leaves on the stack.  There are no branches
+ * and no dup, because Valgrind 3.19 warns of what it does not know: "x if c,
+ * else 0" is a product, and what is needed twice is computed twice.
+ */
+
+/* The owner of the stack, or 0: stack pointer, deref, member, deref. */
+#define ACO_EX_OWNER 0x70 + ACO_DW_SP, 0, 0x06, 0x23, ACO_OFF_OWNER, 0x06
+#define ACO_LEN_OWNER 6
+
+/* "lit0 eq", stack pointer + off, "mul plus": the sum of that and of what was
+   computed once if what was computed twice is 0. */
+#define ACO_EX_OR_SP(off) \
+	0x30, 0x29, 0x70 + ACO_DW_SP, (off) & 0x7f, 0x1e, 0x22
+#define ACO_LEN_OR_SP 6
+
+/* The owner, or an address where anything can be read. */
+#define ACO_EX_CO ACO_EX_OWNER, ACO_EX_OWNER, ACO_EX_OR_SP(-64)
+#define ACO_LEN_CO (2 * ACO_LEN_OWNER + ACO_LEN_OR_SP)
+
+/* 1 if there is an owner and it is running, or else 0: word of the member,
+   deref, "const1u shr", "const1u and", "const1u ge"; owner, "lit0 ne and". */
+#define ACO_EX_IS_RUNNING                                                   \
+	ACO_EX_CO, 0x23, ACO_OFF_STATE / ACO_WORD * ACO_WORD, 0x06, 0x08,   \
+		ACO_OFF_STATE % ACO_WORD * 8, 0x25, 0x08, 0xff, 0x1a, 0x08, \
+		ACO_RUNNING_FROM, 0x2a, ACO_EX_OWNER, 0x30, 0x2e, 0x1a
+#define ACO_LEN_IS_RUNNING (ACO_LEN_CO + 12 + ACO_LEN_OWNER + 3)
+
+/* Where the resumer's address is. */
+#define ACO_EX_LINK ACO_EX_CO, 0x23, ACO_OFF_RESUMER
+#define ACO_LEN_LINK (ACO_LEN_CO + 2)
+
+/* The resumer that waits, or 0: deref; "mul". */
+#define ACO_EX_RESUMER ACO_EX_LINK, 0x06, ACO_EX_IS_RUNNING, 0x1e
+#define ACO_LEN_RESUMER (ACO_LEN_LINK + 1 + ACO_LEN_IS_RUNNING + 1)
+
+/* Where that member of it is, or the word above the slot. */
+#define ACO_EX_REG(off)                                                   \
+	ACO_EX_RESUMER, ACO_EX_RESUMER, ACO_EX_OR_SP(ACO_WORD - (off)),   \
+		0x23, off
+#define ACO_LEN_REG (2 * ACO_LEN_RESUMER + ACO_LEN_OR_SP + 2)
+
+/* ULEB128 in two bytes. */
+#define ACO_LENGTH(n) (n) % 128 + 128, (n) / 128
+
+/* DW_CFA_expression: the register is saved there. */
+#define ACO_SAVED_AT(reg, len, ...) \
+	.cfi_escape 0x10, reg, ACO_LENGTH(len), __VA_ARGS__
+
+/*
+ * Right after .cfi_startproc of a routine that begins, and calls, with the
+ * stack pointer at the base of the stack.  What isn't in reg[] the code at the
+ * resume address has saved.
+ *
+ * The frame's address, DW_CFA_def_cfa_expression, is by convention what the
+ * stack pointer was: deref reg[SP].
+ */
+	.macro	aco_linked_frame
+	/* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
+	.cfi_personality 0x1b, aco_personality
+	.cfi_signal_frame
+	.cfi_escape 0x0f, ACO_LENGTH(ACO_LEN_REG + 1), \
+		ACO_EX_REG(ACO_OFF_SP), 0x06
+	ACO_SAVED_AT(ACO_DW_IP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_IP))
+	ACO_SAVED_AT(ACO_DW_BP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BP))
+	ACO_SAVED_AT(ACO_DW_BX, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BX))
+	ACO_SAVED_AT(ACO_DW_CO, ACO_LEN_LINK, ACO_EX_LINK)
+#if defined(__x86_64__)
+	.cfi_undefined %r12
+	.cfi_undefined %r13
+	.cfi_undefined %r14
+	.cfi_undefined %r15
+#else
+	.cfi_undefined %ebx
+	.cfi_undefined %edi
+#endif
+	.endm
+
+#endif /* ACO_LINK_H */

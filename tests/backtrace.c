@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backtrace.c - from inside a co back to main; backtrace.sh compiles and runs it
+ *
+ *	main -> outer -> inner -> look()
+ *
+ *	backtrace walk       backtrace(3) in look()
+ *	backtrace step       backtrace(3) at each instruction of some switches
+ *	backtrace suspended  libunwind, from the reg[] of cos that don't run
+ *	backtrace stop       nothing; for a debugger
+ *
+ * Compiled with HAVE_LIBUNWIND it uses that everywhere.
+ *
+ * Each function has a section of its own, so that it is known which one an
+ * address belongs to, whatever the compiler makes of it.
+ */
+#define _GNU_SOURCE 1 /* REG_RIP */
+
+#include <aco.h>
+
+#include <execinfo.h>
+#include <pthread.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#if defined(HAVE_LIBUNWIND)
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+#endif
+
+#define MAX_FRAMES 64
+#define ROUNDS 4
+
+#define SECTION(name) __attribute__((__noinline__, __section__(#name)))
+#define RANGE(name) extern const char __start_##name[], __stop_##name[]
+/* A call that never returns may be the last instruction. */
+#define IS_IN(p, name)                         \
+	((const char *)(p) >= __start_##name && \
+	 (const char *)(p) <= __stop_##name)
+
+RANGE(in_main);
+RANGE(in_outer);
+RANGE(in_inner);
+
+static void fail(const char *what, int line)
+{
+	fprintf(stderr, "backtrace.c:%d: %s\n", line, what);
+	_exit(1);
+}
+#define CHECK(cond)                                            \
+	do {                                                   \
+		if (!(cond))                                   \
+			fail("not true: " #cond, __LINE__); \
+	} while (0)
+
+aco_t *main_co;
+aco_t *outer_co;
+aco_t *inner_co;
+
+/* ------------------------------------------------------------- one walk -- */
+
+struct walk {
+	int inner; /* how many frames of that function */
+	int outer;
+	int main;
+	int order; /* 0 where a resumer came before the resumed */
+};
+
+static void add_frame(struct walk *w, const void *pc)
+{
+	if (IS_IN(pc, in_inner)) {
+		w->inner++;
+		w->order &= !w->outer && !w->main;
+	} else if (IS_IN(pc, in_outer)) {
+		w->outer++;
+		w->order &= !w->main;
+	} else if (IS_IN(pc, in_main)) {
+		w->main++;
+	}
+}
+
+#if defined(HAVE_LIBUNWIND)
+static struct walk walk_from(unw_context_t *uc, int flags)
+{
+	struct walk w = { 0, 0, 0, 1 };
+	unw_cursor_t cursor;
+	unw_word_t pc;
+	int n = 0;
+	int more;
+
+	CHECK(unw_init_local2(&cursor, uc, flags) == 0);
+	do {
+		CHECK(unw_get_reg(&cursor, UNW_REG_IP, &pc) == 0);
+		add_frame(&w, (const void *)(uintptr_t)pc);
+		CHECK(++n < MAX_FRAMES);
+		more = unw_step(&cursor);
+	} while (more > 0);
+	CHECK(more == 0);
+	return w;
+}
+
+static size_t room_above_base(const aco_t *co)
+{
+	const aco_share_stack_t *sstk = co->share_stack;
+
+	return (size_t)((char *)sstk->ptr + sstk->sz -
+			(char *)sstk->align_retptr) -
+	       sizeof(void *);
+}
+
+static struct walk walk(void)
+{
+	void *pc[MAX_FRAMES];
+	unw_context_t uc;
+
+	/* its own: not all the way on amd64, where it looks at what it takes
+	   for the registers of an interrupted function */
+	CHECK(backtrace(pc, MAX_FRAMES) > 2);
+	CHECK(sizeof(void *) == 4 || room_above_base(inner_co) >= 176);
+	CHECK(unw_getcontext(&uc) == 0);
+	return walk_from(&uc, 0);
+}
+#else
+static struct walk walk(void)
+{
+	struct walk w = { 0, 0, 0, 1 };
+	void *pc[MAX_FRAMES];
+	int n = backtrace(pc, MAX_FRAMES);
+
+	CHECK(n > 0 && n < MAX_FRAMES);
+	for (int i = 0; i < n; i++)
+		add_frame(&w, pc[i]);
+	return w;
+}
+#endif
+
+static int looks;
+static int must_look;
+
+__attribute__((__noinline__)) void look(void)
+{
+	struct walk w;
+
+	looks++;
+	if (!must_look)
+		return;
+	w = walk();
+	CHECK(w.inner == 1);
+	CHECK(w.outer == 1);
+	CHECK(w.main);
+	CHECK(w.order);
+}
+
+SECTION(in_inner) void inner(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		look();
+		aco_yield();
+	}
+	look();
+	aco_exit();
+}
+
+SECTION(in_outer) void outer(void)
+{
+	while (!inner_co->is_end) {
+		aco_resume(inner_co);
+		aco_yield();
+	}
+	aco_exit();
+}
+
+/* ------------------------------------------- each instruction of a switch -- */
+
+#define TRAP_FLAG 0x100
+
+/* What to change the flags by would change the stack pointer, too, and the
+   compiler's unwind rules would not know. */
+static void toggle_trap(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)sig;
+	(void)info;
+	uc->uc_mcontext.gregs[REG_EFL] ^= TRAP_FLAG;
+}
+
+static int steps;
+static int to_main;
+static int to_nobody;
+
+/*
+ * The walk ends before main where a co is just leaving, and has already said
+ * so.  Some code that linkers make has no unwind rules on i386.
+ */
+static void on_trap(int sig)
+{
+	struct walk w = walk();
+
+	(void)sig;
+	CHECK(w.order);
+	steps++;
+	to_main += w.main > 0;
+	to_nobody += !w.main && !w.inner && !w.outer;
+}
+
+static void catch_traps(void)
+{
+	static char stack[1 << 16];
+	stack_t ss;
+	struct sigaction sa;
+
+	memset(&ss, 0, sizeof(ss));
+	ss.ss_sp = stack;
+	ss.ss_size = sizeof(stack);
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = on_trap;
+	sa.sa_flags = SA_ONSTACK;
+	CHECK(sigaltstack(&ss, NULL) == 0);
+	CHECK(sigaction(SIGTRAP, &sa, NULL) == 0);
+	sa.sa_sigaction = toggle_trap;
+	sa.sa_flags = SA_ONSTACK | SA_SIGINFO;
+	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+	walk(); /* the first one loads a library */
+}
+
+static void check_steps(void)
+{
+	CHECK(steps > 100);
+	CHECK(to_main > steps / 2);
+	CHECK(to_nobody < steps / 10);
+}
+
+/* ------------------------------------------------------- suspended cos -- */
+
+#if defined(HAVE_LIBUNWIND)
+/* The registers of a suspended co, as a signal handler would see them. */
+static void set_context(unw_context_t *uc, const aco_t *co)
+{
+	greg_t *reg = uc->uc_mcontext.gregs;
+
+	memset(uc, 0, sizeof(*uc));
+#if defined(__x86_64__)
+	reg[REG_RIP] = (greg_t)co->reg[ACO_REG_IDX_RETADDR];
+	reg[REG_RSP] = (greg_t)co->reg[ACO_REG_IDX_SP];
+	reg[REG_RBP] = (greg_t)co->reg[ACO_REG_IDX_BP];
+	reg[REG_RDI] = (greg_t)co;
+#else
+	reg[REG_EIP] = (greg_t)co->reg[ACO_REG_IDX_RETADDR];
+	reg[REG_ESP] = (greg_t)co->reg[ACO_REG_IDX_SP];
+	reg[REG_EBP] = (greg_t)co->reg[ACO_REG_IDX_BP];
+	reg[REG_EDX] = (greg_t)co;
+#endif
+}
+
+/* From where co will go on. */
+static struct walk walk_co(const aco_t *co)
+{
+	unw_context_t uc;
+
+	set_context(&uc, co);
+	return walk_from(&uc, UNW_INIT_SIGNAL_FRAME);
+}
+
+static void look_at_suspended(void)
+{
+	struct walk w = walk_co(outer_co);
+
+	CHECK(w.outer == 1 && !w.inner && !w.main);
+	w = walk_co(inner_co);
+	CHECK(w.inner == 1 && !w.outer && !w.main);
+}
+#else
+static void look_at_suspended(void)
+{
+	exit(77);
+}
+#endif
+
+/* ------------------------------------------------------------------ main -- */
+
+/* Called in the main context; a place for a debugger to stop. */
+__attribute__((__noinline__)) void all_suspended(int suspended)
+{
+	__asm__ volatile("");
+	if (suspended)
+		look_at_suspended();
+}
+
+/* The resumer on the lower stack: debuggers expect it on the higher one. */
+static void make_cos(void)
+{
+	aco_share_stack_t *a = aco_share_stack_new(1 << 16);
+	aco_share_stack_t *b = aco_share_stack_new(1 << 16);
+	int a_is_low;
+
+	CHECK(a && b);
+	a_is_low = (uintptr_t)a->ptr < (uintptr_t)b->ptr;
+	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	CHECK(main_co);
+	outer_co = aco_create(main_co, a_is_low ? a : b, 0, outer, NULL);
+	inner_co = aco_create(main_co, a_is_low ? b : a, 0, inner, NULL);
+	CHECK(outer_co && inner_co);
+}
+
+static void destroy_cos(void)
+{
+	aco_share_stack_t *a = outer_co->share_stack;
+	aco_share_stack_t *b = inner_co->share_stack;
+
+	aco_destroy(outer_co);
+	aco_destroy(inner_co);
+	aco_share_stack_destroy(a);
+	aco_share_stack_destroy(b);
+	aco_destroy(main_co);
+}
+
+/* In a thread it is the start of that where the walk ends. */
+SECTION(in_main) void *run(void *mode)
+{
+	const char *what = mode;
+	int step = !strcmp(what, "step");
+
+	make_cos();
+	must_look = !strcmp(what, "walk");
+	for (int i = 0; !outer_co->is_end; i++) {
+		if (step && i == 1)
+			raise(SIGUSR1);
+		aco_resume(outer_co);
+		if (step && (outer_co->is_end || i == ROUNDS))
+			raise(SIGUSR1);
+		all_suspended(!strcmp(what, "suspended") && i < ROUNDS);
+	}
+	destroy_cos();
+	return NULL;
+}
+
+SECTION(in_main) int main(int argc, char **argv)
+{
+	char *what = argc > 1 ? argv[1] : "walk";
+	pthread_t thread;
+
+	if (!strcmp(what, "step"))
+		catch_traps();
+	run(what);
+	if (!strcmp(what, "step"))
+		check_steps();
+	if (!strcmp(what, "walk")) {
+		CHECK(!pthread_create(&thread, NULL, run, what));
+		CHECK(!pthread_join(thread, NULL));
+	}
+	CHECK(looks >= ROUNDS + 1);
+	return 0;
+}
