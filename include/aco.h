@@ -143,15 +143,24 @@ aco_share_stack_t *aco_share_stack_new(size_t sz);
  * inaccessible pages lie below them, so that an overflow faults.
  * Returns NULL with ENOMEM (no memory, or no mapping left: before Linux 6.13 a
  * guarded stack takes two of vm.max_map_count) or EINVAL (sz overflows).
- * A guarded stack costs one system call, and some more for many together.
+ * A guarded stack costs no system call when a destroyed one serves again, else
+ * one, and some more for many together.
  */
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 
 /*
  * Give a share stack back.  All cos created on it must be destroyed before;
- * else, and for NULL, it aborts.
+ * else, and for NULL, it aborts.  A guarded one of up to 4 MiB is kept for the
+ * next of about its size, see aco_share_stack_cache_limit().
  */
 void aco_share_stack_destroy(aco_share_stack_t *sstk);
+
+/*
+ * Destroyed guarded stacks may keep so many bytes of memory for reuse: the sum
+ * of their sizes, used or not.  32 MiB without this call.  What is kept at the
+ * call is given back at once; with 0 nothing will be kept.
+ */
+void aco_share_stack_cache_limit(size_t bytes);
 
 /* ------------------------------------------------------------- lifetime -- */
 

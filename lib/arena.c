@@ -178,6 +178,16 @@ aco_share_stack_t *aco_arena_get(unsigned size_class)
 	return sstk;
 }
 
+void aco_arena_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void aco_arena_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 void aco_arena_put(aco_share_stack_t *sstk)
 {
 	struct arena *a =

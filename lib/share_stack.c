@@ -26,21 +26,51 @@
 /* That, the return address below, and what alignment may cost. */
 #define HOUSEKEEPING (ABOVE_BASE + 48)
 
-static aco_share_stack_t *new_guarded(size_t sz)
+static size_t pages_for(size_t sz)
 {
-	size_t pages = (sz + ACO_PAGE - 1) / ACO_PAGE;
-	unsigned size_class = aco_stack_class(pages);
+	return (sz + ACO_PAGE - 1) / ACO_PAGE;
+}
+
+/*
+ * Which cache and arena stacks of so many pages have; ACO_STACK_CLASSES: none.
+ * Tools look at the mappings and at what malloc(3) has given, and are to notice
+ * when a stack is used that was destroyed.
+ */
+static unsigned class_for(size_t pages)
+{
+	if (aco_tools & ~ACO_TOOL_CXX)
+		return ACO_STACK_CLASSES;
+	return aco_stack_class(pages);
+}
+
+static aco_share_stack_t *new_of_class(unsigned size_class)
+{
 	aco_share_stack_t *sstk;
 
-	/* tools look at the mappings and at what malloc(3) has given */
-	if ((aco_tools & ~ACO_TOOL_CXX) || size_class == ACO_STACK_CLASSES)
-		sstk = aco_mapping_get(pages);
-	else if (aco_arena_has(size_class))
-		sstk = aco_arena_get(size_class);
-	else
-		sstk = aco_mapping_get(aco_class_pages(size_class));
+	if (aco_stack_cache_ready() < 0)
+		return NULL;
+	sstk = aco_stack_cache_get(size_class);
 	if (sstk)
-		sstk->guard_page_enabled = 1;
+		return sstk;
+	if (aco_arena_has(size_class))
+		return aco_arena_get(size_class);
+	return aco_mapping_get(aco_class_pages(size_class));
+}
+
+static aco_share_stack_t *new_guarded(size_t sz)
+{
+	size_t pages = pages_for(sz);
+	unsigned size_class = class_for(pages);
+	aco_share_stack_t *sstk;
+
+	if (size_class == ACO_STACK_CLASSES)
+		sstk = aco_mapping_get(pages);
+	else
+		sstk = new_of_class(size_class);
+	if (!sstk)
+		return NULL;
+	sstk->guard_page_enabled = 1;
+	sstk->users = 0;
 	return sstk;
 }
 
@@ -58,6 +88,11 @@ static aco_share_stack_t *new_unguarded(size_t sz)
 		return NULL;
 	}
 	return sstk;
+}
+
+static aco_share_stack_t *new (size_t sz, char guard)
+{
+	return guard ? new_guarded(sz) : new_unguarded(sz);
 }
 
 /* The picture is in internal.h. */
@@ -87,7 +122,9 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 	sz += HOUSEKEEPING;
 	aco_process_ready();
 
-	sstk = guard ? new_guarded(sz) : new_unguarded(sz);
+	sstk = new (sz, guard);
+	if (!sstk && aco_stack_cache_empty() > 0)
+		sstk = new (sz, guard);
 	if (!sstk) {
 		errno = ENOMEM; /* EAGAIN where memory is locked */
 		return NULL;
@@ -102,8 +139,7 @@ aco_share_stack_t *aco_share_stack_new(size_t sz)
 	return aco_share_stack_new2(sz, 1);
 }
 
-/* Where it came from. */
-static void give_back(aco_share_stack_t *sstk)
+void aco_stack_give_back(aco_share_stack_t *sstk)
 {
 	switch (sstk->origin) {
 	case ACO_ORIGIN_ARENA:
@@ -118,14 +154,30 @@ static void give_back(aco_share_stack_t *sstk)
 	}
 }
 
+static int is_kept(aco_share_stack_t *sstk)
+{
+	unsigned size_class;
+
+	if (!sstk->guard_page_enabled)
+		return 0;
+	size_class = class_for(sstk->sz / ACO_PAGE);
+	return size_class < ACO_STACK_CLASSES &&
+	       aco_stack_cache_put(sstk, size_class);
+}
+
 void aco_share_stack_destroy(aco_share_stack_t *sstk)
 {
 	if (!sstk)
 		aco_misuse("aco_share_stack_destroy", "the share stack is NULL",
 			   NULL);
+	if (sstk->users == ACO_DESTROYED)
+		aco_misuse("aco_share_stack_destroy",
+			   "the share stack has been destroyed", NULL);
 	if (sstk->users > 0)
 		aco_misuse("aco_share_stack_destroy",
 			   "the share stack still has cos", sstk->owner);
 	aco_tools_stack_free(sstk);
-	give_back(sstk);
+	sstk->users = ACO_DESTROYED;
+	if (!is_kept(sstk))
+		aco_stack_give_back(sstk);
 }

@@ -92,4 +92,31 @@ ACO_HIDDEN aco_share_stack_t *aco_arena_get(unsigned size_class);
 /* Give the stack's memory back; it can't fail. */
 ACO_HIDDEN void aco_arena_put(aco_share_stack_t *sstk);
 
+/* All of arena.c, for fork(2). */
+ACO_HIDDEN void aco_arena_lock(void);
+ACO_HIDDEN void aco_arena_unlock(void);
+
+/* ---- stack_cache.c ------------------------------------------------------ */
+
+/* Before the first stack is had from the cache or an arena; -1: no memory. */
+ACO_HIDDEN int aco_stack_cache_ready(void);
+
+/* A stack, as it was left; NULL when there is none of that size. */
+ACO_HIDDEN aco_share_stack_t *aco_stack_cache_get(unsigned size_class);
+
+/* 1, or 0 when there is no room. */
+ACO_HIDDEN int aco_stack_cache_put(aco_share_stack_t *sstk,
+				   unsigned size_class);
+
+/* Give everything back that is kept now.  Returns how many stacks. */
+ACO_HIDDEN size_t aco_stack_cache_empty(void);
+
+/* ---- share_stack.c ------------------------------------------------------ */
+
+/* To where it came from, not to the cache. */
+ACO_HIDDEN void aco_stack_give_back(aco_share_stack_t *sstk);
+
+/* aco_share_stack_t.users of one that is destroyed. */
+#define ACO_DESTROYED SIZE_MAX
+
 #endif /* ACO_STACKS_H */

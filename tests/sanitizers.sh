@@ -61,6 +61,7 @@ for cc in gcc clang; do
 			[ $fake = 1 ] || silent "$scratch/asan" exit
 			finds stack-buffer-overflow "$scratch/asan" overflow
 			finds "detected memory leaks" "$scratch/asan" leak
+			finds SEGV "$scratch/asan" destroyed
 		done
 		unset ASAN_OPTIONS
 		ran=$((ran + 1))

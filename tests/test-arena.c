@@ -34,8 +34,10 @@
 static aco_share_stack_t **stacks;
 static aco_t **users;
 
+/* Nothing is kept of destroyed stacks: test-stack-cache.c is about that. */
 static void alloc_arrays(size_t n)
 {
+	aco_share_stack_cache_limit(0);
 	stacks = calloc(n, sizeof(*stacks));
 	users = calloc(n, sizeof(*users));
 	t_child(stacks && users);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/wait.h>
 
 void *__real_malloc(size_t sz);
 void *__real_calloc(size_t n, size_t sz);
@@ -20,6 +21,8 @@ int __real_munmap(void *at, size_t sz);
 int __real_mprotect(void *at, size_t sz, int prot);
 int __real_madvise(void *at, size_t sz, int advice);
 void __real_free(void *ptr);
+int __real_pthread_atfork(void (*before)(void), void (*in_parent)(void),
+			  void (*in_child)(void));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 
 void *__wrap_malloc(size_t sz);
@@ -29,6 +32,8 @@ int __wrap_munmap(void *at, size_t sz);
 int __wrap_mprotect(void *at, size_t sz, int prot);
 int __wrap_madvise(void *at, size_t sz, int advice);
 void __wrap_free(void *ptr);
+int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
+			  void (*in_child)(void));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
 static int armed;     /* only calls between arm() and disarm() count */
@@ -36,8 +41,10 @@ static int countdown; /* the call that makes it 0 fails */
 static enum { NONE, REPORTED, DISPENSABLE } failed;
 
 static int no_guard_advice; /* as before Linux 6.13 */
-static size_t mapped;	    /* bytes, beginning anywhere */
-static int allocated;	    /* blocks, likewise */
+static int keeps_stacks;    /* destroyed ones, with their mappings */
+static void (*at_the_same_time)(void);
+static size_t mapped; /* bytes, beginning anywhere */
+static int allocated; /* blocks, likewise */
 
 static int fails_as(int how)
 {
@@ -122,6 +129,15 @@ int __wrap_mprotect(void *at, size_t sz, int prot)
 	return fails() ? -1 : __real_mprotect(at, sz, prot);
 }
 
+int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
+			  void (*in_child)(void))
+{
+	if (at_the_same_time)
+		at_the_same_time();
+	return fails() ? ENOMEM
+		       : __real_pthread_atfork(before, in_parent, in_child);
+}
+
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 {
 	return fails() ? ENOMEM : __real_pthread_setspecific(key, value);
@@ -148,11 +164,12 @@ static int fail_until(int (*try)(void), int stop_at_success)
 		blocks = allocated - blocks; /* those of Check don't count */
 		if (result == 0 && (failed == NONE || stop_at_success))
 			break;
-		if (result == 0 && failed == DISPENSABLE)
+		if (result == 0 && (failed == DISPENSABLE || keeps_stacks))
 			continue;
 		ck_assert_int_eq(result, -1);
 		ck_assert_int_eq(errno, ENOMEM);
-		ck_assert_uint_eq(mapped, before);
+		if (!keeps_stacks)
+			ck_assert_uint_eq(mapped, before);
 		ck_assert_int_eq(blocks, 0);
 		ck_assert_int_eq(failed, REPORTED);
 		reported++;
@@ -199,6 +216,45 @@ START_TEST(share_stacks)
 }
 END_TEST
 
+/* In a process that has none. */
+START_TEST(first_share_stack)
+{
+	stack_size = 1 << 16;
+	stack_guard = 1;
+	ck_assert_int_eq(fail_each(new_stack), 2);
+	aco_share_stack_cache_limit(0);
+}
+END_TEST
+
+static void another_thread(void)
+{
+	at_the_same_time = NULL;
+	ck_assert_int_eq(new_stack(), 0);
+}
+
+/* Another thread is as far as this one: both want to hear of forks. */
+START_TEST(first_share_stack_in_two_threads)
+{
+	int status;
+	pid_t pid;
+
+	stack_size = 1 << 16;
+	stack_guard = 1;
+	at_the_same_time = another_thread;
+	ck_assert_int_eq(new_stack(), 0);
+	ck_assert(!at_the_same_time);
+	pid = fork();
+	alarm(60);
+	if (pid == 0)
+		_exit(new_stack());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(new_stack(), 0);
+	aco_share_stack_cache_limit(0);
+	alarm(0);
+}
+END_TEST
+
 /* A mapping that can't be given back is used again. */
 START_TEST(unmapping)
 {
@@ -212,6 +268,7 @@ START_TEST(unmapping)
 	aco_share_stack_destroy(sstk);
 	armed = 0;
 	ck_assert_int_eq(failed, DISPENSABLE);
+	failed = NONE;
 	if (sizeof(void *) > 4) {
 		sstk = aco_share_stack_new(3 << 20);
 		ck_assert_ptr_eq(sstk->ptr, ptr);
@@ -408,6 +465,8 @@ START_TEST(scenario)
 	size_t i;
 
 	no_guard_advice = _i % 2;
+	keeps_stacks = _i % 3 > 0;
+	aco_share_stack_cache_limit(keeps_stacks ? 200000 : 0);
 	for (step = 0; step < STEPS; step++) {
 		chance = t_random(&state);
 		actor = &actors[chance % ACTORS];
@@ -420,7 +479,7 @@ START_TEST(scenario)
 			failures += fail_until(actor_leaves, 1);
 		ck_assert_int_eq(actor->noticed, actor->resumed);
 	}
-	ck_assert_int_gt(failures, STEPS / 10);
+	ck_assert_int_gt(failures, STEPS / (keeps_stacks ? 20 : 10));
 	for (i = 0; i < ACTORS; i++) {
 		actor = &actors[i];
 		if (!actor->co)
@@ -431,6 +490,7 @@ START_TEST(scenario)
 		actor_leaves();
 	}
 	no_guard_advice = 0;
+	keeps_stacks = 0;
 }
 END_TEST
 
@@ -481,10 +541,21 @@ START_TEST(own_main_co)
 }
 END_TEST
 
+void t_reset(void)
+{
+	aco_share_stack_cache_limit(0);
+}
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("enomem");
-	TCase *tc = t_case(s, "enomem");
+	TCase *tc = tcase_create("first");
+
+	tcase_add_test(tc, first_share_stack);
+	tcase_add_test(tc, first_share_stack_in_two_threads);
+	suite_add_tcase(s, tc);
+
+	tc = t_case(s, "enomem");
 
 	tcase_add_loop_test(tc, share_stacks, 0, 3);
 	tcase_add_test(tc, unmapping);

@@ -414,6 +414,15 @@ static void destroy_stack_of_running_co(void *arg)
 	aco_resume(new_co(destroys_own_stack, NULL));
 }
 
+static void destroy_stack_twice(void *arg)
+{
+	aco_share_stack_t *sstk = t_stack(50000);
+
+	(void)arg;
+	aco_share_stack_destroy(sstk);
+	aco_share_stack_destroy(sstk);
+}
+
 /* ------------------------------------------------------------- questions -- */
 
 static void get_arg_without_co(void *arg)
@@ -594,6 +603,10 @@ static const struct {
 	{ destroy_stack_of_running_co, NULL,
 	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
 	  "%p\n" },
+
+	{ destroy_stack_twice, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack has been "
+	  "destroyed: co 0x0\n" },
 
 	{ get_arg_without_co, NULL,
 	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },

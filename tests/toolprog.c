@@ -4,8 +4,8 @@
  *
  * Sharing, standalone and nested cos with live data in frames that have
  * redzones; cos destroyed or reset while they are suspended, and one whose stack
- * holds the only pointer to memory.  "overflow", "leak" and "freed" do what the
- * name says, for the tool to find.
+ * holds the only pointer to memory.  "overflow", "leak", "freed" and "destroyed"
+ * (use of a stack that is) do what the name says, for the tool to find.
  */
 #include <aco.h>
 
@@ -178,6 +178,7 @@ int main(int argc, char **argv)
 	aco_share_stack_t *a = aco_share_stack_new2(1 << 16, 1);
 	aco_share_stack_t *b = aco_share_stack_new2(1 << 16, 0);
 	aco_t *holder = aco_create(main_co, b, 0, hold, NULL);
+	volatile char *in_stack = a->ptr;
 	int past = 16;
 
 	share(main_co, a);
@@ -202,6 +203,8 @@ int main(int argc, char **argv)
 	}
 	aco_share_stack_destroy(a);
 	aco_share_stack_destroy(b);
+	if (!strcmp(what, "destroyed"))
+		*in_stack = 1;
 	aco_destroy(main_co);
 	return failures != 0;
 }

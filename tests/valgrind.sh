@@ -24,3 +24,4 @@ run || {
 	fail "valgrind says something"
 }
 ! run leak || fail "valgrind does not find a leak"
+! run destroyed || fail "valgrind does not find the use of a destroyed stack"
