@@ -9,6 +9,7 @@
 #include <aco.h>
 
 #include <dlfcn.h>
+#include <pthread.h>
 
 typedef aco_share_stack_t stk_t;
 typedef aco_t task_t;
@@ -31,7 +32,7 @@ static void stk_free(stk_t *stk);
 
 #define DEEP_FRAME (1024 * KB)
 
-static aco_t *main_co;
+static __thread aco_t *main_co;
 static size_t save_stack_size;
 
 /* The library looks after C++ exceptions where it finds this function. */
@@ -260,6 +261,26 @@ static void run_control_words(long n)
 }
 #endif
 
+/* Every thread for itself; the value is the time of one operation in each. */
+static void *create_new_thread(void *n)
+{
+	run_create_new((long)(intptr_t)n);
+	return NULL;
+}
+
+static void run_create_new_threads(long n)
+{
+	pthread_t threads[16];
+	size_t i;
+
+	for (i = 0; i < the_row->arg; i++)
+		if (pthread_create(&threads[i], NULL, create_new_thread,
+				   (void *)(intptr_t)n))
+			bench_skip("no more threads");
+	for (i = 0; i < the_row->arg; i++)
+		pthread_join(threads[i], NULL);
+}
+
 const char bench_compiler[] = BENCH_COMPILER;
 
 /* clang-format off */
@@ -268,6 +289,8 @@ const char bench_compiler[] = BENCH_COMPILER;
 	ROWS_TURN_MANY(impl, opt),                                           \
 	ROWS_SHARE(impl, opt),                                               \
 	ROWS_CREATE_NEW(impl, opt),                                          \
+	{ "create-new-4", impl, setup_create_new, run_create_new_threads, 4, \
+	  opt },                                                             \
 	ROWS_CREATE_REUSE(impl, opt),                                        \
 	{ "scale-100", impl, setup_scale, run_turn, 100, opt },              \
 	{ "scale-1000", impl, setup_scale, run_turn, 1000, opt },            \

@@ -31,6 +31,7 @@ WORKLOADS = {
         for n in SHARE_SIZES
     },
     "create-new": "create, run, destroy: with a guarded stack of its own",
+    "create-new-4": "the same by each of four threads at a time",
     "create-reuse": "create, run, destroy: on a stack that is there",
     **{f"scale-{n}": f"{n:,} cos in turn on one stack, frames of 120 bytes" for n in SCALES},
     **{
