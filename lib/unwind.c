@@ -3,14 +3,32 @@
  * unwind.c - what happens when the stack of a co is unwound to its end
  *
  * Backtraces go on from the entry frame of a co into its resumer.  Exceptions
- * must not: the resumer has not called the function that throws.
+ * must not: the resumer has not called the function that throws.  When a thread
+ * ends inside a co, by pthread_exit(3) or because it is cancelled, all its
+ * frames are unwound, and those of the resumers are among them.
  */
 #include "internal.h"
+
+#include "tools.h"
 
 /* Itanium C++ ABI, 1.2 and 1.3; <unwind.h> is the compiler's. */
 #define UA_FORCE_UNWIND 8
 #define URC_FATAL_PHASE1_ERROR 3
 #define URC_CONTINUE_UNWIND 8
+
+/*
+ * Nothing of co is left, and its resumer is next.  The unwinder has yet to find
+ * that: co stays the owner of its stack, with no bytes there.
+ */
+static void end_unwound(aco_t *co)
+{
+	if (aco_tools & ACO_TOOL_CXX)
+		aco_tools_cxx(co, co->resumer);
+	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
+	co->is_end = 1;
+	co->state = ACO_END;
+	aco_gtls_co = co->resumer;
+}
 
 /*
  * The personality routine of the entry frames: called by whoever unwinds, with
@@ -22,6 +40,8 @@ ACO_HIDDEN int aco_personality(int version, int actions);
 int aco_personality(int version, int actions)
 {
 	(void)version;
-	return actions & UA_FORCE_UNWIND ? URC_CONTINUE_UNWIND
-					 : URC_FATAL_PHASE1_ERROR;
+	if (!(actions & UA_FORCE_UNWIND))
+		return URC_FATAL_PHASE1_ERROR;
+	end_unwound(aco_gtls_co);
+	return URC_CONTINUE_UNWIND;
 }

@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <pthread.h>
+
 static void check(bool ok, const char *what, int line)
 {
 	if (ok)
@@ -262,6 +264,121 @@ static void leaves_a_co()
 	CHECK(!"went on in the resumer");
 }
 
+/* ----------------------------------------- threads that end inside a co -- */
+
+/* The order in which things are destroyed. */
+static std::string destroyed;
+
+struct named {
+	const char *name;
+	explicit named(const char *n) : name(n) {}
+	~named() { destroyed += name; }
+};
+
+struct doomed {
+	aco_t *inner;
+	aco_t *outer;
+	bool cancelled;
+};
+
+static void ends_the_thread()
+{
+	doomed *d = static_cast<doomed *>(aco_get_arg());
+	named n("i");
+
+	try {
+		throw std::string("inner");
+	} catch (const std::string &) {
+		if (!d->cancelled)
+			pthread_exit(NULL);
+		pthread_cancel(pthread_self());
+		for (;;)
+			pthread_testcancel();
+	}
+}
+
+/* Its stack is good for the next user. */
+static void destroy_after(aco_t *dead)
+{
+	task t = { 3, 0 };
+	aco_t *co = aco_create(main_co, dead->share_stack, 0,
+			       throws_and_catches, &t);
+
+	CHECK(dead->is_end);
+	while (!co->is_end)
+		aco_resume(co);
+	aco_destroy(co);
+	aco_destroy(dead);
+}
+
+/* What a resumer may do while its frames are unwound. */
+struct destroyer {
+	aco_t *co;
+	explicit destroyer(aco_t *c) : co(c) {}
+	~destroyer()
+	{
+		CHECK(co->is_end);
+		CHECK(aco_get_co() == co->resumer);
+		CHECK(std::current_exception() != nullptr);
+		try {
+			throw;
+		} catch (const std::string &s) {
+			CHECK(s == "outer");
+		}
+		aco_destroy(co);
+		destroyed += "D";
+	}
+};
+
+static void resumes_in_a_catch_block()
+{
+	doomed *d = static_cast<doomed *>(aco_get_arg());
+	named n("o");
+
+	try {
+		throw std::string("outer");
+	} catch (const std::string &) {
+		destroyer destroy(d->inner);
+
+		aco_resume(d->inner);
+	}
+}
+
+static void *is_doomed(void *arg)
+{
+	doomed *d = static_cast<doomed *>(arg);
+	named n("t");
+
+	aco_resume(d->outer);
+	CHECK(!"went on in the thread");
+	return NULL;
+}
+
+static void run_doomed(doomed *d, aco_t *first)
+{
+	pthread_t thread;
+
+	destroyed.clear();
+	d->outer = first;
+	CHECK(!pthread_create(&thread, NULL, is_doomed, d));
+	CHECK(!pthread_join(thread, NULL));
+}
+
+static void end_thread(bool cancelled)
+{
+	doomed d = { NULL, NULL, cancelled };
+
+	d.inner = aco_create(main_co, stack_a, 0, ends_the_thread, &d);
+	run_doomed(&d, aco_create(main_co, stack_b, 0,
+				  resumes_in_a_catch_block, &d));
+	CHECK(destroyed == "iDot");
+	destroy_after(d.outer);
+
+	run_doomed(&d, aco_create(main_co, stack_a, 0, ends_the_thread, &d));
+	CHECK(destroyed == "it");
+	destroy_after(d.outer);
+}
+
 int main(int argc, char **argv)
 {
 	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
@@ -276,6 +393,8 @@ int main(int argc, char **argv)
 	resumed_in_a_catch_block();
 	nested();
 	reset_in_a_catch_block();
+	end_thread(false);
+	end_thread(true);
 	aco_share_stack_destroy(stack_a);
 	aco_share_stack_destroy(stack_b);
 	aco_destroy(main_co);
