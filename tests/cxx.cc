@@ -314,11 +314,12 @@ static void destroy_after(aco_t *dead)
 /* What a resumer may do while its frames are unwound. */
 struct destroyer {
 	aco_t *co;
-	explicit destroyer(aco_t *c) : co(c) {}
+	aco_t *self;
+	explicit destroyer(aco_t *c) : co(c), self(aco_get_co()) {}
 	~destroyer()
 	{
 		CHECK(co->is_end);
-		CHECK(aco_get_co() == co->resumer);
+		CHECK(aco_get_co() == self);
 		CHECK(std::current_exception() != nullptr);
 		try {
 			throw;

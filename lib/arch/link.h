@@ -67,7 +67,11 @@
 		ACO_RUNNING_FROM, 0x2a, ACO_EX_OWNER, 0x30, 0x2e, 0x1a
 #define ACO_LEN_IS_RUNNING (ACO_LEN_CO + 12 + ACO_LEN_OWNER + 3)
 
-/* Where the resumer's address is. */
+/*
+ * Where the resumer's address is.  On i386 that is also where unwinders leave
+ * something for a handler that they have found (edx): only forced unwinding gets
+ * there, and by then the co has ended and needs no resumer any more.
+ */
 #define ACO_EX_LINK ACO_EX_CO, 0x23, ACO_OFF_RESUMER
 #define ACO_LEN_LINK (ACO_LEN_CO + 2)
 
