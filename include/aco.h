@@ -238,6 +238,20 @@ void aco_yield(void);
 void aco_yield1(aco_t *co);
 
 /*
+ * Suspend the running co and go on in co at once, which inherits the resumer:
+ * to that one, co is now the one that it has resumed.  Returns 0 when the
+ * caller is continued, or -1 with nothing changed: ENOMEM when there is no
+ * memory for the bytes of a co that must make room, EINVAL when co is NULL or
+ * misaligned.  Both may use one share stack.  Callee-saved registers and
+ * control words are as with aco_yield().
+ * Aborts outside a co, and when co is a main co, running or ended, or when
+ * another co that is running uses its share stack.
+ * Costs one switch where aco_yield() and aco_resume() take two, and two copies
+ * of live stack bytes when another co owns the share stack of co.
+ */
+int aco_yield_to(aco_t *co);
+
+/*
  * End the running co (is_end becomes 1), release its share stack and go on in
  * its resumer.  Aborts outside a co.
  */

@@ -46,7 +46,8 @@ void aco_free(aco_t *co)
 	free((char *)co - aco_tools_record_size());
 }
 
-static void set_up(aco_t *co, aco_cofuncp_t fp, void *arg, unsigned flags)
+static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,
+			  unsigned flags)
 {
 	co->fp = fp;
 	co->arg = arg;
@@ -80,13 +81,14 @@ static int is_usable_stack(const aco_share_stack_t *sstk)
 }
 
 /* co->reg leads to the entry frame. */
-static void make_ready(aco_t *co)
+static inline void make_ready(aco_t *co)
 {
 	co->state = ACO_INIT;
 	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
 	co->reg[ACO_REG_IDX_SP] = aco_stack_base(co->share_stack);
 	co->reg[ACO_REG_IDX_BP] = NULL; /* where chains of frames end */
-	aco_tools_co_new(co);
+	if (aco_unlikely(aco_tools))
+		aco_tools_co_new(co);
 }
 
 static void add_user(aco_share_stack_t *sstk)

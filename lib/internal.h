@@ -79,6 +79,22 @@ ACO_HIDDEN ACO_REGPARM int aco_switch_fpenv(aco_t *from, aco_t *to,
 					    const char *land);
 ACO_HIDDEN extern const char aco_switch_landing[];
 
+/* What belongs on the share stack: words of a save stack, and zeros above. */
+struct aco_move {
+	void *to;
+	const void *from;
+	size_t words;
+	size_t zeros;
+};
+
+/*
+ * As aco_switch(), but to uses the stack that from runs on.  Once from has all
+ * its registers on it, it calls aco_leave_place(), and returns -1 if that does.
+ */
+ACO_HIDDEN ACO_REGPARM int aco_switch_in_place(aco_t *from, aco_t *to);
+ACO_HIDDEN ACO_REGPARM int aco_leave_place(aco_t *from, aco_t *to,
+					   struct aco_move *move);
+
 /* Where new cos begin; the second one where a tool wants to hear of it. */
 ACO_HIDDEN extern const char aco_entry[];
 ACO_HIDDEN extern const char aco_entry_tools[];
@@ -141,6 +157,17 @@ ACO_HIDDEN aco_t *aco_prepare_yield(const char *call);
 ACO_HIDDEN aco_t *aco_prepare_exit(const char *call);
 ACO_HIDDEN int aco_go(aco_t *from, aco_t *to, const aco_t *co);
 
+/* Or abort. */
+ACO_HIDDEN void aco_check_resumable(const aco_t *co, const char *call);
+ACO_HIDDEN void aco_check_running(const aco_t *co, const char *call);
+
+/* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
+ACO_HIDDEN int aco_take_stack(aco_t *co, const char *call);
+
+/* What becomes the state of co, which owns its share stack. */
+ACO_HIDDEN int aco_running_state(aco_t *co);
+ACO_HIDDEN int aco_suspended_state(const aco_t *co);
+
 /* ---- save_stack.c ------------------------------------------------------- */
 
 /*
@@ -148,6 +175,10 @@ ACO_HIDDEN int aco_go(aco_t *from, aco_t *to, const aco_t *co);
  * ENOMEM, and nothing changed, when the owner's save stack can't grow.
  */
 ACO_HIDDEN int aco_make_present(aco_t *co);
+
+/* The two halves of it, the second without the copying. */
+ACO_HIDDEN int aco_copy_out(aco_t *co);
+ACO_HIDDEN void aco_copy_in_later(aco_t *co, struct aco_move *move);
 
 /* Unless it is one piece with co. */
 ACO_HIDDEN void aco_save_stack_free(aco_t *co);

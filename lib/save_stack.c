@@ -103,24 +103,34 @@ static size_t red_zone(const aco_t *co)
 }
 
 /*
+ * Where what can be given back of its share stack ends: below its bytes, and
+ * below us if co is suspending itself, so that we run there.
+ */
+static char *unused_end(const aco_t *co)
+{
+	if (aco_is_running(co))
+		return (char *)__builtin_frame_address(0) - ACO_PAGE;
+	return (char *)co->reg[ACO_REG_IDX_SP] - red_zone(co);
+}
+
+/*
  * Give the save stack of co room for need bytes, or take away what a deep call
  * left behind.  What it holds is stale: the bytes lie on the share stack.
  */
 __attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
 {
 	aco_save_stack_t *s = &co->save_stack;
-	char *sp = co->reg[ACO_REG_IDX_SP];
 	size_t sz;
 	void *ptr;
 
 	if ((co->flags & ACO_ONE_PIECE) && need <= s->sz)
 		return 0; /* can't shrink */
 	sz = new_size(s, need);
-	ptr = ptr_new(sz, sp);
+	ptr = ptr_new(sz, co->reg[ACO_REG_IDX_SP]);
 	if (!ptr)
 		return need <= s->sz ? 0 : -1;
 	if (s->sz > sz + TRIM_ABOVE)
-		aco_map_trim(co->share_stack, sp - red_zone(co));
+		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
 	co->flags &= ~ACO_ONE_PIECE & 0x7f;
 	s->ptr = ptr;
@@ -162,7 +172,7 @@ static size_t zeros(const aco_t *co, size_t live)
 	return ACO_ZEROS;
 }
 
-static int copy_out(aco_t *co)
+int aco_copy_out(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	size_t below = red_zone(co);
@@ -182,15 +192,21 @@ static int copy_out(aco_t *co)
 	return 0;
 }
 
+/* On the share stack, where what is in its save stack belongs. */
+static size_t bytes_of(const aco_t *co)
+{
+	if (co->state == ACO_INIT)
+		return 0; /* it has none yet */
+	return aco_live_bytes(co) + red_zone(co);
+}
+
 static void copy_in(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	char *end = co->share_stack->align_retptr;
-	char *to = (char *)co->reg[ACO_REG_IDX_SP] - red_zone(co);
-	size_t sz = (size_t)(end - to);
+	size_t sz = bytes_of(co);
+	char *to = end - sz;
 
-	if (co->state == ACO_INIT)
-		sz = 0; /* it has no bytes yet */
 	aco_tools_before_copy_in(co, to, sz);
 	if (sz == 0)
 		return;
@@ -201,11 +217,26 @@ static void copy_in(aco_t *co)
 	s->ct_restore++;
 }
 
+void aco_copy_in_later(aco_t *co, struct aco_move *move)
+{
+	aco_save_stack_t *s = &co->save_stack;
+	size_t sz = bytes_of(co);
+
+	move->to = (char *)co->share_stack->align_retptr - sz;
+	move->from = s->ptr;
+	move->words = s->valid_sz / sizeof(void *);
+	move->zeros = (sz - s->valid_sz) / sizeof(void *);
+	if (sz == 0)
+		return;
+	s->valid_sz = 0;
+	s->ct_restore++;
+}
+
 int aco_make_present(aco_t *co)
 {
 	aco_share_stack_t *sstk = co->share_stack;
 
-	if (sstk->owner && copy_out(sstk->owner) < 0)
+	if (sstk->owner && aco_copy_out(sstk->owner) < 0)
 		return -1;
 	copy_in(co);
 	sstk->owner = co;

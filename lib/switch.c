@@ -24,20 +24,23 @@ static inline int go(aco_t *from, aco_t *to, const aco_t *co)
 	return aco_switch_fpenv(from, to, aco_switch_landing);
 }
 
+#define NOINLINE __attribute__((__noinline__))
+
+NOINLINE static int go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
+{
+	go(from, to, co);
+	aco_tools_after_switch(from);
+	return 0;
+}
+
 /* The same where somebody else may have to be told. */
 int aco_go(aco_t *from, aco_t *to, const aco_t *co)
 {
-	if (aco_tools & ACO_TOOL_CXX) {
-		if (!aco_thread.cxx)
-			aco_tools_cxx_find();
-		aco_tools_cxx(from, to);
-	}
-	if (aco_tools & ACO_TOOLS_SWITCH)
-		return aco_tools_switch(from, to, co);
+	aco_tools_before_switch(from, to);
+	if (aco_unlikely(aco_tools & ACO_TOOLS_SWITCH))
+		return go_and_tell(from, to, co);
 	return go(from, to, co);
 }
-
-#define NOINLINE __attribute__((__noinline__))
 
 /* Out of the way of the callers' hot path. */
 #define COLD __attribute__((__cold__, __noinline__)) ACO_NORETURN_
@@ -54,6 +57,12 @@ COLD static void refuse_resume(const aco_t *co, const char *call)
 	default:
 		aco_misuse(call, "the co is running", co);
 	}
+}
+
+void aco_check_resumable(const aco_t *co, const char *call)
+{
+	if (aco_unlikely(!aco_is_resumable(co)))
+		refuse_resume(co, call);
 }
 
 COLD static void refuse_memory(const aco_t *co, const char *call)
@@ -103,8 +112,8 @@ void aco_demote(aco_t *co)
 	}
 }
 
-/* Of co, which owns its share stack: whether it has that for itself. */
-static int running_state(aco_t *co)
+/* Whether it has its share stack for itself. */
+int aco_running_state(aco_t *co)
 {
 	if (aco_tools & ~ACO_TOOL_CXX)
 		return ACO_RUNNING;
@@ -114,7 +123,7 @@ static int running_state(aco_t *co)
 	return aco_tools ? ACO_LONE_RUNNING : ACO_FAST_RUNNING;
 }
 
-static int suspended_state(const aco_t *co)
+int aco_suspended_state(const aco_t *co)
 {
 	switch (co->state) {
 	case ACO_FAST_RUNNING:
@@ -128,8 +137,7 @@ static int suspended_state(const aco_t *co)
 	}
 }
 
-/* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
-static inline int take_stack(aco_t *co, const char *call)
+int aco_take_stack(aco_t *co, const char *call)
 {
 	if (co->share_stack->owner == co)
 		return 0;
@@ -146,16 +154,15 @@ static inline aco_t *prepare_resume(aco_t *co, const char *call)
 {
 	aco_t *resumer;
 
-	if (aco_unlikely(!aco_is_resumable(co)))
-		refuse_resume(co, call);
+	aco_check_resumable(co, call);
 	resumer = resumer_for(co);
 	if (!resumer)
 		return NULL;
-	if (take_stack(co, call) < 0)
+	if (aco_take_stack(co, call) < 0)
 		return NULL;
 	if (co->resumer != resumer)
 		co->resumer = resumer;
-	co->state = running_state(co);
+	co->state = aco_running_state(co);
 	aco_gtls_co = co;
 	return resumer;
 }
@@ -271,7 +278,7 @@ COLD static void refuse_leaving(const aco_t *co, const char *call)
 	aco_misuse(call, "called outside a co", co);
 }
 
-static inline void check_running(const aco_t *co, const char *call)
+void aco_check_running(const aco_t *co, const char *call)
 {
 	if (aco_unlikely(!co || !aco_is_running(co)))
 		refuse_leaving(co, call);
@@ -281,8 +288,8 @@ aco_t *aco_prepare_yield(const char *call)
 {
 	aco_t *co = aco_gtls_co;
 
-	check_running(co, call);
-	co->state = suspended_state(co);
+	aco_check_running(co, call);
+	co->state = aco_suspended_state(co);
 	aco_gtls_co = co->resumer;
 	return co;
 }
@@ -336,7 +343,7 @@ aco_t *aco_prepare_exit(const char *call)
 {
 	aco_t *co = aco_gtls_co;
 
-	check_running(co, call);
+	aco_check_running(co, call);
 	co->is_end = 1;
 	co->state = ACO_END;
 	co->share_stack->owner = NULL;

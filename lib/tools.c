@@ -161,7 +161,7 @@ static void asan_leave(aco_t *from, aco_t *to)
 				       bottom, sz);
 }
 
-static void asan_arrive(aco_t *co)
+void aco_tools_back(aco_t *co)
 {
 	aco_t *came_from = record_of(co)->came_from;
 	const void *bottom;
@@ -179,7 +179,7 @@ static void asan_arrive(aco_t *co)
 void aco_tools_entered(void)
 {
 	if (aco_tools & ACO_TOOL_ASAN)
-		asan_arrive(aco_gtls_co);
+		aco_tools_back(aco_gtls_co);
 }
 
 void aco_tools_cxx_find(void)
@@ -187,8 +187,7 @@ void aco_tools_cxx_find(void)
 	aco_thread.cxx = __cxa_get_globals();
 }
 
-/* Tell whoever listens, switch, tell that we are back. */
-int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
+void aco_tools_leave(aco_t *from, aco_t *to)
 {
 	record_of(to)->came_from = from;
 	if (aco_tools & ACO_TOOL_ASAN)
@@ -197,15 +196,6 @@ int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co)
 		record_of(from)->tsan_fiber = __tsan_get_current_fiber();
 		__tsan_switch_to_fiber(record_of(to)->tsan_fiber, 0);
 	}
-
-	if (co->flags & ACO_SHARE_FPENV)
-		aco_switch(from, to, aco_switch_landing);
-	else
-		aco_switch_fpenv(from, to, aco_switch_landing);
-
-	if (aco_tools & ACO_TOOL_ASAN)
-		asan_arrive(from);
-	return 0;
 }
 
 /* The frames of two cos take turns at one place, and so would their redzones.

@@ -61,8 +61,27 @@ static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 	*now = ((struct aco_cxx_globals *)(void *)to)[-1];
 }
 
-/* The switch, with what sanitizers have to be told before and after. */
-ACO_HIDDEN int aco_tools_switch(aco_t *from, aco_t *to, const aco_t *co);
+/* What sanitizers have to be told before a switch and after it. */
+ACO_HIDDEN void aco_tools_leave(aco_t *from, aco_t *to);
+ACO_HIDDEN void aco_tools_back(aco_t *co);
+
+/* All that has to be done before, and after when from goes on. */
+static inline void aco_tools_before_switch(aco_t *from, aco_t *to)
+{
+	if (aco_tools & ACO_TOOL_CXX) {
+		if (!aco_thread.cxx)
+			aco_tools_cxx_find();
+		aco_tools_cxx(from, to);
+	}
+	if (aco_tools & ACO_TOOLS_SWITCH)
+		aco_tools_leave(from, to);
+}
+
+static inline void aco_tools_after_switch(aco_t *from)
+{
+	if (aco_tools & ACO_TOOL_ASAN)
+		aco_tools_back(from);
+}
 
 /* The bytes of co are about to leave its stack, or to be written to it. */
 ACO_HIDDEN void aco_tools_copy_out(aco_t *co);

@@ -34,6 +34,20 @@ struct task {
 	int rounds;
 };
 
+/* Where the next pause leads, if not to the resumer. */
+static aco_t *next_co;
+
+static void pause_co()
+{
+	aco_t *to = next_co;
+
+	next_co = NULL;
+	if (!to || to->is_end || to == aco_co())
+		aco_yield();
+	else
+		CHECK(aco_yield_to(to) == 0);
+}
+
 static bool in_flight()
 {
 #if __cplusplus >= 201703L
@@ -48,7 +62,7 @@ struct yielder {
 	~yielder()
 	{
 		CHECK(in_flight());
-		aco_yield();
+		pause_co();
 		CHECK(in_flight());
 	}
 };
@@ -72,13 +86,13 @@ static void catch_one(const task *t, const std::string &expected)
 	} catch (const std::exception &e) {
 		CHECK(expected == e.what());
 		CHECK(!in_flight());
-		aco_yield();
+		pause_co();
 		CHECK(expected == e.what());
 		try {
-			aco_yield();
+			pause_co();
 			throw; /* the one that this co has caught */
 		} catch (const std::runtime_error &again) {
-			aco_yield();
+			pause_co();
 			CHECK(expected == again.what());
 		}
 	}
@@ -98,12 +112,21 @@ static void throws_and_catches()
 	aco_exit();
 }
 
-static void run(aco_share_stack_t *const *stacks)
+static int ended(aco_t *const *co, int count)
+{
+	int n = 0;
+
+	while (count-- > 0)
+		n += co[count]->is_end;
+	return n;
+}
+
+/* With ring, each yields to the next one every second time. */
+static void run(aco_share_stack_t *const *stacks, bool ring)
 {
 	const int count = 7;
 	task tasks[count];
 	aco_t *co[count];
-	int running = count;
 	const std::exception_ptr caught = std::current_exception();
 
 	for (int i = 0; i < count; i++) {
@@ -111,14 +134,14 @@ static void run(aco_share_stack_t *const *stacks)
 		co[i] = aco_create(main_co, stacks[i % 2], 0,
 				   throws_and_catches, &tasks[i]);
 	}
-	while (running > 0)
+	while (ended(co, count) < count)
 		for (int i = 0; i < count; i++) {
 			if (co[i]->is_end)
 				continue;
+			next_co = ring ? co[(i + 1) % count] : NULL;
 			aco_resume(co[i]);
 			CHECK(!in_flight());
 			CHECK(caught == std::current_exception());
-			running -= co[i]->is_end;
 		}
 	for (int i = 0; i < count; i++) {
 		CHECK(tasks[i].rounds == 20);
@@ -130,14 +153,35 @@ static void sharing()
 {
 	aco_share_stack_t *const one[] = { stack_a, stack_a };
 
-	run(one);
+	run(one, false);
+	run(one, true);
 }
 
 static void two_stacks()
 {
 	aco_share_stack_t *const two[] = { stack_a, stack_b };
 
-	run(two);
+	run(two, false);
+	run(two, true);
+}
+
+/* Two that have their stacks for themselves. */
+static void standalone()
+{
+	task tasks[2] = { { 1, 0 }, { 2, 0 } };
+	aco_t *a = aco_create(main_co, stack_a, 0, throws_and_catches,
+			      &tasks[0]);
+	aco_t *b = aco_create(main_co, stack_b, 0, throws_and_catches,
+			      &tasks[1]);
+
+	while (!a->is_end || !b->is_end) {
+		next_co = b;
+		aco_resume(a->is_end ? b : a);
+		CHECK(!std::current_exception());
+	}
+	CHECK(tasks[0].rounds == 20 && tasks[1].rounds == 20);
+	aco_destroy(a);
+	aco_destroy(b);
 }
 
 /* A co is resumed in the catch block of its resumer. */
@@ -391,6 +435,7 @@ int main(int argc, char **argv)
 		leaves_a_nested_co();
 	sharing();
 	two_stacks();
+	standalone();
 	resumed_in_a_catch_block();
 	nested();
 	reset_in_a_catch_block();

@@ -514,6 +514,67 @@ START_TEST(adjacent_save_stack)
 }
 END_TEST
 
+/* One yields to another; main sees who has run last. */
+static aco_t *receiver;
+static int passed, refused;
+
+static void passes(void)
+{
+	aco_t *self = aco_co();
+	volatile char bytes[300];
+	int result;
+
+	for (;;) {
+		memset((char *)bytes, 77, sizeof(bytes));
+		passed = -1;
+		result = aco_yield_to(receiver);
+		if (result == 0)
+			continue;
+		/* nothing has changed */
+		refused++;
+		if (aco_co() != self || bytes[299] != 77 ||
+		    aco_state(self) != ACO_STATE_RUNNING ||
+		    aco_state(receiver) == ACO_STATE_RUNNING)
+			errno = EFAULT;
+		aco_yield();
+	}
+}
+
+static void receives(void)
+{
+	for (;;) {
+		passed = 0;
+		aco_yield();
+	}
+}
+
+static aco_t *passer;
+
+static int pass(void)
+{
+	return aco_try_resume(passer) < 0 ? -1 : passed;
+}
+
+/* The one that goes, or a third one, has no save stack yet. */
+START_TEST(yield_to)
+{
+	aco_t *third;
+	int failures = 0;
+
+	refused = 0;
+	passer = t_co(_i ? t_stack(T_STACK_SIZE) : t_sstk, passes, NULL);
+	receiver = t_co(t_sstk, receives, NULL);
+	third = t_co(t_sstk, receives, NULL);
+	if (_i)
+		aco_resume(third);
+	for (int i = 0; i < 3; i++)
+		failures += fail_each(pass);
+	ck_assert_int_eq(refused, 1);
+	ck_assert_int_eq(failures, _i ? 1 : 2);
+	aco_resume(third);
+}
+END_TEST
+
 static aco_t *foreign;
 
 static int resume_foreign(void)
@@ -563,6 +624,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, save_stacks);
 	tcase_add_loop_test(tc, scenario, 0, 6);
 	tcase_add_test(tc, adjacent_save_stack);
+	tcase_add_loop_test(tc, yield_to, 0, 2);
 	tcase_add_test(tc, own_main_co);
 	return s;
 }

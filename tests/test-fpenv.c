@@ -358,6 +358,119 @@ START_TEST(shared_below_own)
 }
 END_TEST
 
+/* -------------------------------------------------------------- yield_to -- */
+
+/*
+ * Cos of both kinds resume each other, yield, and yield to each other, at
+ * random.  Whoever goes on must have the words that it, or with shared words
+ * the one above it, has set last.
+ */
+#define PLAYERS 8
+
+struct player {
+	aco_t *co;
+	struct words own;
+};
+
+static struct player players[PLAYERS];
+static struct words words_of_main;
+static uint32_t play_seed;
+
+static struct words *words_of(const aco_t *co)
+{
+	for (; co != t_main; co = co->resumer) {
+		struct player *p = co->arg;
+
+		if ((p - players) % 2)
+			return &p->own;
+	}
+	return &words_of_main;
+}
+
+static void change_words(const aco_t *self)
+{
+	struct words w = some_words[t_random(&play_seed) % WORDS];
+
+	*words_of(self) = w;
+	set_words(w);
+}
+
+static int is_suspended(const aco_t *co)
+{
+	return aco_state(co) == ACO_STATE_INIT ||
+	       aco_state(co) == ACO_STATE_SUSPENDED;
+}
+
+/* One that can be gone on to, or NULL. */
+static aco_t *any_player(const aco_t *self, int by_yield_to)
+{
+	aco_t *co = players[t_random(&play_seed) % PLAYERS].co;
+	aco_t *owner = co->share_stack->owner;
+
+	if (!is_suspended(co))
+		return NULL;
+	if (!owner || is_suspended(owner) || (owner == self && by_yield_to))
+		return co;
+	return NULL;
+}
+
+static void act(const aco_t *self)
+{
+	int by_yield_to = t_random(&play_seed) % 2;
+	aco_t *co = any_player(self, by_yield_to);
+
+	if (!co || t_random(&play_seed) % 4 == 0)
+		aco_yield();
+	else if (by_yield_to)
+		aco_yield_to(co);
+	else
+		aco_resume(co);
+}
+
+static void plays(void)
+{
+	aco_t *self = aco_co();
+
+	check_words(*words_of(self));
+	for (;;) {
+		steps++;
+		if (t_random(&play_seed) % 2)
+			change_words(self);
+		act(self);
+		check_words(*words_of(self));
+	}
+}
+
+/* Which of them use one stack. */
+static aco_share_stack_t *stack_of_player(int how, int i)
+{
+	return how == 0 || (how == 1 && i < PLAYERS / 2) ? t_sstk
+							 : stack_for_one();
+}
+
+START_TEST(yield_to_any)
+{
+	aco_t *co;
+
+	play_seed = 1;
+	words_of_main = words_default;
+	for (int i = 0; i < PLAYERS; i++) {
+		players[i].own = words_default;
+		players[i].co = t_co2(stack_of_player(_i, i), plays,
+				      &players[i], 0,
+				      i % 2 ? 0 : ACO_SHARE_FPENV);
+	}
+	while (steps < 50000) {
+		co = any_player(t_main, 0);
+		ck_assert_ptr_nonnull(co);
+		change_words(t_main);
+		aco_resume(co);
+		check_words(words_of_main);
+	}
+	set_words(words_default);
+}
+END_TEST
+
 /* ------------------------------------------------------------ arithmetic -- */
 
 static void divides(void)
@@ -593,6 +706,9 @@ Suite *t_suite(void)
 			    WORDS);
 	tcase_add_test(tc, both_kinds);
 	tcase_add_test(tc, shared_below_own);
+
+	tc = t_case(s, "yield_to");
+	tcase_add_loop_test(tc, yield_to_any, 0, 3);
 
 	tc = t_case(s, "arithmetic");
 	tcase_add_test(tc, rounding_never_shows_elsewhere);

@@ -22,6 +22,16 @@ static void resume_value(aco_t *co)
 	aco_resume_value(co, co);
 }
 
+static void yield_to(aco_t *co)
+{
+	aco_yield_to(co);
+}
+
+static void yield_to_main(void)
+{
+	aco_yield_to(t_main);
+}
+
 static void yield_value(void)
 {
 	aco_yield_value(NULL);
@@ -99,6 +109,27 @@ static void resumes_pair(void)
 
 	((resume_t)pair->call)(pair->co);
 	aco_yield();
+}
+
+static void from_a_co(void *call, aco_t *co)
+{
+	struct pair pair = { call, co };
+
+	run_in_co(resumes_pair, &pair);
+}
+
+static void resume_ended_from_a_co(void *call)
+{
+	aco_t *co = new_co(ends, NULL);
+
+	aco_resume(co);
+	from_a_co(call, co);
+}
+
+static void resume_main_from_a_co(void *call)
+{
+	t_says(t_main);
+	from_a_co(call, t_main);
 }
 
 static void resumes_co_that_resumes_it(void)
@@ -272,9 +303,7 @@ static void resume_sharing(void)
 
 static void resume_sharing_from_another(void)
 {
-	struct pair pair = { (void *)aco_resume, sharing };
-
-	run_in_co(resumes_pair, &pair);
+	from_a_co((void *)aco_resume, sharing);
 }
 
 static void share_in_last_word(void *call)
@@ -289,9 +318,17 @@ static void share_in_last_word(void *call)
 /* Another co resumes the one whose function has returned. */
 static void resume_returned_from_another(void)
 {
-	struct pair pair = { (void *)aco_resume, aco_co() };
+	from_a_co((void *)aco_resume, aco_co());
+}
 
-	run_in_co(resumes_pair, &pair);
+static void yield_to_returned_from_another(void)
+{
+	from_a_co((void *)yield_to, aco_co());
+}
+
+static void yield_to_sharing_from_another(void)
+{
+	from_a_co((void *)yield_to, sharing);
 }
 
 /* --------------------------------------------------------------- destroy -- */
@@ -483,6 +520,21 @@ static const struct {
 	{ resume_without_memory, CALL(aco_resume),
 	  "libaco: aco_resume: no memory to make room for it: co %p\n" },
 
+	{ resume_ended_from_a_co, CALL(yield_to),
+	  "libaco: aco_yield_to: the co has ended: co %p\n" },
+	{ resume_main_from_a_co, CALL(yield_to),
+	  "libaco: aco_yield_to: a main co can't be resumed: co %p\n" },
+	{ resume_itself, CALL(yield_to),
+	  "libaco: aco_yield_to: the co is running: co %p\n" },
+	{ resume_resumer, CALL(yield_to),
+	  "libaco: aco_yield_to: the co is running: co %p\n" },
+	{ resume_on_stack_of_resumer, CALL(yield_to),
+	  "libaco: aco_yield_to: a running co uses its share stack: co %p\n" },
+	{ outside_no_main, CALL(yield_to_main),
+	  "libaco: aco_yield_to: called outside a co: co 0x0\n" },
+	{ outside_in_main, CALL(yield_to_main),
+	  "libaco: aco_yield_to: called outside a co: co %p\n" },
+
 	{ resume_null, CALL(resume_value),
 	  "libaco: aco_resume_value: the co is NULL: co 0x0\n" },
 	{ resume_ended, CALL(resume_value),
@@ -555,6 +607,12 @@ static const struct {
 	  "libaco: aco_try_resume: the co's function has returned: co %p\n" },
 	{ in_last_word, CALL(resume_returned_from_another),
 	  "libaco: aco_resume: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(yield_to_main),
+	  "libaco: aco_yield_to: the co's function has returned: co %p\n" },
+	{ in_last_word, CALL(yield_to_returned_from_another),
+	  "libaco: aco_yield_to: the co's function has returned: co %p\n" },
+	{ share_in_last_word, CALL(yield_to_sharing_from_another),
+	  "libaco: aco_yield_to: a running co uses its share stack: co %p\n" },
 	{ in_last_word, CALL(yield_value),
 	  "libaco: aco_yield_value: the co's function has returned: co %p\n" },
 	{ in_last_word, CALL(exit_value),
@@ -612,8 +670,7 @@ static const struct {
 	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },
 	{ is_main_co_of_null, NULL,
 	  "libaco: aco_is_main_co: the co is NULL: co 0x0\n" },
-	{ state_of_null, NULL,
-	  "libaco: aco_state: the co is NULL: co 0x0\n" },
+	{ state_of_null, NULL, "libaco: aco_state: the co is NULL: co 0x0\n" },
 };
 
 START_TEST(aborts_with_one_line)

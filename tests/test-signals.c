@@ -183,6 +183,59 @@ START_TEST(storm_over_nested_cos)
 }
 END_TEST
 
+/* ------------------------------------------------ one in another's place -- */
+
+struct relay {
+	aco_t *next; /* whom it yields to; NULL: the last */
+	unsigned long steps;
+};
+
+static void holds_bytes_and_passes_on(void)
+{
+	struct relay *relay = aco_get_arg();
+	uint32_t seed = (uint32_t)(uintptr_t)relay | 1;
+
+	for (;;) {
+		size_t sz = 1 + t_random(&seed) % 300;
+		uint32_t now = seed;
+		char mine[sz];
+
+		fill(mine, sz, now);
+		if (relay->next)
+			aco_yield_to(relay->next);
+		else
+			aco_yield();
+		check_fill(mine, sz, now);
+		relay->steps++;
+	}
+}
+
+/* The first one is to be resumed; count in turn on so many stacks. */
+static void make_relays(struct relay *relays, aco_t **co, size_t count,
+			size_t on)
+{
+	for (size_t i = 0; i < count; i++)
+		co[i] = t_co2(stacks[i % on], holds_bytes_and_passes_on,
+			      &relays[i], 0, i % 3 ? ACO_SHARE_FPENV : 0);
+	for (size_t i = 0; i + 1 < count; i++)
+		relays[i].next = co[i + 1];
+}
+
+START_TEST(storm_over_yield_to)
+{
+	struct relay relays[COS] = { { NULL, 0 } };
+	unsigned long rounds;
+	aco_t *co[COS];
+
+	make_stacks();
+	make_relays(relays, co, COS, (size_t)_i);
+	rounds = run_through_storm(co, 1);
+	for (size_t i = 0; i < COS; i++)
+		ck_assert_uint_eq(relays[i].steps, rounds - 1);
+	ck_assert_int_gt(on_share_stack, 0);
+}
+END_TEST
+
 /* ----------------------------------------------- a handler that uses cos -- */
 
 static aco_t *handlers_co;
@@ -317,6 +370,23 @@ START_TEST(every_instruction_interrupted)
 }
 END_TEST
 
+START_TEST(every_instruction_of_yield_to_interrupted)
+{
+	struct relay relays[4] = { { NULL, 0 } };
+	aco_t *co[4];
+
+	make_stacks();
+	make_relays(relays, co, 4, (size_t)_i);
+	main_low = (uintptr_t)__builtin_frame_address(0) - MAIN_SIZE / 2;
+	catch_traps();
+	single_step(co, 1);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_uint_eq(relays[i].steps, 5);
+	ck_assert_uint_gt(instructions, 1000);
+	ck_assert_uint_eq(wrong_sp, 0);
+}
+END_TEST
+
 void t_reset(void)
 {
 	signals = 0;
@@ -335,7 +405,10 @@ Suite *t_suite(void)
 	tcase_add_test(tc, storm_over_sharing_cos);
 	tcase_add_test(tc, storm_over_standalone_cos);
 	tcase_add_test(tc, storm_over_nested_cos);
+	tcase_add_loop_test(tc, storm_over_yield_to, 1, 4);
 	tcase_add_test(tc, handler_on_a_cos_stack_resumes);
 	tcase_add_test(tc, every_instruction_interrupted);
+	tcase_add_loop_test(tc, every_instruction_of_yield_to_interrupted, 1,
+			    4);
 	return s;
 }

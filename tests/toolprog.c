@@ -32,6 +32,20 @@ static __attribute__((noinline)) int is_filled(const char *buf, size_t sz, int v
 	return 1;
 }
 
+/* Where the next pause leads, if not to the resumer. */
+static aco_t *next_co;
+
+static void pause_co(void)
+{
+	aco_t *to = next_co;
+
+	next_co = NULL;
+	if (!to || to->is_end || to == aco_co())
+		aco_yield();
+	else
+		failures += aco_yield_to(to) != 0;
+}
+
 static __attribute__((noinline)) void deep(int depth, int value)
 {
 	char buf[61];
@@ -40,7 +54,7 @@ static __attribute__((noinline)) void deep(int depth, int value)
 	if (depth > 0)
 		deep(depth - 1, value + 1);
 	else
-		aco_yield();
+		pause_co();
 	failures += !is_filled(buf, sizeof(buf), value);
 }
 
@@ -86,23 +100,28 @@ static void overflow(void)
 	aco_exit();
 }
 
-static void share(aco_t *main_co, aco_share_stack_t *sstk)
+/* Each in turn on one or two stacks; with ring, they yield to each other. */
+static void share(aco_t *main_co, aco_share_stack_t *sstk,
+		  aco_share_stack_t *sstk2, int ring)
 {
 	int ids[COS], i, alive = COS;
 	aco_t *cos[COS];
 
 	for (i = 0; i < COS; i++) {
 		ids[i] = i;
-		cos[i] = aco_create(main_co, sstk, (size_t)i * 64, work, &ids[i]);
+		cos[i] = aco_create(main_co, i % 3 ? sstk : sstk2, (size_t)i * 64,
+				    work, &ids[i]);
 		aco_assertptr(cos[i]);
 	}
 	while (alive > 1) {
 		for (i = 1; i < COS; i++) {
 			if (cos[i]->is_end)
 				continue;
+			next_co = ring ? cos[i % (COS - 1) + 1] : NULL;
 			aco_resume(cos[i]);
-			alive -= cos[i]->is_end;
 		}
+		for (alive = 0, i = 0; i < COS; i++)
+			alive += !cos[i]->is_end;
 		aco_resume(cos[0]); /* destroyed while it is suspended */
 		if (cos[0]->is_end)
 			break;
@@ -181,7 +200,9 @@ int main(int argc, char **argv)
 	volatile char *in_stack = a->ptr;
 	int past = 16;
 
-	share(main_co, a);
+	share(main_co, a, a, 0);
+	share(main_co, a, a, 1);
+	share(main_co, a, b, 1);
 	run_nested(main_co, a, b);
 	live_often(main_co, a);
 	aco_resume(holder);

@@ -4,7 +4,7 @@
 . "${top_srcdir:-.}/tests/common.sh"
 
 # Those without long loops, and whose tests clean up after themselves.
-programs="create destroy longjmp nesting reset resume save-stack state threads value version"
+programs="create destroy longjmp nesting reset resume save-stack state threads value version yield-to"
 
 command -v valgrind >/dev/null || skip "no valgrind here"
 [ -x "$top_builddir/tests/test-resume" ] || skip "the tests are not built"

@@ -56,6 +56,21 @@ static int yield_busy(const unsigned long *v)
 	return IS_BUSY(v);
 }
 
+static void yield_to_bare(void *co)
+{
+	aco_yield_to((aco_t *)co);
+}
+
+static int yield_to_busy(aco_t *co, const unsigned long *v)
+{
+	int result;
+	BUSY(v);
+
+	result = aco_yield_to(co);
+	return IS_BUSY(v) && result == 0;
+}
+
 const struct mixed_part PART = {
-	NAME, PATH, resume_bare, yield_bare, resume_busy, yield_busy,
+	NAME,	     PATH,	    resume_bare,   yield_bare,
+	resume_busy, yield_busy,    yield_to_bare, yield_to_busy,
 };

@@ -5,8 +5,9 @@
  * Cos are resumed and yield at random by the inline path and by functions,
  * each time with random values in all callee-saved registers.  Some resume
  * another in turn, which main resumes as well: a yield goes to the last one who
- * resumed.  Some share a stack, and now and then one loses its stack for itself
- * and regains it.  mixed.sh links parts of two compilers together.
+ * resumed.  Or they yield to any other that is suspended.  Some share a stack,
+ * and now and then one loses its stack for itself and regains it.  mixed.sh
+ * links parts of two compilers together.
  *
  * Fails, among others, when the landing of the function path does not reload
  * reg[3], and without the comparison of the resumer in aco/switch.h.
@@ -29,7 +30,7 @@ static const struct mixed_part *const parts[] = {
 #endif
 };
 
-enum { COS = 8, VALUES = 8 };
+enum { COS = 10, VALUES = 8 };
 
 struct player {
 	aco_t *co;
@@ -40,6 +41,7 @@ struct player {
 
 static struct player players[COS];
 static unsigned long switches, limit = 8000000;
+static unsigned long in_place; /* yields to another user of the stack */
 static uint64_t state = 88172645463325252u;
 /* [who suspended][who continued] */
 static unsigned long pairs[COUNT_OF(parts)][COUNT_OF(parts)];
@@ -108,6 +110,45 @@ static void yield(struct player *p)
 		fail("a register is lost over a yield", by);
 }
 
+/* Those that share a stack resume nobody, so nobody waits on a stack that
+   another one needs. */
+static int is_suspended(const struct player *p)
+{
+	return aco_state(p->co) == ACO_STATE_SUSPENDED ||
+	       aco_state(p->co) == ACO_STATE_INIT;
+}
+
+static void yield_to(struct player *p, struct player *to)
+{
+	unsigned long v[VALUES];
+	unsigned by = any() % COUNT_OF(parts);
+	int bare = any() & 1;
+	int ok;
+
+	any_values(v);
+	pairs[to->suspended_by][by]++;
+	p->suspended_by = by;
+	to->resumer_left_by = p->resumer_left_by;
+	in_place += to->co->share_stack == p->co->share_stack;
+	switches++;
+	if (bare)
+		ok = !probe(parts[by]->yield_to_bare, to->co, v);
+	else
+		ok = parts[by]->yield_to_busy(to->co, v);
+	if (!ok)
+		fail("a register is lost over a yield to another", by);
+}
+
+static void leave(struct player *p)
+{
+	struct player *to = &players[any() % COS];
+
+	if ((any() & 1) && is_suspended(to))
+		yield_to(p, to);
+	else
+		yield(p);
+}
+
 static void play(void)
 {
 	struct player *p = (struct player *)aco_get_arg();
@@ -116,7 +157,7 @@ static void play(void)
 		if (p->inner && (any() & 1))
 			resume(p->inner);
 		else
-			yield(p);
+			leave(p);
 		if (aco_get_co() != p->co)
 			fail("not the current co", p->suspended_by);
 	}
@@ -137,6 +178,7 @@ static void create(aco_t *main_co, aco_share_stack_t **stack)
 		{ 2, ACO_SHARE_FPENV, 6 },  { 3, 0, 7 },
 		{ 4, ACO_SHARE_FPENV, -1 }, { 4, ACO_SHARE_FPENV, -1 },
 		{ 5, ACO_SHARE_FPENV, -1 }, { 6, 0, -1 },
+		{ 4, 0, -1 },		    { 4, 0, -1 },
 	};
 	int i;
 
@@ -179,6 +221,9 @@ static void report(void)
 		}
 		printf("  left by %s\n", parts[i]->name);
 	}
+	printf("%9lu  yields to another user of the stack\n", in_place);
+	if (in_place < limit / 64)
+		fail("hardly any yields to another user of the stack", 0);
 }
 
 int main(void)

@@ -12,6 +12,9 @@ struct mixed_part {
 	/* the same with live values: 0 when one is lost */
 	int (*resume_busy)(aco_t *co, const unsigned long *values);
 	int (*yield_busy)(const unsigned long *values);
+	/* aco_yield_to(), which is always a function */
+	void (*yield_to_bare)(void *co);
+	int (*yield_to_busy)(aco_t *co, const unsigned long *values);
 };
 
 extern const struct mixed_part mixed_inline, mixed_func;

@@ -134,6 +134,104 @@ aco_switch_landing:
 	.size	aco_switch, . - aco_switch
 
 /*
+ * int aco_switch_in_place(aco_t *from, aco_t *to)
+ *
+ *	rdi  the running context, to be suspended
+ *	rsi  the suspended context to continue, a user of the same stack
+ *
+ * Returns 0 when from is continued, and -1 when aco_leave_place() does.
+ *
+ *	  before            while from's bytes        while to's bytes
+ *	                    are copied out            are copied in
+ *
+ *	| from, live  |     | from        |           |             |
+ *	|  r12 - r15  |     |             |           | to, arrives |
+ *	'-- rsp ------'     '-------------'           |             |
+ *	:             :     | what to copy|           '-- rsp ------' to's reg[SP]
+ *	                    | call of C   |           :             :
+ *	                    '-- rsp ------'
+ *
+ * After the call all that is still needed is in registers, so the stack
+ * pointer can go to where that of to has been, and no signal can hurt what
+ * arrives above.  No more room is used than to had when it was suspended.
+ */
+	.p2align 4
+	.globl	aco_switch_in_place
+	.hidden	aco_switch_in_place
+	.type	aco_switch_in_place, @function
+aco_switch_in_place:
+	.cfi_startproc
+	endbr64
+	movq	%rbx, ACO_OFF_BX(%rdi)
+	movq	%rbp, ACO_OFF_BP(%rdi)
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	movq	%rsp, ACO_OFF_SP(%rdi)
+
+	movq	%rsi, %r12
+	subq	$40, %rsp	/* keeps it aligned */
+	.cfi_adjust_cfa_offset 40
+	movq	%rsp, %rdx
+	call	aco_leave_place
+	testl	%eax, %eax
+	jnz	3f
+	.cfi_remember_state
+
+	movq	%r12, %rdx
+	movq	ACO_MOVE_TO(%rsp), %rdi
+	movq	ACO_MOVE_FROM(%rsp), %rsi
+	movq	ACO_MOVE_WORDS(%rsp), %rcx
+	movq	ACO_MOVE_ZEROS(%rsp), %r8
+	movq	ACO_OFF_SP(%rdx), %rsp
+	/* One is gone, the other has not arrived: there is nobody to unwind. */
+	.cfi_def_cfa %rsp, 0
+	.cfi_undefined %rip
+	rep movsq
+	movl	%r8d, %ecx
+	xorl	%eax, %eax
+	rep stosq
+	movq	%rdx, %rdi
+	/* A part of to, as in aco_switch. */
+	.cfi_same_value %r12
+	.cfi_same_value %r13
+	.cfi_same_value %r14
+	.cfi_same_value %r15
+	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
+	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
+	movq	ACO_OFF_BP(%rdi), %rbp
+	jmp	*ACO_OFF_IP(%rdi)
+
+	/* The call has told why. */
+	.cfi_restore_state
+3:	addq	$40, %rsp
+	.cfi_adjust_cfa_offset -40
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r15
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r14
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r13
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r12
+	ret
+	.cfi_endproc
+	.size	aco_switch_in_place, . - aco_switch_in_place
+
+/*
  * Where new cos begin: not called, jumped to.
  *
  *	rdi  the co

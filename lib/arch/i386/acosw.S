@@ -121,6 +121,89 @@ aco_switch_landing:
 	.size	aco_switch, . - aco_switch
 
 /*
+ * int aco_switch_in_place(aco_t *from, aco_t *to), regparm(3)
+ *
+ *	eax  the running context, to be suspended
+ *	edx  the suspended context to continue, a user of the same stack
+ *
+ * Returns 0 when from is continued, and -1 when aco_leave_place() does.
+ *
+ *	  before            while from's bytes        while to's bytes
+ *	                    are copied out            are copied in
+ *
+ *	| from, live  |     | from        |           |             |
+ *	|  ebx, edi   |     |             |           | to, arrives |
+ *	'-- esp ------'     '-------------'           |             |
+ *	:             :     | what to copy|           '-- esp ------' to's reg[SP]
+ *	                    | call of C   |           :             :
+ *	                    '-- esp ------'
+ *
+ * After the call all that is still needed is in registers, so the stack
+ * pointer can go to where that of to has been, and no signal can hurt what
+ * arrives above.  No more room is used than to had when it was suspended.
+ */
+	.p2align 4
+	.globl	aco_switch_in_place
+	.hidden	aco_switch_in_place
+	.type	aco_switch_in_place, @function
+aco_switch_in_place:
+	.cfi_startproc
+	endbr32
+	movl	%esi, ACO_OFF_BX(%eax)
+	movl	%ebp, ACO_OFF_BP(%eax)
+	pushl	%ebx
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %ebx, 0
+	pushl	%edi
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %edi, 0
+	movl	%esp, ACO_OFF_SP(%eax)
+
+	movl	%edx, %ebx
+	subl	$20, %esp	/* keeps it aligned */
+	.cfi_adjust_cfa_offset 20
+	movl	%esp, %ecx
+	call	aco_leave_place
+	testl	%eax, %eax
+	jnz	3f
+	.cfi_remember_state
+
+	movl	%ebx, %edx
+	movl	ACO_MOVE_TO(%esp), %edi
+	movl	ACO_MOVE_FROM(%esp), %esi
+	movl	ACO_MOVE_WORDS(%esp), %ecx
+	movl	ACO_MOVE_ZEROS(%esp), %ebx
+	movl	ACO_OFF_SP(%edx), %esp
+	/* One is gone, the other has not arrived: there is nobody to unwind. */
+	.cfi_def_cfa %esp, 0
+	.cfi_undefined %eip
+	rep movsl
+	movl	%ebx, %ecx
+	xorl	%eax, %eax
+	rep stosl
+	/* A part of to, as in aco_switch. */
+	.cfi_same_value %ebx
+	.cfi_same_value %edi
+	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
+	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
+	movl	ACO_OFF_BP(%edx), %ebp
+	jmp	*ACO_OFF_IP(%edx)
+
+	/* The call has told why. */
+	.cfi_restore_state
+3:	addl	$20, %esp
+	.cfi_adjust_cfa_offset -20
+	popl	%edi
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %edi
+	popl	%ebx
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %ebx
+	ret
+	.cfi_endproc
+	.size	aco_switch_in_place, . - aco_switch_in_place
+
+/*
  * Where new cos begin: not called, jumped to.
  *
  *	edx  the co

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * yield_to.c - from one co to another, past their resumer
+ *
+ *	before   R --resumes--> A              B suspended
+ *	after    R --resumes--> B              A suspended
+ *
+ * Function path only; but what it suspends has the one form, and whatever was
+ * suspended it continues.
+ */
+#include "internal.h"
+
+#include <errno.h>
+
+#include "tools.h"
+
+#define NOINLINE __attribute__((__noinline__))
+
+/*
+ * Where control words wait while others are in the processor: a co's own ones
+ * in the co; shared ones in its resumer, who gets them from there when a co
+ * with own ones yields to it.
+ */
+static inline aco_t *words_of(aco_t *co)
+{
+	return co->flags & ACO_SHARE_FPENV ? co->resumer : co;
+}
+
+static void switch_words(aco_t *co, aco_t *to)
+{
+	aco_t *from = words_of(co);
+
+	to = words_of(to);
+	if (from == to)
+		return;
+	if (from->flags & ACO_HAS_SSE)
+		__asm__ volatile("stmxcsr %0\n\tldmxcsr %1"
+				 : "=m"(from->mxcsr)
+				 : "m"(to->mxcsr));
+	__asm__ volatile("fnstcw %0\n\tfldcw %1"
+			 : "=m"(from->fpucw)
+			 : "m"(to->fpucw));
+}
+
+/* to takes the place of co, which has given up nothing yet but its stack. */
+static void keep_books(aco_t *co, aco_t *to)
+{
+	to->resumer = co->resumer;
+	co->state = aco_suspended_state(co);
+	to->state = aco_running_state(to);
+	aco_gtls_co = to;
+	aco_tools_before_switch(co, to);
+	switch_words(co, to);
+}
+
+/*
+ * One stack for both.  The middle of aco_switch_in_place(): the registers of co
+ * are saved, and below its stack pointer there is room for this call.
+ *
+ *	co runs          copied out, here     copied in, there
+ *
+ *	+-----------+    +-----------+        +-----------+
+ *	| live      | -> | dead      |        | live, to  | <- save stack of to
+ *	|           |    |           |        +-----------+ to->reg[SP]
+ *	+-----------+    +-----------+        :           :
+ *	: this call :    : this call :
+ */
+ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to, struct aco_move *move)
+{
+	if (aco_copy_out(co) < 0)
+		return -1;
+	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
+	aco_copy_in_later(to, move);
+	to->share_stack->owner = to;
+	keep_books(co, to);
+	return 0;
+}
+
+static int switch_told(aco_t *co, aco_t *to)
+{
+	aco_switch(co, to, aco_switch_landing);
+	aco_tools_after_switch(co);
+	return 0;
+}
+
+static int switch_in_place_told(aco_t *co, aco_t *to)
+{
+	int result = aco_switch_in_place(co, to);
+
+	if (result == 0)
+		aco_tools_after_switch(co);
+	return result;
+}
+
+/*
+ * The switches are tail calls where nobody has to be told: what returns after
+ * one is not what was called last.
+ */
+NOINLINE static int yield_to_any(aco_t *to)
+{
+	aco_t *co = aco_gtls_co;
+
+	if (!to || !ACO_IS_ALIGNED(to)) {
+		errno = EINVAL;
+		return -1;
+	}
+	aco_check_running(co, "aco_yield_to");
+	aco_check_resumable(to, "aco_yield_to");
+	if (to->share_stack == co->share_stack)
+		return aco_tools ? switch_in_place_told(co, to)
+				 : aco_switch_in_place(co, to);
+	if (aco_take_stack(to, "aco_yield_to") < 0)
+		return -1;
+	keep_books(co, to);
+	return aco_tools ? switch_told(co, to)
+			 : aco_switch(co, to, aco_switch_landing);
+}
+
+/* Both have their stacks for themselves, with nobody to tell but libstdc++. */
+static inline int is_common(const aco_t *co, const aco_t *to)
+{
+	return co->state == ACO_FAST_RUNNING && to->state == ACO_FAST_SUSPENDED;
+}
+
+static inline int is_common_lone(const aco_t *co, const aco_t *to)
+{
+	return co->state == ACO_LONE_RUNNING && to->state == ACO_LONE_SUSPENDED;
+}
+
+static inline int yield_to_common(aco_t *co, aco_t *to, int suspended,
+				  int running)
+{
+	if (to->resumer != co->resumer)
+		to->resumer = co->resumer;
+	aco_gtls_co = to;
+	co->state = (uint8_t)suspended;
+	to->state = (uint8_t)running;
+	if (running == ACO_LONE_RUNNING)
+		aco_tools_cxx(co, to);
+	if (!((co->flags | to->flags) & ACO_SHARE_FPENV))
+		return aco_switch_fpenv(co, to, aco_switch_landing);
+	if (aco_unlikely(!(co->flags & to->flags & ACO_SHARE_FPENV)))
+		switch_words(co, to);
+	return aco_switch(co, to, aco_switch_landing);
+}
+
+int aco_yield_to(aco_t *to)
+{
+	aco_t *co = aco_gtls_co;
+
+	if (aco_unlikely(!to || !ACO_IS_ALIGNED(to) || !co))
+		return yield_to_any(to);
+	if (aco_likely(is_common(co, to)))
+		return yield_to_common(co, to, ACO_FAST_SUSPENDED,
+				       ACO_FAST_RUNNING);
+	if (is_common_lone(co, to))
+		return yield_to_common(co, to, ACO_LONE_SUSPENDED,
+				       ACO_LONE_RUNNING);
+	return yield_to_any(to);
+}
