@@ -301,7 +301,7 @@ typedef enum {
 } aco_state_t;
 aco_state_t aco_state(const aco_t *co);
 
-/* The library's version at run time, "2.0.0"; a constant string. */
+/* The library's version at run time, as in "2.0.0"; a constant string. */
 const char *aco_version(void);
 
 /*

@@ -60,11 +60,12 @@ cxx_flags() {
 	done
 }
 
+# Makes programs that run, which those of a cross compiler may not.
 have_cxx() {
-	echo '#include <cstdlib>' >"$scratch/probe.cc"
+	echo 'int main() { try { throw 1; } catch (int) { } }' >"$scratch/probe.cc"
 	# shellcheck disable=SC2046 # words
-	$CXX $(arch_flags) -c "$scratch/probe.cc" -o "$scratch/probe.o" \
-		2>/dev/null
+	$CXX $(arch_flags) "$scratch/probe.cc" -o "$scratch/probe" \
+		2>/dev/null && "$scratch/probe" 2>/dev/null
 }
 
 # build PROGRAM: named as the page names it, so that __FILE__ is that.

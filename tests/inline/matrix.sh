@@ -117,8 +117,10 @@ one()
 		return
 	fi
 	timeout 60 "$out" >"$out.log" 2>&1
-	case $? in
+	case $?$(sed -n 's/.*loading shared libraries: \(lib[^.]*\).*/ \1/p' \
+		"$out.log") in
 	0) echo "ok: $what" ;;
+	"127 libstdc++" | "127 lib"*san) echo "skip: no library to run $what" ;;
 	77) echo "skip: not on this processor: $what" ;;
 	*)
 		echo "FAIL: $what: does not run"
