@@ -23,6 +23,10 @@ typedef aco_cofuncp_t body_t;
 #define task_yield(self) aco_yield()
 #define task_exit(self) aco_exit()
 
+#define pass_resume(task) aco_resume(task)
+#define pass_yield(self) aco_yield()
+#define pass_to(self, task) aco_yield_to(task)
+
 static stk_t *stk_new(size_t sz, int guarded);
 static task_t *task_new(stk_t *stk, body_t body);
 static void task_free(task_t *task);
@@ -281,17 +285,73 @@ static void run_create_new_threads(long n)
 		pthread_join(threads[i], NULL);
 }
 
+/* One goes on in the other, on one stack. */
+static void setup_pass_share(const struct row *row)
+{
+	stk_t *stk;
+
+	the_row = row;
+	stk = stk_new(BIG_STACK, 1);
+	setup_pass_on(stk, stk);
+	run_pass(4);
+	bench_note("copied", tasks[0]->save_stack.max_cpsz);
+}
+
+static void body_value(void)
+{
+	void *v = NULL;
+
+	for (;;)
+		v = aco_yield_value(v);
+}
+
+static void run_value(long n)
+{
+	aco_t *co = tasks[0];
+	void *v = co;
+
+	while (n-- > 0)
+		v = aco_resume_value(co, v);
+	KEEP(v);
+}
+
+static void setup_value(const struct row *row)
+{
+	the_row = row;
+	make_tasks(1, body_value);
+}
+
+static void run_reset(long n)
+{
+	aco_t *co = tasks[0];
+
+	while (n-- > 0) {
+		aco_reset(co, body_short, NULL);
+		aco_resume(co);
+	}
+}
+
+static void setup_reset(const struct row *row)
+{
+	the_row = row;
+	make_tasks(1, body_short);
+}
+
 const char bench_compiler[] = BENCH_COMPILER;
 
 /* clang-format off */
 #define ROWS(impl, opt)                                                      \
 	ROWS_SWITCH(impl, opt),                                              \
 	ROWS_TURN_MANY(impl, opt),                                           \
+	ROWS_PASS(impl, opt),                                                \
+	{ "yield-to-share", impl, setup_pass_share, run_pass, 0, opt },      \
+	{ "value", impl, setup_value, run_value, 0, opt },                   \
 	ROWS_SHARE(impl, opt),                                               \
 	ROWS_CREATE_NEW(impl, opt),                                          \
 	{ "create-new-4", impl, setup_create_new, run_create_new_threads, 4, \
 	  opt },                                                             \
 	ROWS_CREATE_REUSE(impl, opt),                                        \
+	{ "reset", impl, setup_reset, run_reset, 0, opt },                   \
 	{ "scale-100", impl, setup_scale, run_turn, 100, opt },              \
 	{ "scale-1000", impl, setup_scale, run_turn, 1000, opt },            \
 	{ "scale-10000", impl, setup_scale, run_turn, 10000, opt },          \

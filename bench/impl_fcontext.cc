@@ -61,6 +61,21 @@ static inline void task_yield(task_t *self)
 	self->caller = fctx::jump_fcontext(self->caller, nullptr).fctx;
 }
 
+/* Whoever goes on stores where the one before it is to go on, at the address
+   that comes with the switch. */
+static inline void pass(fctx::fcontext_t to, fctx::fcontext_t *from)
+{
+	fctx::transfer_t t = fctx::jump_fcontext(to, from);
+
+	*(fctx::fcontext_t *)t.data = t.fctx;
+}
+
+static fctx::fcontext_t main_ctx;
+
+#define pass_resume(task) pass((task)->ctx, &main_ctx)
+#define pass_yield(self) pass(main_ctx, &(self)->ctx)
+#define pass_to(self, task) pass((task)->ctx, &(self)->ctx)
+
 static inline void task_exit(task_t *self)
 {
 	fctx::jump_fcontext(self->caller, nullptr);
@@ -71,7 +86,7 @@ static void entry(fctx::transfer_t from)
 {
 	task_t *self = (task_t *)from.data;
 
-	self->caller = from.fctx;
+	main_ctx = self->caller = from.fctx;
 	self->body(self);
 }
 
@@ -91,11 +106,36 @@ static void task_free(task_t *)
 
 #include "workload.h"
 
+static void body_value(task_t *self)
+{
+	fctx::transfer_t t = { self->caller, nullptr };
+
+	for (;;)
+		t = fctx::jump_fcontext(t.fctx, t.data);
+}
+
+static void run_value(long n)
+{
+	fctx::transfer_t t = { tasks[0]->ctx, tasks[0] };
+
+	while (n-- > 0)
+		t = fctx::jump_fcontext(t.fctx, t.data);
+	tasks[0]->ctx = t.fctx;
+}
+
+static void setup_value(const struct row *row)
+{
+	the_row = row;
+	make_tasks(1, body_value);
+}
+
 const char bench_compiler[] = BENCH_COMPILER;
 
 /* clang-format off */
 const struct row bench_rows[] = {
 	ROWS_SWITCH("boost-fcontext", 0),
+	ROWS_PASS("boost-fcontext", 0),
+	{ "value", "boost-fcontext", setup_value, run_value, 0, 0 },
 	ROWS_TURN_MANY("boost-fcontext", 0),
 	ROWS_SHARE("boost-fcontext", 0),
 	ROWS_CREATE_NEW("boost-fcontext", 0),

@@ -12,6 +12,9 @@
  *	task_resume(task)        task_yield(SELF)
  *	task_exit(SELF)          last act of a body
  *	SHARES_STACKS            1 if several tasks can use one stack
+ *
+ * and, if one can go on in another directly, the same once more for tasks that
+ * do so: pass_resume(task), pass_yield(SELF), pass_to(SELF, task).
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
@@ -97,6 +100,54 @@ BODY(body_short)
 {
 	task_exit(SELF);
 }
+
+static void alloc_tasks(size_t n)
+{
+	n_tasks = n;
+	next_task = 0;
+	tasks = (task_t **)bench_need(calloc(n, sizeof(*tasks)));
+}
+
+#ifdef pass_to
+static long passes_left;
+
+/* Two of them; which one this is, it finds in next_task when it begins. */
+BODY(body_pass)
+{
+	size_t other = 1 - next_task;
+
+	for (;;) {
+		if (passes_left > 0) {
+			passes_left--;
+			pass_to(SELF, tasks[other]);
+		} else {
+			pass_yield(SELF);
+		}
+	}
+}
+
+static void run_pass(long n)
+{
+	passes_left = n;
+	pass_resume(tasks[0]);
+}
+
+static void setup_pass_on(stk_t *one, stk_t *other)
+{
+	alloc_tasks(2);
+	tasks[0] = task_new(one, body_pass);
+	tasks[1] = task_new(other, body_pass);
+	task_resume(tasks[0]);
+	next_task = 1;
+	task_resume(tasks[1]);
+}
+
+static void setup_pass(const struct row *row)
+{
+	the_row = row;
+	setup_pass_on(stk_new(BIG_STACK, 1), stk_new(BIG_STACK, 1));
+}
+#endif
 
 static NOINLINE void resume_1(task_t *task)
 {
@@ -184,13 +235,6 @@ static UNUSED void run_create_reuse(long n)
 	}
 }
 
-static void alloc_tasks(size_t n)
-{
-	n_tasks = n;
-	next_task = 0;
-	tasks = (task_t **)bench_need(calloc(n, sizeof(*tasks)));
-}
-
 /* Each on a stack of its own; each is started, so that it waits in its loop. */
 static void make_tasks(size_t n, body_t body)
 {
@@ -251,7 +295,11 @@ static UNUSED void setup_share(const struct row *row)
 	{ "switch", impl, setup_one, run_one, 0, opt },                      \
 	{ "nested", impl, setup_nested, run_nested, 0, opt },                \
 	{ "nested-both", impl, setup_nested, run_nested_both, 0, opt },      \
+	{ "turn-2", impl, setup_turn, run_turn, 2, opt },                    \
 	{ "turn-1000", impl, setup_turn, run_turn, 1000, opt }
+
+#define ROWS_PASS(impl, opt)                                                 \
+	{ "yield-to", impl, setup_pass, run_pass, 0, opt }
 
 #define ROWS_TURN_MANY(impl, opt)                                            \
 	{ "turn-100000", impl, setup_turn, run_turn, 100000, opt }

@@ -24,6 +24,10 @@ WORKLOADS = {
     "switch": "one co: resume and yield",
     "nested": "one co: resumed in a called function, yields four calls deep",
     "nested-both": "one co: four calls deep on both sides",
+    "turn-2": "two cos in turn, each on its own guarded stack",
+    "yield-to": "two cos, each on its own guarded stack, that go on in each other",
+    "yield-to-share": "two cos on one stack that go on in each other",
+    "value": "one co: resume and yield, with a pointer each way",
     "turn-1000": "1,000 cos in turn, each on its own guarded stack",
     "turn-100000": "100,000 cos in turn, each on its own stack from malloc",
     **{
@@ -33,6 +37,7 @@ WORKLOADS = {
     "create-new": "create, run, destroy: with a guarded stack of its own",
     "create-new-4": "the same by each of four threads at a time",
     "create-reuse": "create, run, destroy: on a stack that is there",
+    "reset": "reset, run",
     **{f"scale-{n}": f"{n:,} cos in turn on one stack, frames of 120 bytes" for n in SCALES},
     **{
         f"wake-{n}": f"resume of the next of many on one stack, {n:,} bytes wanted in their frames"
