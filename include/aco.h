@@ -320,6 +320,19 @@ aco_create(aco_t *main_co, aco_share_stack_t *share_stack, size_t save_stack_sz,
 }
 #endif
 
+/* ------------------------------------------------------------ debugging -- */
+
+/*
+ * With on not 0, from here on the overflow of a guarded share stack writes
+ * "libaco: stack overflow: co 0x... on share stack 0x... of N bytes" to
+ * standard error before the signal takes its course.  That takes a handler for
+ * SIGSEGV in the process, which passes on to the one before, and an alternate
+ * signal stack in each thread: the calling thread has one afterwards, others
+ * get theirs with their first aco_create() or aco_thread_init().  With on 0 the
+ * handler is taken away.  Returns 0, or -1 with ENOMEM and nothing changed.
+ */
+int aco_overflow_report(int on);
+
 /* ----------------------------------------------------------- assertions -- */
 
 #define aco_likely(x) (__builtin_expect(!!(x), 1))

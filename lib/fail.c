@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fail.c - messages for misuse that can't go on
+ * fail.c - messages for misuse that can't go on, and of stack overflows
  *
  * The messages are put together by hand and go out in one write(2): the caller
- * may be on a 4 KiB stack, where printf(3) would overflow, and may hold any
- * lock of the C library.
+ * may be on a 4 KiB stack, where printf(3) would overflow, may hold any lock of
+ * the C library, and may be a signal handler.
  */
 #include "internal.h"
 
@@ -34,6 +34,18 @@ static void add_ptr(struct line *l, uintptr_t p)
 		*--s = "0123456789abcdef"[p & 15];
 	while (p >>= 4);
 	add(l, "0x");
+	add(l, s);
+}
+
+static void add_decimal(struct line *l, size_t n)
+{
+	char digits[3 * sizeof(n) + 1];
+	char *s = digits + sizeof(digits) - 1;
+
+	*s = '\0';
+	do
+		*--s = (char)('0' + n % 10);
+	while (n /= 10);
 	add(l, s);
 }
 
@@ -80,5 +92,19 @@ void aco_report_return(const aco_t *co)
 	l.len = 0;
 	add(&l, "libaco: end a co with aco_exit(), or create it with "
 		"ACO_RETURN_EXITS");
+	put(&l);
+}
+
+void aco_report_overflow_of(const aco_t *co)
+{
+	struct line l = { .len = 0 };
+
+	add(&l, "libaco: stack overflow: co ");
+	add_ptr(&l, (uintptr_t)co);
+	add(&l, " on share stack ");
+	add_ptr(&l, (uintptr_t)co->share_stack);
+	add(&l, " of ");
+	add_decimal(&l, co->share_stack->sz);
+	add(&l, " bytes");
 	put(&l);
 }

@@ -113,6 +113,7 @@ ACO_HIDDEN void aco_returned(void) ACO_NORETURN_;
 /* What each thread has beside aco_gtls_co. */
 struct aco_thread {
 	aco_t *own_main; /* made by the library, freed when the thread ends */
+	void *alt_stack; /* the same; for the handler of overflow.c */
 	aco_cofuncp_t last_word;
 	void *cxx;	/* the exception state of libstdc++, if it is there */
 	void *value;	/* on its way from one side of a switch to the other */
@@ -132,6 +133,18 @@ ACO_HIDDEN void aco_thread_ready(void);
 
 /* The main co of the library's own for this thread; NULL with ENOMEM. */
 ACO_HIDDEN aco_t *aco_thread_own_main(void);
+
+/*
+ * What struct aco_thread holds of the calling thread shall be freed at its end;
+ * -1 with ENOMEM when that can't be had.
+ */
+ACO_HIDDEN int aco_thread_notice_end(void);
+
+/* ---- overflow.c --------------------------------------------------------- */
+
+/* An alternate stack for the calling thread, if overflows are reported. */
+ACO_HIDDEN void aco_overflow_thread_ready(void);
+ACO_HIDDEN void aco_overflow_thread_end(void);
 
 /* ---- coroutine.c -------------------------------------------------------- */
 
@@ -206,6 +219,9 @@ static inline char *aco_stack_base(const aco_share_stack_t *sstk)
 	return (char *)sstk->align_retptr + sizeof(void *);
 }
 
+/* Whether an access of addr is caught by the guard of the stack. */
+ACO_HIDDEN int aco_is_in_guard(const aco_share_stack_t *sstk, const void *addr);
+
 /* Another user comes: co, whatever it does, is fast no more. */
 ACO_HIDDEN void aco_demote(aco_t *co);
 
@@ -217,5 +233,7 @@ aco_misuse(const char *call, const char *what, const void *co) ACO_NORETURN_;
 
 /* The two lines of the protector; without the abort. */
 ACO_HIDDEN void aco_report_return(const aco_t *co);
+
+ACO_HIDDEN void aco_report_overflow_of(const aco_t *co);
 
 #endif /* ACO_INTERNAL_H */

@@ -181,3 +181,10 @@ void aco_share_stack_destroy(aco_share_stack_t *sstk)
 	if (!is_kept(sstk))
 		aco_stack_give_back(sstk);
 }
+
+int aco_is_in_guard(const aco_share_stack_t *sstk, const void *addr)
+{
+	return sstk->guard_page_enabled &&
+	       (uintptr_t)addr < (uintptr_t)sstk->ptr &&
+	       (uintptr_t)addr >= (uintptr_t)sstk->ptr - ACO_GUARD_SIZE;
+}

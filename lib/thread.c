@@ -16,17 +16,27 @@ __thread aco_t *aco_gtls_co INITIAL_EXEC;
 __thread struct aco_thread aco_thread INITIAL_EXEC;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t own_main_key;
-static pthread_mutex_t own_main_key_lock = PTHREAD_MUTEX_INITIALIZER;
-static int own_main_key_made;
+static pthread_key_t key; /* not NULL: calls thread_end() at the end */
+static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
+static int key_made;
 
-/* When a thread ends that has one. */
-static void own_main_free(void *co)
+static void own_main_free(void)
 {
+	aco_t *co = aco_thread.own_main;
+
+	if (!co)
+		return;
 	if (aco_gtls_co == co)
 		aco_gtls_co = NULL;
 	aco_thread.own_main = NULL;
 	aco_free(co);
+}
+
+static void thread_end(void *thread)
+{
+	(void)thread;
+	own_main_free();
+	aco_overflow_thread_end();
 }
 
 /* Once in the process. */
@@ -70,6 +80,7 @@ void aco_thread_init(aco_cofuncp_t last_word)
 	if (last_word)
 		aco_thread.last_word = last_word;
 	aco_thread.ready = 1;
+	aco_overflow_thread_ready();
 }
 
 void aco_thread_ready(void)
@@ -79,17 +90,24 @@ void aco_thread_ready(void)
 }
 
 /* Not in set_up(): a program that has used up its keys may give one back. */
-static int own_main_key_ready(void)
+static int key_ready(void)
 {
 	int made;
 
-	pthread_mutex_lock(&own_main_key_lock);
-	if (!own_main_key_made)
-		own_main_key_made =
-			!pthread_key_create(&own_main_key, own_main_free);
-	made = own_main_key_made;
-	pthread_mutex_unlock(&own_main_key_lock);
+	pthread_mutex_lock(&key_lock);
+	if (!key_made)
+		key_made = !pthread_key_create(&key, thread_end);
+	made = key_made;
+	pthread_mutex_unlock(&key_lock);
 	return made;
+}
+
+int aco_thread_notice_end(void)
+{
+	if (key_ready() && !pthread_setspecific(key, &aco_thread))
+		return 0;
+	errno = ENOMEM;
+	return -1;
 }
 
 aco_t *aco_thread_own_main(void)
@@ -99,17 +117,8 @@ aco_t *aco_thread_own_main(void)
 	if (t->own_main)
 		return t->own_main;
 	aco_thread_ready();
-	if (!own_main_key_ready()) {
-		errno = ENOMEM;
+	if (aco_thread_notice_end() < 0)
 		return NULL;
-	}
 	t->own_main = aco_main_new(NULL, NULL, 0);
-	if (!t->own_main)
-		return NULL;
-	if (pthread_setspecific(own_main_key, t->own_main)) {
-		aco_free(t->own_main);
-		t->own_main = NULL;
-		errno = ENOMEM;
-	}
 	return t->own_main;
 }

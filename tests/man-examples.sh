@@ -6,7 +6,9 @@
 #
 #	.\" program: NAME.c	a complete program (NAME.cc: in C++)
 #	.\" program: NAME.c aborts	one that ends by SIGABRT
-#	.\" output: NAME.c	all that it prints; 0x... stands for any number
+#	.\" program: NAME.c crashes	by SIGSEGV
+#	.\" output: NAME.c	all that it prints; 0x... stands for any number,
+#				and so does N in "of N bytes"
 #
 top_srcdir=$(cd "${top_srcdir:-.}" && pwd)
 top_builddir=$(cd "${top_builddir:-.}" && pwd)
@@ -24,7 +26,7 @@ extract() {
 			kind = $2
 			file = dir "/" $3 (kind == "output:" ? ".expected" : "")
 			if (kind == "program:")
-				print($4 == "aborts" ? 134 : 0) >(file ".status")
+				print($4 == "aborts" ? 134 : $4 == "crashes" ? 139 : 0) >(file ".status")
 			next
 		}
 		/^\.Bd .*-literal/ && examples {
@@ -48,7 +50,7 @@ extract() {
 
 # Numbers that differ from run to run.
 normal() {
-	sed 's/0x[0-9a-f][0-9a-f]*/0x.../g' "$1"
+	sed 's/0x[0-9a-f][0-9a-f]*/0x.../g; s/ of [0-9]* bytes/ of N bytes/' "$1"
 }
 
 # What of CFLAGS a C++ program has to be compiled with as well.

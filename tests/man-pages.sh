@@ -249,7 +249,8 @@ while IFS='|' read -r page line; do
 		;;
 	esac
 	echo "$line" | sed 's/0x\.\.\./\
-/g; s/FILE.*//' | while read -r part; do
+/g; s/ N / \
+ /; s/FILE.*//' | while read -r part; do
 		[ -z "$part" ] || grep -Fq "$part" "$scratch/strings" ||
 			echo "$page: the library never prints: $part"
 	done >"$scratch/never"

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 void *__real_malloc(size_t sz);
@@ -607,6 +608,27 @@ void t_reset(void)
 	aco_share_stack_cache_limit(0);
 }
 
+/* Check itself allocates, hence no assertions of it while calls may fail. */
+static int report_overflows(void)
+{
+	int result = aco_overflow_report(1);
+	struct sigaction sa;
+	stack_t ss;
+
+	t_child(sigaction(SIGSEGV, NULL, &sa) == 0);
+	t_child(sigaltstack(NULL, &ss) == 0);
+	t_child((sa.sa_handler == SIG_DFL) == (result < 0));
+	t_child(ss.ss_flags == (result < 0 ? SS_DISABLE : 0));
+	return result;
+}
+
+START_TEST(overflow_report)
+{
+	ck_assert_int_eq(fail_each(report_overflows), 2);
+	ck_assert_int_eq(aco_overflow_report(0), 0);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("enomem");
@@ -626,5 +648,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, adjacent_save_stack);
 	tcase_add_loop_test(tc, yield_to, 0, 2);
 	tcase_add_test(tc, own_main_co);
+	tcase_add_test(tc, overflow_report);
 	return s;
 }
