@@ -333,6 +333,16 @@ aco_create(aco_t *main_co, aco_share_stack_t *share_stack, size_t save_stack_sz,
  */
 int aco_overflow_report(int on);
 
+/*
+ * How many bytes of its share stack have been used, counted from where the
+ * stack pointer begins to the deepest byte that is not 0: as size of a share
+ * stack they would have sufficed.  Of the stack, not of the co alone: all its
+ * users count, and on a stack without a guard what malloc(3) left there.  0 for
+ * a main co.  Aborts for NULL.
+ * Reads all that was never used: about 0.3 ms a MiB, the first time.
+ */
+size_t aco_stack_usage(const aco_t *co);
+
 /* ----------------------------------------------------------- assertions -- */
 
 #define aco_likely(x) (__builtin_expect(!!(x), 1))

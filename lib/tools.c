@@ -16,6 +16,8 @@
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
 #define VALGRIND_MAKE_MEM_UNDEFINED(ptr, sz) (void)(ptr)
+#define VALGRIND_DISABLE_ERROR_REPORTING (void)0
+#define VALGRIND_ENABLE_ERROR_REPORTING (void)0
 #endif
 
 #define WEAK __attribute__((__weak__))
@@ -219,4 +221,14 @@ void aco_tools_copy_in(aco_t *co, void *to, size_t sz)
 	   to Valgrind */
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		VALGRIND_MAKE_MEM_UNDEFINED(to, sz);
+}
+
+void aco_tools_look_away(int away)
+{
+	if (!(aco_tools & ACO_TOOL_VALGRIND))
+		return;
+	if (away)
+		VALGRIND_DISABLE_ERROR_REPORTING;
+	else
+		VALGRIND_ENABLE_ERROR_REPORTING;
 }

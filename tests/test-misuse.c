@@ -480,6 +480,12 @@ static void state_of_null(void *arg)
 	aco_state(NULL);
 }
 
+static void stack_usage_of_null(void *arg)
+{
+	(void)arg;
+	aco_stack_usage(NULL);
+}
+
 /* ----------------------------------------------------------------- table -- */
 
 #define CALL(fn) ((void *)(fn))
@@ -671,6 +677,8 @@ static const struct {
 	{ is_main_co_of_null, NULL,
 	  "libaco: aco_is_main_co: the co is NULL: co 0x0\n" },
 	{ state_of_null, NULL, "libaco: aco_state: the co is NULL: co 0x0\n" },
+	{ stack_usage_of_null, NULL,
+	  "libaco: aco_stack_usage: the co is NULL: co 0x0\n" },
 };
 
 START_TEST(aborts_with_one_line)

@@ -126,6 +126,8 @@ static void share(aco_t *main_co, aco_share_stack_t *sstk,
 		if (cos[0]->is_end)
 			break;
 	}
+	/* reads where no program may: below its stack pointer */
+	failures += aco_stack_usage(cos[0]) < sizeof(ids);
 	for (i = 0; i < COS; i++)
 		aco_destroy(cos[i]);
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stack_usage.c - how deep a stack has been used
+ */
+#include "internal.h"
+
+#include "tools.h"
+
+/*
+ * From the lowest word that is not 0 to the base.  New memory is zeros, and to
+ * read it takes none: the kernel shows one page for all that nobody wrote to.
+ * Asking the kernel for the pages there are would be faster, but it counts
+ * whole pages, and takes those that are swapped out for untouched.
+ */
+static size_t touched(const aco_share_stack_t *sstk)
+{
+	const char *base = aco_stack_base(sstk);
+	const size_t word = sizeof(uintptr_t);
+	const char *p = (const char *)(((uintptr_t)sstk->ptr + word - 1) &
+				       ~(uintptr_t)(word - 1));
+
+	while (p < base && *(const uintptr_t *)(const void *)p == 0)
+		p += word;
+	return (size_t)(base - p);
+}
+
+size_t aco_stack_usage(const aco_t *co)
+{
+	size_t sz;
+
+	if (!co)
+		aco_misuse("aco_stack_usage", "the co is NULL", co);
+	if (co->state == ACO_MAIN)
+		return 0;
+	aco_tools_look_away(1);
+	sz = touched(co->share_stack);
+	aco_tools_look_away(0);
+	return sz;
+}
