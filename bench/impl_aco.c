@@ -10,6 +10,8 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 
 typedef aco_share_stack_t stk_t;
 typedef aco_t task_t;
@@ -265,6 +267,70 @@ static void run_control_words(long n)
 }
 #endif
 
+/* As many as --cos says, each on its own guarded stack, and suspended. */
+static void make_guarded(const struct row *row)
+{
+	size_t i;
+
+	the_row = row;
+	alloc_tasks(bench_cos);
+	for (i = 0; i < bench_cos; i++) {
+		tasks[i] = task_new(stk_new(BIG_STACK, 1), body_loop);
+		aco_resume(tasks[i]);
+	}
+	bench_note("cos", bench_cos);
+}
+
+static sigjmp_buf after_fault;
+
+static void on_fault(int sig)
+{
+	(void)sig;
+	siglongjmp(after_fault, 1);
+}
+
+static int faults(volatile char *p)
+{
+	if (sigsetjmp(after_fault, 1))
+		return 1;
+	*p = 1;
+	return 0;
+}
+
+/* Of about a thousand of them: the first and the last byte. */
+static void prove_guards(void)
+{
+	size_t guard = sizeof(void *) > 4 ? 64 * KB : 16 * KB, i, proved = 0;
+
+	signal(SIGSEGV, on_fault);
+	for (i = 0; i < bench_cos; i += bench_cos / 1000 + 1, proved++) {
+		char *low = (char *)tasks[i]->share_stack->ptr;
+
+		if (!faults(low - 1) || !faults(low - guard))
+			bench_skip("a stack has no guard");
+	}
+	signal(SIGSEGV, SIG_DFL);
+	bench_note("guards", proved);
+}
+
+static void setup_guarded_memory(const struct row *row)
+{
+	size_t before = bench_resident();
+
+	make_guarded(row);
+	bench_value = (double)(bench_resident() - before) / (double)bench_cos;
+	bench_unit = "bytes";
+	prove_guards();
+}
+
+static void setup_guarded_create(const struct row *row)
+{
+	double start = bench_now();
+
+	make_guarded(row);
+	bench_value = (bench_now() - start) / (double)bench_cos;
+}
+
 /* Every thread for itself; the value is the time of one operation in each. */
 static void *create_new_thread(void *n)
 {
@@ -361,7 +427,10 @@ const char bench_compiler[] = BENCH_COMPILER;
 	{ "memory-given", impl, setup_memory, NULL, SIZE_GIVEN, opt },       \
 	{ "memory-0", impl, setup_memory, NULL, SIZE_0, opt },               \
 	{ "memory-deep", impl, setup_memory_deep, NULL, 0, opt },            \
-	{ "memory-left", impl, setup_memory_deep, NULL, 4, opt }
+	{ "memory-left", impl, setup_memory_deep, NULL, 4, opt },           \
+	{ "guarded-memory", impl, setup_guarded_memory, NULL, 0, opt },      \
+	{ "guarded-create", impl, setup_guarded_create, NULL, 0, opt },      \
+	{ "guarded-turn", impl, make_guarded, run_turn, 0, opt }
 
 #define ROWS_WAKE(impl, opt)                                                 \
 	{ "wake-8", impl, setup_wake, run_turn, 8, opt },                    \

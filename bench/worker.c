@@ -93,7 +93,7 @@ size_t bench_available(void)
 	return kb > SIZE_MAX / 2 / 1024 ? SIZE_MAX / 2 : (size_t)kb * 1024;
 }
 
-static double now(void)
+double bench_now(void)
 {
 	struct timespec t;
 
@@ -103,10 +103,10 @@ static double now(void)
 
 static double time_run(const struct row *row, long n)
 {
-	double start = now();
+	double start = bench_now();
 
 	row->run(n);
-	return now() - start;
+	return bench_now() - start;
 }
 
 /*

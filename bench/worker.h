@@ -65,6 +65,9 @@ void *bench_need(void *ptr);
 void *bench_stack_new(size_t sz, int guarded);
 void bench_stack_free(void *stack, size_t sz, int guarded);
 
+/* Nanoseconds since some time. */
+double bench_now(void);
+
 /* Bytes of this process in memory. */
 size_t bench_resident(void);
 

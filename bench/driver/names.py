@@ -47,6 +47,9 @@ WORKLOADS = {
     "memory-0": "resident bytes of a suspended co, frame of 120 bytes, save stack size 0",
     "memory-deep": "resident bytes of two cos on one stack, one of them in a call with 1 MiB of frame",
     "memory-left": "the same a little after it has left that call",
+    "guarded-memory": "resident bytes of a standalone co with a guarded stack",
+    "guarded-create": "a standalone co with a guarded stack, never used before: create and resume",
+    "guarded-turn": "standalone cos in turn, each on its own guarded stack",
 }
 
 IMPLEMENTATIONS = {

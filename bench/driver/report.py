@@ -48,6 +48,7 @@ def records(rows):
             "instructions": row.instructions,
             "copied": int(row.notes["copied"]) if "copied" in row.notes else None,
             "cos": int(row.notes["cos"]) if "cos" in row.notes else None,
+            "guards": int(row.notes["guards"]) if "guards" in row.notes else None,
         }
 
 
@@ -84,10 +85,8 @@ def text(rows, missing, about):
         line = f"  {names.IMPLEMENTATIONS[r['implementation']]:32}{number(r['median']):>10}"
         line += f" {spread:>21} {optional(r['ratio'], '.2f'):>8}"
         line += f" {optional(r['instructions'], '.0f'):>8}"
-        if r["copied"] is not None:
-            line += f"  {r['copied']:,} bytes copied"
-        if r["cos"] is not None:
-            line += f", {r['cos']:,} cos"
+        notes = [(r["copied"], "bytes copied"), (r["cos"], "cos"), (r["guards"], "guards tried")]
+        line += "  " + ", ".join(f"{n:,} {what}" for n, what in notes if n is not None)
         print(line.rstrip())
     left_out = list(skipped(rows, missing))
     if left_out:
