@@ -68,8 +68,9 @@ typedef struct {
 } aco_save_stack_t;
 
 /*
- * A share stack.  Made by aco_share_stack_new2(); programs may read the fields
- * of the first part, the rest belongs to the library.
+ * A share stack.  Made by aco_share_stack_new2() and aco_share_stack_from();
+ * programs may read the fields of the first part, the rest belongs to the
+ * library.
  */
 struct aco_share_stack_s {
 	void *ptr;	    /* lowest usable byte */
@@ -147,6 +148,15 @@ aco_share_stack_t *aco_share_stack_new(size_t sz);
  * one, and some more for many together.
  */
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
+
+/*
+ * A share stack in the sz bytes of memory at mem, which stays the caller's: it
+ * has to be there, and to be writable, until the share stack is destroyed, which
+ * leaves it alone.  The library needs up to 40 bytes at the top.  No guard.
+ * Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than 4096 or
+ * reaches beyond the end of the address space).  Costs one allocation.
+ */
+aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);
 
 /*
  * Give a share stack back.  All cos created on it must be destroyed before;

@@ -41,7 +41,8 @@ static aco_t *co_alloc(size_t save_stack_sz)
 
 void aco_free(aco_t *co)
 {
-	aco_tools_co_free(co);
+	if (aco_unlikely(aco_tools))
+		aco_tools_co_free(co);
 	aco_save_stack_free(co);
 	free((char *)co - aco_tools_record_size());
 }
@@ -163,7 +164,8 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 	co->save_stack.valid_sz = 0;
 	co->is_end = 0;
 	co->flags &= ~ACO_TAKES_VALUE & 0x7f;
-	aco_tools_co_free(co);
+	if (aco_unlikely(aco_tools))
+		aco_tools_co_free(co);
 	set_up(co, fp, arg, 0);
 	make_ready(co);
 	return 0;

@@ -50,7 +50,7 @@ void aco_save_stack_free(aco_t *co)
 	aco_save_stack_t *s = &co->save_stack;
 	char *block = s->ptr;
 
-	if (co->flags & ACO_ONE_PIECE)
+	if (!block || (co->flags & ACO_ONE_PIECE))
 		return;
 	if (s->sz >= LONG_COPY)
 		memcpy(&block, (char *)s->ptr - sizeof(block), sizeof(block));

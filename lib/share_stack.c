@@ -74,23 +74,32 @@ static aco_share_stack_t *new_guarded(size_t sz)
 	return sstk;
 }
 
-static aco_share_stack_t *new_unguarded(size_t sz)
+static aco_share_stack_t *new_record(void *mem, size_t sz, int origin)
 {
 	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
 
 	if (!sstk)
 		return NULL;
-	sstk->ptr = malloc(sz);
+	sstk->ptr = mem;
 	sstk->sz = sz;
-	sstk->origin = ACO_ORIGIN_MALLOC;
-	if (!sstk->ptr) {
-		free(sstk);
-		return NULL;
-	}
+	sstk->origin = (uint8_t)origin;
 	return sstk;
 }
 
-static aco_share_stack_t *new (size_t sz, char guard)
+static aco_share_stack_t *new_unguarded(size_t sz)
+{
+	aco_share_stack_t *sstk;
+	void *mem = malloc(sz);
+
+	if (!mem)
+		return NULL;
+	sstk = new_record(mem, sz, ACO_ORIGIN_MALLOC);
+	if (!sstk)
+		free(mem);
+	return sstk;
+}
+
+static aco_share_stack_t *make(size_t sz, char guard)
 {
 	return guard ? new_guarded(sz) : new_unguarded(sz);
 }
@@ -105,6 +114,18 @@ static void lay_out_top(aco_share_stack_t *sstk)
 	memset(base, 0, ABOVE_BASE);
 	memcpy(base, top, sizeof(top));
 	sstk->align_retptr = base - sizeof(void *);
+}
+
+/* What was made, or NULL: there is no memory. */
+static aco_share_stack_t *made(aco_share_stack_t *sstk)
+{
+	if (!sstk) {
+		errno = ENOMEM; /* EAGAIN where memory is locked */
+		return NULL;
+	}
+	lay_out_top(sstk);
+	aco_tools_stack_new(sstk);
+	return sstk;
 }
 
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
@@ -122,21 +143,25 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 	sz += HOUSEKEEPING;
 	aco_process_ready();
 
-	sstk = new (sz, guard);
+	sstk = make(sz, guard);
 	if (!sstk && aco_stack_cache_empty() > 0)
-		sstk = new (sz, guard);
-	if (!sstk) {
-		errno = ENOMEM; /* EAGAIN where memory is locked */
-		return NULL;
-	}
-	lay_out_top(sstk);
-	aco_tools_stack_new(sstk);
-	return sstk;
+		sstk = make(sz, guard);
+	return made(sstk);
 }
 
 aco_share_stack_t *aco_share_stack_new(size_t sz)
 {
 	return aco_share_stack_new2(sz, 1);
+}
+
+aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz)
+{
+	if (!mem || sz < MIN_SIZE || sz > UINTPTR_MAX - (uintptr_t)mem) {
+		errno = EINVAL;
+		return NULL;
+	}
+	aco_process_ready();
+	return made(new_record(mem, sz, ACO_ORIGIN_CALLER));
 }
 
 void aco_stack_give_back(aco_share_stack_t *sstk)
@@ -148,8 +173,11 @@ void aco_stack_give_back(aco_share_stack_t *sstk)
 	case ACO_ORIGIN_MAPPING:
 		aco_mapping_put(sstk);
 		break;
-	default:
+	case ACO_ORIGIN_MALLOC:
 		free(sstk->ptr);
+		free(sstk);
+		break;
+	default:
 		free(sstk);
 	}
 }

@@ -31,7 +31,8 @@
 
 /* Values of aco_share_stack_t.origin. */
 enum {
-	ACO_ORIGIN_MALLOC,  /* memory and record from malloc(3) */
+	ACO_ORIGIN_CALLER,  /* the caller's memory, the record from malloc(3) */
+	ACO_ORIGIN_MALLOC,  /* memory and record from malloc */
 	ACO_ORIGIN_MAPPING, /* a mapping of its own, the record from malloc */
 	ACO_ORIGIN_ARENA    /* a slot of an arena, and so is the record */
 };

@@ -74,7 +74,7 @@ void aco_tools_find(void)
 	aco_tools = tools;
 }
 
-size_t aco_tools_record_size(void)
+size_t aco_tools_record(void)
 {
 	if (aco_tools & ACO_TOOLS_SWITCH)
 		return sizeof(struct record);

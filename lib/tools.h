@@ -23,10 +23,15 @@ ACO_HIDDEN extern unsigned aco_tools;
 ACO_HIDDEN void aco_tools_find(void);
 
 /* What a tool needs of each co lies before its aco_t; see co_alloc(). */
-ACO_HIDDEN size_t aco_tools_record_size(void);
+ACO_HIDDEN size_t aco_tools_record(void);
+
+static inline size_t aco_tools_record_size(void)
+{
+	return aco_likely(!aco_tools) ? 0 : aco_tools_record();
+}
 
 ACO_HIDDEN void aco_tools_co_new(aco_t *co);
-ACO_HIDDEN void aco_tools_co_free(aco_t *co);
+ACO_HIDDEN void aco_tools_co_free(aco_t *co); /* if there are tools */
 ACO_HIDDEN void aco_tools_stack_new(aco_share_stack_t *sstk);
 ACO_HIDDEN void aco_tools_stack_free(aco_share_stack_t *sstk);
 

@@ -217,6 +217,23 @@ START_TEST(share_stacks)
 }
 END_TEST
 
+static int from_memory(void)
+{
+	static char mem[8192];
+	aco_share_stack_t *sstk = aco_share_stack_from(mem, sizeof(mem));
+
+	if (!sstk)
+		return -1;
+	aco_share_stack_destroy(sstk);
+	return 0;
+}
+
+START_TEST(share_stack_from)
+{
+	ck_assert_int_eq(fail_each(from_memory), 1);
+}
+END_TEST
+
 /* In a process that has none. */
 START_TEST(first_share_stack)
 {
@@ -641,6 +658,7 @@ Suite *t_suite(void)
 	tc = t_case(s, "enomem");
 
 	tcase_add_loop_test(tc, share_stacks, 0, 3);
+	tcase_add_test(tc, share_stack_from);
 	tcase_add_test(tc, unmapping);
 	tcase_add_test(tc, creation);
 	tcase_add_test(tc, save_stacks);

@@ -30,6 +30,31 @@ START_TEST(sizes_that_overflow)
 }
 END_TEST
 
+START_TEST(memory_that_is_none)
+{
+	static char mem[5000];
+	const struct {
+		void *mem;
+		size_t sz;
+	} bad[] = {
+		{ NULL, 0 },
+		{ NULL, 1 << 16 },
+		{ mem, 0 },
+		{ mem, 4095 },
+		{ mem, SIZE_MAX },
+		{ mem, UINTPTR_MAX - (uintptr_t)mem + 1 },
+		{ (void *)(UINTPTR_MAX - 4096), 8192 },
+		{ (void *)(UINTPTR_MAX - 4095), 4096 },
+	};
+
+	for (size_t i = 0; i < T_LEN(bad); i++) {
+		errno = 0;
+		ck_assert_ptr_null(aco_share_stack_from(bad[i].mem, bad[i].sz));
+		ck_assert_int_eq(errno, EINVAL);
+	}
+}
+END_TEST
+
 /* It does not overflow, but is more than there is. */
 static void ask_too_much(void *guard)
 {
@@ -175,6 +200,90 @@ START_TEST(usable_from_end_to_end)
 }
 END_TEST
 
+/* ----------------------------------------------------- the caller's memory --
+ */
+
+static void check_from(char *mem, size_t sz)
+{
+	struct use use = { .asked = sz - 40 };
+	aco_t *co;
+
+	use.sstk = aco_share_stack_from(mem, sz);
+	ck_assert_ptr_nonnull(use.sstk);
+	ck_assert_ptr_eq(use.sstk->ptr, mem);
+	ck_assert_uint_eq(use.sstk->sz, sz);
+	check_fields(use.sstk, sz - 40, 0);
+	co = t_co(use.sstk, uses_it_all, &use);
+	aco_resume(co);
+	ck_assert_uint_ge(use.used + SLACK, use.asked);
+	aco_resume(co);
+	ck_assert_int_eq(co->is_end, 1);
+	t_destroy(co);
+	aco_share_stack_destroy(use.sstk);
+}
+
+/* At any address; what lies beside it is not touched, nor is all of it when the
+   stack is destroyed. */
+START_TEST(memory_of_the_caller)
+{
+	enum { BESIDE = 64 };
+	static const size_t sizes[] = { 4096, 4097, 10000, 65535 };
+	static char mem[65535 + 2 * BESIDE + 16], copy[sizeof(mem)];
+	size_t sz = sizes[_i / 16];
+	char *at = mem + BESIDE + _i % 16;
+	aco_share_stack_t *sstk;
+
+	memset(mem, 0x5a, sizeof(mem));
+	check_from(at, sz);
+	for (char *p = mem; p < at; p++)
+		ck_assert_int_eq(*p, 0x5a);
+	for (char *p = at + sz; p < mem + sizeof(mem); p++)
+		ck_assert_int_eq(*p, 0x5a);
+
+	sstk = aco_share_stack_from(at, sz);
+	memset(at, 0x33, sz);
+	memcpy(copy, mem, sizeof(mem));
+	aco_share_stack_destroy(sstk);
+	ck_assert_mem_eq(copy, mem, sizeof(mem));
+}
+END_TEST
+
+static void yields_twice(void)
+{
+	int *n = aco_get_arg();
+	int was = *n;
+
+	++*n;
+	aco_yield();
+	ck_assert_int_eq(*n, was + 1);
+	++*n;
+	aco_yield();
+	ck_assert_int_eq(*n, was + 2);
+	aco_exit();
+}
+
+/* As others do: several users, and destroyed with none. */
+START_TEST(shared_memory_of_the_caller)
+{
+	static char mem[T_STACK_SIZE];
+	aco_share_stack_t *sstk = aco_share_stack_from(mem, sizeof(mem));
+	int n[3] = { 0, 10, 20 };
+	aco_t *co[3];
+
+	for (int i = 0; i < 3; i++)
+		co[i] = t_co(sstk, yields_twice, &n[i]);
+	for (int turn = 0; turn < 3; turn++)
+		for (int i = 0; i < 3; i++)
+			aco_resume(co[i]);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(co[i]->is_end, 1);
+		ck_assert_uint_gt(co[i]->save_stack.ct_save, 0);
+		t_destroy(co[i]);
+	}
+	aco_share_stack_destroy(sstk);
+}
+END_TEST
+
 /* ----------------------------------------------------------------- guard -- */
 
 static void writes_below(void)
@@ -309,12 +418,17 @@ Suite *t_suite(void)
 	TCase *tc = t_case(s, "arguments");
 
 	tcase_add_test(tc, sizes_that_overflow);
+	tcase_add_test(tc, memory_that_is_none);
 	tcase_add_loop_test(tc, sizes_beyond_the_address_space, 0, 2);
 
 	tc = t_case(s, "sizes");
 	tcase_add_loop_test(tc, sizes_and_fields, 0, T_LEN(sizes));
 	tcase_add_loop_test(tc, usable_from_end_to_end, 0, T_LEN(sizes));
 	tcase_add_test(tc, new_has_a_guard);
+
+	tc = t_case(s, "memory of the caller");
+	tcase_add_loop_test(tc, memory_of_the_caller, 0, 4 * 16);
+	tcase_add_test(tc, shared_memory_of_the_caller);
 
 	tc = t_case(s, "guard");
 	tcase_add_loop_test(tc, guard_below_the_stack, 0, 5);
