@@ -152,7 +152,7 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 /*
  * A share stack in the sz bytes of memory at mem, which stays the caller's: it
  * has to be there, and to be writable, until the share stack is destroyed, which
- * leaves it alone.  The library needs up to 40 bytes at the top.  No guard.
+ * leaves it alone.  The library needs up to 200 bytes at the top.  No guard.
  * Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than 4096 or
  * reaches beyond the end of the address space).  Costs one allocation.
  */

@@ -205,14 +205,14 @@ END_TEST
 
 static void check_from(char *mem, size_t sz)
 {
-	struct use use = { .asked = sz - 40 };
+	struct use use = { .asked = sz - 200 };
 	aco_t *co;
 
 	use.sstk = aco_share_stack_from(mem, sz);
 	ck_assert_ptr_nonnull(use.sstk);
 	ck_assert_ptr_eq(use.sstk->ptr, mem);
 	ck_assert_uint_eq(use.sstk->sz, sz);
-	check_fields(use.sstk, sz - 40, 0);
+	check_fields(use.sstk, sz - 200, 0);
 	co = t_co(use.sstk, uses_it_all, &use);
 	aco_resume(co);
 	ck_assert_uint_ge(use.used + SLACK, use.asked);
