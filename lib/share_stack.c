@@ -26,6 +26,10 @@
 /* That, the return address below, and what alignment may cost. */
 #define HOUSEKEEPING (ABOVE_BASE + 48)
 
+#define CACHE_LINE ((size_t)64)
+#define MAX_STAGGER (15 * CACHE_LINE)
+#define GOLDEN_RATIO 2654435769u /* of 2^32: spreads multiples of a number */
+
 static size_t pages_for(size_t sz)
 {
 	return (sz + ACO_PAGE - 1) / ACO_PAGE;
@@ -59,7 +63,7 @@ static aco_share_stack_t *new_of_class(unsigned size_class)
 
 static aco_share_stack_t *new_guarded(size_t sz)
 {
-	size_t pages = pages_for(sz);
+	size_t pages = pages_for(sz + MAX_STAGGER);
 	unsigned size_class = class_for(pages);
 	aco_share_stack_t *sstk;
 
@@ -104,10 +108,24 @@ static aco_share_stack_t *make(size_t sz, char guard)
 	return guard ? new_guarded(sz) : new_unguarded(sz);
 }
 
+/*
+ * Guarded stacks end where a page ends.  If all began there, what they do would
+ * compete for the few places that caches have for one part of all pages, so
+ * they begin up to 15 lines below it.  More would reach into the next page.
+ */
+static size_t stagger(const aco_share_stack_t *sstk)
+{
+	uint32_t page = (uint32_t)((uintptr_t)sstk->ptr / ACO_PAGE);
+
+	if (!sstk->guard_page_enabled)
+		return 0;
+	return (page * GOLDEN_RATIO >> 28) * CACHE_LINE;
+}
+
 /* The picture is in internal.h. */
 static void lay_out_top(aco_share_stack_t *sstk)
 {
-	uintptr_t end = (uintptr_t)sstk->ptr + sstk->sz;
+	uintptr_t end = (uintptr_t)sstk->ptr + sstk->sz - stagger(sstk);
 	char *base = (char *)((end - ABOVE_BASE) & ~(uintptr_t)15);
 	const void *top[] = { sstk, aco_no_resumer + 1 };
 

@@ -133,6 +133,26 @@ START_TEST(new_has_a_guard)
 }
 END_TEST
 
+/* Stacks of a size do not all begin at the same place in a page; and none of
+   them begins where little is left of the first page. */
+START_TEST(beginnings_differ)
+{
+	size_t sz = (size_t)1 << (12 + _i);
+	unsigned char seen[64] = { 0 };
+	size_t differ = 0;
+
+	for (int i = 0; i < 100; i++) {
+		uintptr_t at = (uintptr_t)t_stack(sz)->align_retptr % 4096;
+
+		ck_assert_uint_ge(at, 2900);
+		seen[at / 64] = 1;
+	}
+	for (size_t i = 0; i < T_LEN(seen); i++)
+		differ += seen[i];
+	ck_assert_uint_ge(differ, 12);
+}
+END_TEST
+
 /* ------------------------------------------------------------ use it all -- */
 
 /* What the frames of the helpers below may take besides what they measure. */
@@ -425,6 +445,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, sizes_and_fields, 0, T_LEN(sizes));
 	tcase_add_loop_test(tc, usable_from_end_to_end, 0, T_LEN(sizes));
 	tcase_add_test(tc, new_has_a_guard);
+	tcase_add_loop_test(tc, beginnings_differ, 0, 9);
 
 	tc = t_case(s, "memory of the caller");
 	tcase_add_loop_test(tc, memory_of_the_caller, 0, 4 * 16);
