@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backtrace.c - from inside a co back to main; backtrace.sh compiles and runs it
+ * backtrace.c - from inside a co back to main; backtrace.sh runs it
  *
  *	main -> outer -> inner -> look()
  *
@@ -34,7 +34,7 @@
 #define SECTION(name) __attribute__((__noinline__, __section__(#name)))
 #define RANGE(name) extern const char __start_##name[], __stop_##name[]
 /* A call that never returns may be the last instruction. */
-#define IS_IN(p, name)                         \
+#define IS_IN(p, name)                          \
 	((const char *)(p) >= __start_##name && \
 	 (const char *)(p) <= __stop_##name)
 
@@ -47,9 +47,9 @@ static void fail(const char *what, int line)
 	fprintf(stderr, "backtrace.c:%d: %s\n", line, what);
 	_exit(1);
 }
-#define CHECK(cond)                                            \
-	do {                                                   \
-		if (!(cond))                                   \
+#define CHECK(cond)                                         \
+	do {                                                \
+		if (!(cond))                                \
 			fail("not true: " #cond, __LINE__); \
 	} while (0)
 
@@ -170,7 +170,7 @@ SECTION(in_outer) void outer(void)
 	aco_exit();
 }
 
-/* ------------------------------------------- each instruction of a switch -- */
+/* ------------------------------------------ each instruction of a switch */
 
 #define TRAP_FLAG 0x100
 
@@ -244,12 +244,12 @@ static void set_context(unw_context_t *uc, const aco_t *co)
 	reg[REG_RIP] = (greg_t)co->reg[ACO_REG_IDX_RETADDR];
 	reg[REG_RSP] = (greg_t)co->reg[ACO_REG_IDX_SP];
 	reg[REG_RBP] = (greg_t)co->reg[ACO_REG_IDX_BP];
-	reg[REG_RDI] = (greg_t)co;
+	reg[REG_RBX] = (greg_t)co->reg[3];
 #else
 	reg[REG_EIP] = (greg_t)co->reg[ACO_REG_IDX_RETADDR];
 	reg[REG_ESP] = (greg_t)co->reg[ACO_REG_IDX_SP];
 	reg[REG_EBP] = (greg_t)co->reg[ACO_REG_IDX_BP];
-	reg[REG_EDX] = (greg_t)co;
+	reg[REG_ESI] = (greg_t)co->reg[3];
 #endif
 }
 

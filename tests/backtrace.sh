@@ -50,10 +50,10 @@ shows() {
 # shellcheck disable=SC2154 # include, scratch: common.sh
 case $($CC -dM -E -x c /dev/null) in
 *__x86_64__*)
-	pretend="set \$rsp = \$c->reg[1]|set \$rbp = \$c->reg[2]|set \$rdi = \$c"
+	pretend="set \$rsp = \$c->reg[1]|set \$rbp = \$c->reg[2]|set \$rbx = \$c->reg[3]"
 	;;
 *)
-	pretend="set \$esp = \$c->reg[1]|set \$ebp = \$c->reg[2]|set \$edx = \$c"
+	pretend="set \$esp = \$c->reg[1]|set \$ebp = \$c->reg[2]|set \$esi = \$c->reg[3]"
 	;;
 esac
 pretend="$pretend|set \$pc = \$c->reg[0]"

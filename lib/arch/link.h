@@ -29,14 +29,12 @@
 #define ACO_DW_SP 7	/* rsp */
 #define ACO_DW_BP 6	/* rbp */
 #define ACO_DW_BX 3	/* rbx, in reg[3] */
-#define ACO_DW_CO 5	/* rdi: where a landing finds its aco_t */
 #else
 #define ACO_WORD 4
 #define ACO_DW_IP 8	/* eip */
 #define ACO_DW_SP 4	/* esp */
 #define ACO_DW_BP 5	/* ebp */
 #define ACO_DW_BX 6	/* esi, in reg[3] */
-#define ACO_DW_CO 2	/* edx */
 #endif
 
 /*
@@ -67,17 +65,10 @@
 		ACO_RUNNING_FROM, 0x2a, ACO_EX_OWNER, 0x30, 0x2e, 0x1a
 #define ACO_LEN_IS_RUNNING (ACO_LEN_CO + 12 + ACO_LEN_OWNER + 3)
 
-/*
- * Where the resumer's address is.  On i386 that is also where unwinders leave
- * something for a handler that they have found (edx): only forced unwinding gets
- * there, and by then the co has ended and needs no resumer any more.
- */
-#define ACO_EX_LINK ACO_EX_CO, 0x23, ACO_OFF_RESUMER
-#define ACO_LEN_LINK (ACO_LEN_CO + 2)
-
-/* The resumer that waits, or 0: deref; "mul". */
-#define ACO_EX_RESUMER ACO_EX_LINK, 0x06, ACO_EX_IS_RUNNING, 0x1e
-#define ACO_LEN_RESUMER (ACO_LEN_LINK + 1 + ACO_LEN_IS_RUNNING + 1)
+/* The resumer that waits, or 0: member, deref; "mul". */
+#define ACO_EX_RESUMER \
+	ACO_EX_CO, 0x23, ACO_OFF_RESUMER, 0x06, ACO_EX_IS_RUNNING, 0x1e
+#define ACO_LEN_RESUMER (ACO_LEN_CO + 3 + ACO_LEN_IS_RUNNING + 1)
 
 /* Where that member of it is, or the word above the slot. */
 #define ACO_EX_REG(off)                                                   \
@@ -98,7 +89,9 @@
  * resume address has saved.
  *
  * The frame's address, DW_CFA_def_cfa_expression, is by convention what the
- * stack pointer was: deref reg[SP].
+ * stack pointer was: deref reg[SP].  Nothing is said of the registers in which
+ * an unwinder passes the exception to a handler (edx on i386): it would write
+ * to where they are saved.
  */
 	.macro	aco_linked_frame
 	/* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
@@ -109,7 +102,6 @@
 	ACO_SAVED_AT(ACO_DW_IP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_IP))
 	ACO_SAVED_AT(ACO_DW_BP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BP))
 	ACO_SAVED_AT(ACO_DW_BX, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BX))
-	ACO_SAVED_AT(ACO_DW_CO, ACO_LEN_LINK, ACO_EX_LINK)
 #if defined(__x86_64__)
 	.cfi_undefined %r12
 	.cfi_undefined %r13

@@ -87,7 +87,7 @@ aco_switch:
 	movq	ACO_OFF_SP(%rsi), %rsp
 	/* From here on this is a part of to: a frame without size, whose
 	   caller is the resume address.  DW_CFA_expression: rip (16) is saved
-	   at breg5 (rdi) + IP, rbp (6) at breg5 + BP. */
+	   at breg5 (rdi) + IP, rbp (6) at breg5 + BP, rbx (3) at + BX. */
 	.cfi_def_cfa %rsp, 0
 	.cfi_same_value %r12
 	.cfi_same_value %r13
@@ -95,14 +95,14 @@ aco_switch:
 	.cfi_same_value %r15
 	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
 	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
+	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
 	movq	ACO_OFF_BP(%rsi), %rbp
 	jmp	*ACO_OFF_IP(%rsi)
 
 	/* Never executed.  Debuggers look one byte before a resume address,
-	   and find the unwind rules of the landing there. */
+	   and find the unwind rules of the landing there.  To them rbx is
+	   what reg[] says. */
 	.cfi_restore_state
-	/* DW_CFA_expression: rbx (3) is saved at breg5 (rdi) + BX */
-	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
 	int3
 
 /* Resume address of everything that aco_switch suspended; rdi is its aco_t. */
@@ -111,7 +111,6 @@ aco_switch:
 aco_switch_landing:
 	endbr64
 	movq	ACO_OFF_BX(%rdi), %rbx
-	.cfi_same_value %rbx
 	popq	%r15
 	.cfi_adjust_cfa_offset -8
 	.cfi_same_value %r15
@@ -208,6 +207,7 @@ aco_switch_in_place:
 	.cfi_same_value %r15
 	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
 	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
+	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
 	movq	ACO_OFF_BP(%rdi), %rbp
 	jmp	*ACO_OFF_IP(%rdi)
 
@@ -268,13 +268,6 @@ aco_entry:
 	.cfi_startproc
 	aco_linked_frame
 	endbr64
-	/* what the function saves first, and copy.h knows */
-	xorl	%ebx, %ebx
-	xorl	%ebp, %ebp
-	xorl	%r12d, %r12d
-	xorl	%r13d, %r13d
-	xorl	%r14d, %r14d
-	xorl	%r15d, %r15d
 	call	*ACO_OFF_FP(%rdi)
 	.globl	aco_entry_return
 	.hidden	aco_entry_return

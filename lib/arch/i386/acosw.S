@@ -82,20 +82,20 @@ aco_switch:
 	movl	ACO_OFF_SP(%edx), %esp
 	/* From here on this is a part of to: a frame without size, whose
 	   caller is the resume address.  DW_CFA_expression: eip (8) is saved
-	   at breg2 (edx) + IP, ebp (5) at breg2 + BP. */
+	   at breg2 (edx) + IP, ebp (5) at breg2 + BP, esi (6) at + BX. */
 	.cfi_def_cfa %esp, 0
 	.cfi_same_value %ebx
 	.cfi_same_value %edi
 	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
 	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
+	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
 	movl	ACO_OFF_BP(%edx), %ebp
 	jmp	*ACO_OFF_IP(%edx)
 
 	/* Never executed.  Debuggers look one byte before a resume address,
-	   and find the unwind rules of the landing there. */
+	   and find the unwind rules of the landing there.  To them esi is
+	   what reg[] says. */
 	.cfi_restore_state
-	/* DW_CFA_expression: esi (6) is saved at breg2 (edx) + BX */
-	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
 	int3
 
 /* Resume address of everything that aco_switch suspended; edx is its aco_t. */
@@ -104,7 +104,6 @@ aco_switch:
 aco_switch_landing:
 	endbr32
 	movl	ACO_OFF_BX(%edx), %esi
-	.cfi_same_value %esi
 	popl	%edi
 	.cfi_adjust_cfa_offset -4
 	.cfi_same_value %edi
@@ -186,6 +185,7 @@ aco_switch_in_place:
 	.cfi_same_value %edi
 	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
 	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
+	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
 	movl	ACO_OFF_BP(%edx), %ebp
 	jmp	*ACO_OFF_IP(%edx)
 
@@ -240,11 +240,6 @@ aco_entry:
 	.cfi_startproc
 	aco_linked_frame
 	endbr32
-	/* what the function saves first, and copy.h knows */
-	xorl	%ebx, %ebx
-	xorl	%ebp, %ebp
-	xorl	%esi, %esi
-	xorl	%edi, %edi
 	call	*ACO_OFF_FP(%edx)
 	.globl	aco_entry_return
 	.hidden	aco_entry_return
