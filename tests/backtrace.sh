@@ -58,6 +58,13 @@ case $($CC -dM -E -x c /dev/null) in
 esac
 pretend="$pretend|set \$pc = \$c->reg[0]"
 
+# Where the backtrace of a suspended co ends.  A library without its symbol table,
+# as packages have it, does not say that.
+end=aco_no_resumer
+if [ -e "$libdir/libaco.so" ] && ! nm "$libdir/libaco.so" 2>&1 | grep -q $end; then
+	end=
+fi
+
 # debug_suspended CO
 debug_suspended() {
 	IFS='|'
@@ -74,9 +81,11 @@ try_gdb() {
 	debug "break look" "ignore 1 2" run
 	shows look inner outer main
 	debug_suspended inner_co
-	shows inner aco_no_resumer
+	# shellcheck disable=SC2086 # maybe none
+	shows inner $end
 	debug_suspended outer_co
-	shows outer aco_no_resumer
+	# shellcheck disable=SC2086 # maybe none
+	shows outer $end
 }
 
 can_debug() {
