@@ -424,6 +424,26 @@ START_TEST(zeros_at_the_top_come_back)
 }
 END_TEST
 
+#if defined(ACO_SWITCH_H)
+/* The registers that a co's function saves first are zero, and not kept. */
+START_TEST(zeros_at_the_top_are_not_kept)
+{
+	const size_t zeros = (sizeof(void *) == 8 ? 5 : 3) * sizeof(void *);
+	aco_t *co = t_co(t_sstk, yields_for_ever, NULL);
+	aco_t *other = t_co(t_sstk, yields_for_ever, NULL);
+	size_t live;
+
+	aco_resume(co);
+	live = (size_t)((char *)t_sstk->align_retptr -
+			(char *)co->reg[ACO_REG_IDX_SP]);
+	if (co->state != ACO_SHARING_SUSPENDED_)
+		return; /* Valgrind is watching */
+	aco_resume(other);
+	ck_assert_uint_eq(co->save_stack.valid_sz, live - zeros);
+}
+END_TEST
+#endif
+
 /* Every size at which the copying may change its way. */
 static size_t small_frame;
 
@@ -479,5 +499,8 @@ Suite *t_suite(void)
 	tcase_set_tags(tc, T_UNINITIALISED);
 	tcase_add_test(tc, every_live_byte_is_copied);
 	tcase_add_test(tc, zeros_at_the_top_come_back);
+#if defined(ACO_SWITCH_H)
+	tcase_add_test(tc, zeros_at_the_top_are_not_kept);
+#endif
 	return s;
 }

@@ -268,6 +268,13 @@ aco_entry:
 	.cfi_startproc
 	aco_linked_frame
 	endbr64
+	/* what the function saves first, and copy.h knows */
+	xorl	%ebx, %ebx
+	xorl	%ebp, %ebp
+	xorl	%r12d, %r12d
+	xorl	%r13d, %r13d
+	xorl	%r14d, %r14d
+	xorl	%r15d, %r15d
 	call	*ACO_OFF_FP(%rdi)
 	.globl	aco_entry_return
 	.hidden	aco_entry_return

@@ -240,6 +240,11 @@ aco_entry:
 	.cfi_startproc
 	aco_linked_frame
 	endbr32
+	/* what the function saves first, and copy.h knows */
+	xorl	%ebx, %ebx
+	xorl	%ebp, %ebp
+	xorl	%esi, %esi
+	xorl	%edi, %edi
 	call	*ACO_OFF_FP(%edx)
 	.globl	aco_entry_return
 	.hidden	aco_entry_return
