@@ -25,9 +25,10 @@ static void check(bool ok, const char *what, int line)
 }
 #define CHECK(expr) check(expr, #expr, __LINE__)
 
-static aco_t *main_co;
-static aco_share_stack_t *stack_a;
-static aco_share_stack_t *stack_b;
+/* Each thread has a world of its own. */
+static __thread aco_t *main_co;
+static __thread aco_share_stack_t *stack_a;
+static __thread aco_share_stack_t *stack_b;
 
 struct task {
 	int id;
@@ -35,7 +36,7 @@ struct task {
 };
 
 /* Where the next pause leads, if not to the resumer. */
-static aco_t *next_co;
+static __thread aco_t *next_co;
 
 static void pause_co()
 {
@@ -48,12 +49,27 @@ static void pause_co()
 		CHECK(aco_yield_to(to) == 0);
 }
 
-static bool in_flight()
+/* How many exceptions are; where that can't be asked, only whether. */
+static int flying()
 {
-#if __cplusplus >= 201703L
-	return std::uncaught_exceptions() > 0;
+#if defined(__cpp_lib_uncaught_exceptions)
+	return std::uncaught_exceptions();
 #else
 	return std::uncaught_exception();
+#endif
+}
+
+static bool in_flight()
+{
+	return flying() > 0;
+}
+
+static int at_least_one(int n)
+{
+#if defined(__cpp_lib_uncaught_exceptions)
+	return n;
+#else
+	return n > 0;
 #endif
 }
 
@@ -112,6 +128,80 @@ static void throws_and_catches()
 	aco_exit();
 }
 
+/* ---------------------------------------- more than one exception at once -- */
+
+/* Pauses while so many pass. */
+struct pauser {
+	int count;
+	explicit pauser(int n) : count(n) {}
+	~pauser()
+	{
+		CHECK(flying() == at_least_one(count));
+		pause_co();
+		CHECK(flying() == at_least_one(count));
+	}
+};
+
+/* While one exception passes, another one is thrown and caught. */
+struct thrower {
+	~thrower()
+	{
+		try {
+			pauser p(2);
+			throw std::string("second");
+		} catch (const std::string &s) {
+			CHECK(flying() == 1);
+			pause_co();
+			CHECK(flying() == 1);
+			CHECK(s == "second");
+		}
+		CHECK(flying() == 1);
+	}
+};
+
+/* Each level catches the exception of the next one, and throws it again. */
+static void rethrows(int id, int depth)
+{
+	if (depth == 0) {
+		thrower t;
+		pauser p(1);
+		throw id;
+	}
+	try {
+		rethrows(id, depth - 1);
+	} catch (int n) {
+		const std::exception_ptr now = std::current_exception();
+
+		CHECK(n == id);
+		pause_co();
+		CHECK(now == std::current_exception());
+		CHECK(!in_flight());
+		throw;
+	}
+}
+
+static void throws_many()
+{
+	task *t = static_cast<task *>(aco_get_arg());
+
+	for (t->rounds = 0; t->rounds < 20; t->rounds++)
+		try {
+			rethrows(t->id, 1 + t->id % 4);
+		} catch (int n) {
+			try {
+				pause_co();
+				rethrows(-n - 1, 1 + t->id % 3);
+			} catch (int again) {
+				pause_co();
+				CHECK(again == -n - 1);
+			}
+			CHECK(n == t->id);
+			CHECK(!in_flight());
+		}
+	CHECK(!std::current_exception());
+	aco_exit();
+}
+
 static int ended(aco_t *const *co, int count)
 {
 	int n = 0;
@@ -132,7 +222,8 @@ static void run(aco_share_stack_t *const *stacks, bool ring)
 	for (int i = 0; i < count; i++) {
 		tasks[i].id = i;
 		co[i] = aco_create(main_co, stacks[i % 2], 0,
-				   throws_and_catches, &tasks[i]);
+				   i < 4 ? throws_and_catches : throws_many,
+				   &tasks[i]);
 	}
 	while (ended(co, count) < count)
 		for (int i = 0; i < count; i++) {
@@ -140,6 +231,7 @@ static void run(aco_share_stack_t *const *stacks, bool ring)
 				continue;
 			next_co = ring ? co[(i + 1) % count] : NULL;
 			aco_resume(co[i]);
+			next_co = NULL; /* if it has not paused */
 			CHECK(!in_flight());
 			CHECK(caught == std::current_exception());
 		}
@@ -323,6 +415,7 @@ struct doomed {
 	aco_t *inner;
 	aco_t *outer;
 	bool cancelled;
+	int yields;
 };
 
 static void ends_the_thread()
@@ -333,6 +426,8 @@ static void ends_the_thread()
 	try {
 		throw std::string("inner");
 	} catch (const std::string &) {
+		while (d->yields-- > 0)
+			aco_yield();
 		if (!d->cancelled)
 			pthread_exit(NULL);
 		pthread_cancel(pthread_self());
@@ -363,6 +458,7 @@ struct destroyer {
 	~destroyer()
 	{
 		CHECK(co->is_end);
+		CHECK(co->resumer == self);
 		CHECK(aco_get_co() == self);
 		CHECK(std::current_exception() != nullptr);
 		try {
@@ -385,7 +481,10 @@ static void resumes_in_a_catch_block()
 	} catch (const std::string &) {
 		destroyer destroy(d->inner);
 
-		aco_resume(d->inner);
+		for (;;) {
+			aco_resume(d->inner);
+			aco_yield();
+		}
 	}
 }
 
@@ -394,7 +493,8 @@ static void *is_doomed(void *arg)
 	doomed *d = static_cast<doomed *>(arg);
 	named n("t");
 
-	aco_resume(d->outer);
+	for (int yields = d->yields; yields >= 0; yields--)
+		aco_resume(d->outer);
 	CHECK(!"went on in the thread");
 	return NULL;
 }
@@ -409,9 +509,9 @@ static void run_doomed(doomed *d, aco_t *first)
 	CHECK(!pthread_join(thread, NULL));
 }
 
-static void end_thread(bool cancelled)
+static void end_thread(bool cancelled, int yields)
 {
-	doomed d = { NULL, NULL, cancelled };
+	doomed d = { NULL, NULL, cancelled, yields };
 
 	d.inner = aco_create(main_co, stack_a, 0, ends_the_thread, &d);
 	run_doomed(&d, aco_create(main_co, stack_b, 0,
@@ -419,30 +519,89 @@ static void end_thread(bool cancelled)
 	CHECK(destroyed == "iDot");
 	destroy_after(d.outer);
 
+	d.yields = yields;
 	run_doomed(&d, aco_create(main_co, stack_a, 0, ends_the_thread, &d));
 	CHECK(destroyed == "it");
 	destroy_after(d.outer);
 }
 
-int main(int argc, char **argv)
+/*
+ * What the compiler does not expect to throw may not be unwound, and such is
+ * the inline switch; the first resume of a co is none.
+ */
+static void end_threads()
+{
+	for (int cancelled = 0; cancelled < 2; cancelled++) {
+		end_thread(cancelled, 0);
+#if defined(ACO_NO_INLINE)
+		end_thread(cancelled, 1);
+		end_thread(cancelled, 3);
+#endif
+	}
+}
+
+/* ------------------------------------------------------------------- main -- */
+
+static void *run_all(void *)
 {
 	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
 	stack_a = aco_share_stack_new(128 << 10);
 	stack_b = aco_share_stack_new(128 << 10);
-	if (argc > 1 && !std::strcmp(argv[1], "leave"))
-		leaves_a_co();
-	if (argc > 1 && !std::strcmp(argv[1], "leave-nested"))
-		leaves_a_nested_co();
 	sharing();
 	two_stacks();
 	standalone();
 	resumed_in_a_catch_block();
 	nested();
 	reset_in_a_catch_block();
-	end_thread(false);
-	end_thread(true);
+	return NULL;
+}
+
+static void end_world()
+{
 	aco_share_stack_destroy(stack_a);
 	aco_share_stack_destroy(stack_b);
 	aco_destroy(main_co);
+}
+
+static void *run_all_and_end(void *)
+{
+	for (int i = 0; i < 5; i++) {
+		run_all(NULL);
+		end_world();
+	}
+	return NULL;
+}
+
+/* At the same time. */
+static void two_threads()
+{
+	pthread_t thread[2];
+
+	for (int i = 0; i < 2; i++)
+		CHECK(!pthread_create(&thread[i], NULL, run_all_and_end, NULL));
+	for (int i = 0; i < 2; i++)
+		CHECK(!pthread_join(thread[i], NULL));
+}
+
+/* A name of its own, so that it can be called in a library, too. */
+extern "C" int cxx_main(int argc, char **argv);
+
+int cxx_main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	run_all(NULL);
+	if (!std::strcmp(what, "leave"))
+		leaves_a_co();
+	if (!std::strcmp(what, "leave-nested"))
+		leaves_a_nested_co();
+	end_threads();
+	two_threads();
+	end_world();
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	return cxx_main(argc, argv);
 }

@@ -7,7 +7,7 @@ ran=0
 
 for cxx in g++ clang++; do
 	command -v $cxx >/dev/null || continue
-	for flags in -O0 -O2 "-O2 -fPIE -pie"; do
+	for flags in -O0 -O2 "-O2 -fPIE -pie" "-O2 -DACO_NO_INLINE"; do
 		# shellcheck disable=SC2046,SC2086 # words
 		$cxx $(arch_flags) $flags -g -Wall -Wextra -I"$include" \
 			"$top_srcdir/tests/cxx.cc" -o "$scratch/cxx" \
