@@ -172,6 +172,26 @@ void aco_share_stack_destroy(aco_share_stack_t *sstk);
  */
 void aco_share_stack_cache_limit(size_t bytes);
 
+/* --------------------------------------------------------------- memory -- */
+
+/* Where memory comes from, instead of malloc(3); see aco_set_allocator(). */
+typedef struct {
+	void *(*alloc)(size_t size, void *ctx); /* NULL: there is none */
+	void (*free)(void *ptr, size_t size, void *ctx);
+	void *ctx;
+} aco_allocator_t;
+
+/*
+ * Have the memory of all cos, main cos included, and of their save stacks from
+ * allocator, which is copied.  alloc returns memory aligned as malloc(3)'s is;
+ * free gets it back with the size that alloc was asked for.  Both are called in
+ * any thread and on any stack.  Call it before the first co of the process is
+ * made, and before other threads use the library.
+ * Returns 0, or -1 with EBUSY (a co was made before) or EINVAL (allocator, alloc
+ * or free is NULL).
+ */
+int aco_set_allocator(const aco_allocator_t *allocator);
+
 /* ------------------------------------------------------------- lifetime -- */
 
 /* Flags of aco_create2(). */

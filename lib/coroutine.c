@@ -16,9 +16,17 @@
  * The tool record is there only in a process that runs under a sanitizer,
  * which is known before the first co is made.
  */
+static size_t piece_size(size_t save_stack_sz)
+{
+	/* room to remember the size, when it is outgrown */
+	if (save_stack_sz > 0 && save_stack_sz < sizeof(save_stack_sz))
+		return sizeof(save_stack_sz);
+	return save_stack_sz;
+}
+
 static aco_t *co_alloc(size_t save_stack_sz)
 {
-	size_t before = aco_tools_record_size();
+	size_t before = aco_unlikely(aco_tools) ? aco_tools_record_size() : 0;
 	char *mem;
 	aco_t *co;
 
@@ -26,7 +34,7 @@ static aco_t *co_alloc(size_t save_stack_sz)
 		errno = EINVAL;
 		return NULL;
 	}
-	mem = malloc(before + sizeof(aco_t) + save_stack_sz);
+	mem = aco_mem_alloc(before + sizeof(aco_t) + piece_size(save_stack_sz));
 	if (!mem)
 		return NULL;
 	memset(mem, 0, before + sizeof(aco_t));
@@ -41,10 +49,18 @@ static aco_t *co_alloc(size_t save_stack_sz)
 
 void aco_free(aco_t *co)
 {
+	size_t before = aco_tools_record_size();
+	size_t save_stack_sz = 0;
+
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	aco_save_stack_free(co);
-	free((char *)co - aco_tools_record_size());
+	if (co->flags & ACO_ONE_PIECE)
+		save_stack_sz = co->save_stack.sz;
+	else if (co->flags & ACO_OUTGROWN)
+		memcpy(&save_stack_sz, co + 1, sizeof(save_stack_sz));
+	aco_mem_free((char *)co - before,
+		     before + sizeof(aco_t) + piece_size(save_stack_sz));
 }
 
 static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,

@@ -50,14 +50,16 @@ static inline int aco_is_running(const aco_t *co)
 
 /*
  * Bits of aco_t.flags: those of aco_create2(), one for the processor, one
- * for a save stack that is one piece with the co, and one for a co that waits
- * for a value.  (That save_stack.ptr is co + 1 proves nothing: a separate block
+ * for a save stack that is one piece with the co, one for a co that waits for a
+ * value, and one for a save stack that was one piece with the co and has become
+ * too small.  (That save_stack.ptr is co + 1 proves nothing: a separate block
  * may lie right there.)
  */
 #define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
 #define ACO_HAS_SSE 4u
 #define ACO_ONE_PIECE 8u
 #define ACO_TAKES_VALUE 16u
+#define ACO_OUTGROWN 32u
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
 
@@ -180,6 +182,14 @@ ACO_HIDDEN int aco_take_stack(aco_t *co, const char *call);
 /* What becomes the state of co, which owns its share stack. */
 ACO_HIDDEN int aco_running_state(aco_t *co);
 ACO_HIDDEN int aco_suspended_state(const aco_t *co);
+
+/* ---- memory.c ----------------------------------------------------------- */
+
+/* Memory as malloc(3) gives it; NULL with ENOMEM. */
+ACO_HIDDEN void *aco_mem_alloc(size_t sz);
+
+/* Free it; sz is what it was allocated with.  ptr may be NULL. */
+ACO_HIDDEN void aco_mem_free(void *ptr, size_t sz);
 
 /* ---- save_stack.c ------------------------------------------------------- */
 

@@ -32,9 +32,14 @@
 #define LINE 64
 #define SLACK (LINE + sizeof(void *))
 
+static size_t block_size(size_t sz)
+{
+	return sz < LONG_COPY ? sz : sz + SLACK;
+}
+
 static void *ptr_new(size_t sz, const char *alike)
 {
-	char *block = malloc(sz < LONG_COPY ? sz : sz + SLACK);
+	char *block = aco_mem_alloc(block_size(sz));
 	char *ptr = block;
 
 	if (!block || sz < LONG_COPY)
@@ -54,7 +59,7 @@ void aco_save_stack_free(aco_t *co)
 		return;
 	if (s->sz >= LONG_COPY)
 		memcpy(&block, (char *)s->ptr - sizeof(block), sizeof(block));
-	free(block);
+	aco_mem_free(block, block_size(s->sz));
 }
 
 /* A deep call that used so much more has a lot of the share stack resident. */
@@ -132,7 +137,10 @@ __attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
 	if (s->sz > sz + TRIM_ABOVE)
 		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
-	co->flags &= ~ACO_ONE_PIECE & 0x7f;
+	if (co->flags & ACO_ONE_PIECE) {
+		memcpy(co + 1, &s->sz, sizeof(s->sz)); /* for aco_free() */
+		co->flags ^= ACO_ONE_PIECE | ACO_OUTGROWN;
+	}
 	s->ptr = ptr;
 	s->sz = sz;
 	return 0;
