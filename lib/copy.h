@@ -132,27 +132,35 @@ static inline void aco_put_zeros_below(void *end)
 #define ACO_SHRINK_ABOVE 1024
 
 /*
- * The common case of a copy out and a copy in: both cos suspended as "sharing",
- * with few bytes, and room for them.  Returns 0, and nothing has happened, when
- * it isn't that.
+ * The common case of a copy out: of few bytes, with room for them, and no red
+ * zone.  Returns 0, and nothing has happened, when it isn't that.
  */
-ACO_TRADE_TARGET static inline int aco_trade_small(aco_t *out, aco_t *in)
+ACO_TRADE_TARGET static inline int aco_keep_small(aco_t *out)
 {
 	aco_save_stack_t *s = &out->save_stack;
-	aco_save_stack_t *r = &in->save_stack;
 	char *end = out->share_stack->align_retptr;
 	size_t live = aco_live_bytes(out);
 	size_t keep = live - (aco_has_zeros_below(end, live) ? ACO_ZEROS : 0);
-	size_t back = r->valid_sz;
 
-	if (keep > ACO_SMALL_COPY || back > ACO_SMALL_COPY || keep > s->sz ||
-	    s->sz > ACO_SHRINK_ABOVE)
+	if (keep > ACO_SMALL_COPY || keep > s->sz || s->sz > ACO_SHRINK_ABOVE)
 		return 0;
 	aco_copy_small(s->ptr, out->reg[ACO_REG_IDX_SP], keep);
 	s->valid_sz = keep;
 	s->ct_save++;
 	if (keep > s->max_cpsz)
 		s->max_cpsz = keep;
+	return 1;
+}
+
+/* The same of a copy out and a copy in: both cos suspended as "sharing". */
+ACO_TRADE_TARGET static inline int aco_trade_small(aco_t *out, aco_t *in)
+{
+	aco_save_stack_t *r = &in->save_stack;
+	char *end = out->share_stack->align_retptr;
+	size_t back = r->valid_sz;
+
+	if (back > ACO_SMALL_COPY || !aco_keep_small(out))
+		return 0;
 	if (back < aco_live_bytes(in))
 		aco_put_zeros_below(end);
 	aco_copy_small(in->reg[ACO_REG_IDX_SP], r->ptr, back);

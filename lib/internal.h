@@ -81,9 +81,10 @@ ACO_HIDDEN ACO_REGPARM int aco_switch_fpenv(aco_t *from, aco_t *to,
 					    const char *land);
 ACO_HIDDEN extern const char aco_switch_landing[];
 
-/* What belongs on the share stack: words of a save stack, and zeros above. */
+/* What has to be written to a share stack: words of a save stack, and zeros
+   above them. */
 struct aco_move {
-	void *to;
+	void *end; /* of both */
 	const void *from;
 	size_t words;
 	size_t zeros;
@@ -176,10 +177,8 @@ ACO_HIDDEN int aco_go(aco_t *from, aco_t *to, const aco_t *co);
 ACO_HIDDEN void aco_check_resumable(const aco_t *co, const char *call);
 ACO_HIDDEN void aco_check_running(const aco_t *co, const char *call);
 
-/* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
+/* What else they are made of. */
 ACO_HIDDEN int aco_take_stack(aco_t *co, const char *call);
-
-/* What becomes the state of co, which owns its share stack. */
 ACO_HIDDEN int aco_running_state(aco_t *co);
 ACO_HIDDEN int aco_suspended_state(const aco_t *co);
 

@@ -32,10 +32,14 @@ _Static_assert(offsetof(aco_share_stack_t, owner) == ACO_OFF_OWNER,
 _Static_assert(ACO_FAST_RUNNING == ACO_RUNNING_FROM, "running states moved");
 _Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE << 1, "is_end is the lowest bit");
 
-_Static_assert(offsetof(struct aco_move, to) == ACO_MOVE_TO, "to has moved");
-_Static_assert(offsetof(struct aco_move, from) == ACO_MOVE_FROM, "from has");
-_Static_assert(offsetof(struct aco_move, words) == ACO_MOVE_WORDS, "words has");
-_Static_assert(offsetof(struct aco_move, zeros) == ACO_MOVE_ZEROS, "zeros has");
+#define MOVE_AT(field, off)                                       \
+	_Static_assert(offsetof(struct aco_move, field) == (off), \
+		       #field " has moved")
+
+MOVE_AT(end, ACO_MOVE_END);
+MOVE_AT(from, ACO_MOVE_FROM);
+MOVE_AT(words, ACO_MOVE_WORDS);
+MOVE_AT(zeros, ACO_MOVE_ZEROS);
 
 /* What programs have inlined. */
 _Static_assert(ACO_FAST_SUSPENDED == ACO_FAST_SUSPENDED_, "ABI");

@@ -41,8 +41,6 @@ void aco_map_trim(aco_share_stack_t *sstk, const char *end)
 	size_t sz = (size_t)(end - (char *)sstk->ptr) & ~(ACO_PAGE - 1);
 	int saved = errno;
 
-	if (end < (char *)sstk->ptr)
-		return;
 	if (sstk->origin == ACO_ORIGIN_ARENA ||
 	    sstk->origin == ACO_ORIGIN_MAPPING)
 		madvise(sstk->ptr, sz, MADV_DONTNEED);

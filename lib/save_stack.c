@@ -21,6 +21,9 @@
 #include "stacks.h"
 #include "tools.h"
 
+/* What aco_make_present() consists of, wherever else it is called. */
+#define ALWAYS_INLINE static inline __attribute__((__always_inline__))
+
 /*
  * Copies of so many bytes and more are faster between places that lie alike in
  * their cache lines; from there on the block of a save stack is larger.
@@ -92,7 +95,8 @@ static int has_room(const aco_save_stack_t *s, size_t need)
 
 /*
  * A co that was suspended inline may have live bytes below its stack pointer,
- * as far as the red zone of the ABI reaches and the stack goes.
+ * as far as the red zone of the ABI reaches and the stack goes: whole words,
+ * wherever the caller's memory begins.
  */
 static size_t red_zone(const aco_t *co)
 {
@@ -101,7 +105,7 @@ static size_t red_zone(const aco_t *co)
 			       (char *)co->share_stack->ptr);
 
 	if (co->state == ACO_SUSPENDED_INLINE)
-		return room < 128 ? room : 128;
+		return room < 128 ? room & ~(size_t)7 : 128;
 #endif
 	(void)co;
 	return 0;
@@ -172,7 +176,7 @@ static void copy(void *to, const void *from, size_t sz)
 
 /* Bytes that needn't be kept: see copy.h.  Valgrind calls looking at them a
    use of undefined values. */
-static size_t zeros(const aco_t *co, size_t live)
+ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 {
 	if ((aco_tools & ~ACO_TOOL_CXX) ||
 	    !aco_has_zeros_below(co->share_stack->align_retptr, live))
@@ -180,7 +184,7 @@ static size_t zeros(const aco_t *co, size_t live)
 	return ACO_ZEROS;
 }
 
-int aco_copy_out(aco_t *co)
+ALWAYS_INLINE int copy_out(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	size_t below = red_zone(co);
@@ -225,12 +229,17 @@ static void copy_in(aco_t *co)
 	s->ct_restore++;
 }
 
+int aco_copy_out(aco_t *co)
+{
+	return copy_out(co);
+}
+
 void aco_copy_in_later(aco_t *co, struct aco_move *move)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	size_t sz = bytes_of(co);
 
-	move->to = (char *)co->share_stack->align_retptr - sz;
+	move->end = co->share_stack->align_retptr;
 	move->from = s->ptr;
 	move->words = s->valid_sz / sizeof(void *);
 	move->zeros = (sz - s->valid_sz) / sizeof(void *);
@@ -244,7 +253,7 @@ int aco_make_present(aco_t *co)
 {
 	aco_share_stack_t *sstk = co->share_stack;
 
-	if (sstk->owner && aco_copy_out(sstk->owner) < 0)
+	if (sstk->owner && copy_out(sstk->owner) < 0)
 		return -1;
 	copy_in(co);
 	sstk->owner = co;

@@ -34,12 +34,17 @@ NOINLINE static int go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
 }
 
 /* The same where somebody else may have to be told. */
-int aco_go(aco_t *from, aco_t *to, const aco_t *co)
+static inline int go_told(aco_t *from, aco_t *to, const aco_t *co)
 {
 	aco_tools_before_switch(from, to);
 	if (aco_unlikely(aco_tools & ACO_TOOLS_SWITCH))
 		return go_and_tell(from, to, co);
 	return go(from, to, co);
+}
+
+int aco_go(aco_t *from, aco_t *to, const aco_t *co)
+{
+	return go_told(from, to, co);
 }
 
 /* Out of the way of the callers' hot path. */
@@ -59,10 +64,15 @@ COLD static void refuse_resume(const aco_t *co, const char *call)
 	}
 }
 
-void aco_check_resumable(const aco_t *co, const char *call)
+static inline void check_resumable(const aco_t *co, const char *call)
 {
 	if (aco_unlikely(!aco_is_resumable(co)))
 		refuse_resume(co, call);
+}
+
+void aco_check_resumable(const aco_t *co, const char *call)
+{
+	check_resumable(co, call);
 }
 
 COLD static void refuse_memory(const aco_t *co, const char *call)
@@ -112,8 +122,8 @@ void aco_demote(aco_t *co)
 	}
 }
 
-/* Whether it has its share stack for itself. */
-int aco_running_state(aco_t *co)
+/* Of co, which owns its share stack: whether it has that for itself. */
+static inline int running_state(aco_t *co)
 {
 	if (aco_tools & ~ACO_TOOL_CXX)
 		return ACO_RUNNING;
@@ -123,7 +133,12 @@ int aco_running_state(aco_t *co)
 	return aco_tools ? ACO_LONE_RUNNING : ACO_FAST_RUNNING;
 }
 
-int aco_suspended_state(const aco_t *co)
+int aco_running_state(aco_t *co)
+{
+	return running_state(co);
+}
+
+static inline int suspended_state(const aco_t *co)
 {
 	switch (co->state) {
 	case ACO_FAST_RUNNING:
@@ -137,13 +152,24 @@ int aco_suspended_state(const aco_t *co)
 	}
 }
 
-int aco_take_stack(aco_t *co, const char *call)
+int aco_suspended_state(const aco_t *co)
+{
+	return suspended_state(co);
+}
+
+/* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
+static inline int take_stack(aco_t *co, const char *call)
 {
 	if (co->share_stack->owner == co)
 		return 0;
 	if (is_in_use(co->share_stack))
 		aco_misuse(call, "a running co uses its share stack", co);
 	return aco_make_present(co);
+}
+
+int aco_take_stack(aco_t *co, const char *call)
+{
+	return take_stack(co, call);
 }
 
 /*
@@ -154,15 +180,15 @@ static inline aco_t *prepare_resume(aco_t *co, const char *call)
 {
 	aco_t *resumer;
 
-	aco_check_resumable(co, call);
+	check_resumable(co, call);
 	resumer = resumer_for(co);
 	if (!resumer)
 		return NULL;
-	if (aco_take_stack(co, call) < 0)
+	if (take_stack(co, call) < 0)
 		return NULL;
 	if (co->resumer != resumer)
 		co->resumer = resumer;
-	co->state = aco_running_state(co);
+	co->state = running_state(co);
 	aco_gtls_co = co;
 	return resumer;
 }
@@ -178,10 +204,10 @@ NOINLINE static int try_resume_any(aco_t *co)
 	resumer = prepare_resume(co, "aco_try_resume");
 	if (!resumer)
 		return -1;
-	return aco_go(resumer, co, co);
+	return go_told(resumer, co, co);
 }
 
-aco_t *aco_prepare_resume(aco_t *co, const char *call)
+static inline aco_t *must_prepare_resume(aco_t *co, const char *call)
 {
 	aco_t *resumer;
 
@@ -191,6 +217,11 @@ aco_t *aco_prepare_resume(aco_t *co, const char *call)
 	if (!resumer)
 		refuse_memory(co, call);
 	return resumer;
+}
+
+aco_t *aco_prepare_resume(aco_t *co, const char *call)
+{
+	return must_prepare_resume(co, call);
 }
 
 /* co is in that state and was resumed from here before. */
@@ -213,7 +244,7 @@ NOINLINE static void resume_any(aco_t *co)
 		resume_lone(co, aco_gtls_co);
 		return;
 	}
-	aco_go(aco_prepare_resume(co, "aco_resume"), co, co);
+	go_told(must_prepare_resume(co, "aco_resume"), co, co);
 }
 
 /*
@@ -278,27 +309,37 @@ COLD static void refuse_leaving(const aco_t *co, const char *call)
 	aco_misuse(call, "called outside a co", co);
 }
 
-void aco_check_running(const aco_t *co, const char *call)
+static inline void check_running(const aco_t *co, const char *call)
 {
 	if (aco_unlikely(!co || !aco_is_running(co)))
 		refuse_leaving(co, call);
 }
 
-aco_t *aco_prepare_yield(const char *call)
+void aco_check_running(const aco_t *co, const char *call)
+{
+	check_running(co, call);
+}
+
+static inline aco_t *prepare_yield(const char *call)
 {
 	aco_t *co = aco_gtls_co;
 
-	aco_check_running(co, call);
-	co->state = aco_suspended_state(co);
+	check_running(co, call);
+	co->state = suspended_state(co);
 	aco_gtls_co = co->resumer;
 	return co;
 }
 
+aco_t *aco_prepare_yield(const char *call)
+{
+	return prepare_yield(call);
+}
+
 NOINLINE static void yield_any(const char *call)
 {
-	aco_t *co = aco_prepare_yield(call);
+	aco_t *co = prepare_yield(call);
 
-	aco_go(co, co->resumer, co);
+	go_told(co, co->resumer, co);
 }
 
 NOINLINE static void yield_other(aco_t *co)
@@ -339,11 +380,11 @@ void aco_yield1(aco_t *co)
 	yield_any("aco_yield1");
 }
 
-aco_t *aco_prepare_exit(const char *call)
+static inline aco_t *prepare_exit(const char *call)
 {
 	aco_t *co = aco_gtls_co;
 
-	aco_check_running(co, call);
+	check_running(co, call);
 	co->is_end = 1;
 	co->state = ACO_END;
 	co->share_stack->owner = NULL;
@@ -351,11 +392,16 @@ aco_t *aco_prepare_exit(const char *call)
 	return co;
 }
 
+aco_t *aco_prepare_exit(const char *call)
+{
+	return prepare_exit(call);
+}
+
 ACO_NORETURN_ static void leave(const char *call)
 {
-	aco_t *co = aco_prepare_exit(call);
+	aco_t *co = prepare_exit(call);
 
-	aco_go(co, co->resumer, co);
+	go_told(co, co->resumer, co);
 	__builtin_unreachable();
 }
 

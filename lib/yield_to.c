@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "copy.h"
 #include "tools.h"
 
 #define NOINLINE __attribute__((__noinline__))
@@ -24,6 +25,11 @@
 static inline aco_t *words_of(aco_t *co)
 {
 	return co->flags & ACO_SHARE_FPENV ? co->resumer : co;
+}
+
+static inline int both_share_words(const aco_t *co, const aco_t *to)
+{
+	return co->flags & to->flags & ACO_SHARE_FPENV;
 }
 
 static void switch_words(aco_t *co, aco_t *to)
@@ -42,15 +48,26 @@ static void switch_words(aco_t *co, aco_t *to)
 			 : "m"(to->fpucw));
 }
 
-/* to takes the place of co, which has given up nothing yet but its stack. */
-static void keep_books(aco_t *co, aco_t *to)
+/* to takes the place of co. */
+static inline void take_over(aco_t *co, aco_t *to, int suspended, int running)
 {
-	to->resumer = co->resumer;
-	co->state = aco_suspended_state(co);
-	to->state = aco_running_state(to);
+	if (to->resumer != co->resumer)
+		to->resumer = co->resumer;
+	co->state = (uint8_t)suspended;
+	to->state = (uint8_t)running;
 	aco_gtls_co = to;
+}
+
+static void take_over_any(aco_t *co, aco_t *to)
+{
+	take_over(co, to, aco_suspended_state(co), aco_running_state(to));
 	aco_tools_before_switch(co, to);
-	switch_words(co, to);
+}
+
+/* A function of its own where only some processors can do it. */
+ACO_TRADE_TARGET static int keep_small(aco_t *co)
+{
+	return aco_keep_small(co);
 }
 
 /*
@@ -67,12 +84,20 @@ static void keep_books(aco_t *co, aco_t *to)
  */
 ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to, struct aco_move *move)
 {
-	if (aco_copy_out(co) < 0)
+	int sharing = co->state == ACO_SHARING_RUNNING;
+
+	if (!(sharing && ACO_CAN_TRADE(co) && keep_small(co)) &&
+	    aco_copy_out(co) < 0)
 		return -1;
 	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
 	aco_copy_in_later(to, move);
 	to->share_stack->owner = to;
-	keep_books(co, to);
+	if (aco_likely(sharing))
+		take_over(co, to, ACO_SHARING_SUSPENDED, ACO_SHARING_RUNNING);
+	else
+		take_over_any(co, to);
+	if (!both_share_words(co, to))
+		switch_words(co, to);
 	return 0;
 }
 
@@ -111,7 +136,8 @@ NOINLINE static int yield_to_any(aco_t *to)
 				 : aco_switch_in_place(co, to);
 	if (aco_take_stack(to, "aco_yield_to") < 0)
 		return -1;
-	keep_books(co, to);
+	take_over_any(co, to);
+	switch_words(co, to);
 	return aco_tools ? switch_told(co, to)
 			 : aco_switch(co, to, aco_switch_landing);
 }
@@ -127,19 +153,22 @@ static inline int is_common_lone(const aco_t *co, const aco_t *to)
 	return co->state == ACO_LONE_RUNNING && to->state == ACO_LONE_SUSPENDED;
 }
 
+static inline int is_common_sharing(const aco_t *co, const aco_t *to)
+{
+	return co->state == ACO_SHARING_RUNNING &&
+	       to->state == ACO_SHARING_SUSPENDED &&
+	       to->share_stack == co->share_stack;
+}
+
 static inline int yield_to_common(aco_t *co, aco_t *to, int suspended,
 				  int running)
 {
-	if (to->resumer != co->resumer)
-		to->resumer = co->resumer;
-	aco_gtls_co = to;
-	co->state = (uint8_t)suspended;
-	to->state = (uint8_t)running;
+	take_over(co, to, suspended, running);
 	if (running == ACO_LONE_RUNNING)
 		aco_tools_cxx(co, to);
 	if (!((co->flags | to->flags) & ACO_SHARE_FPENV))
 		return aco_switch_fpenv(co, to, aco_switch_landing);
-	if (aco_unlikely(!(co->flags & to->flags & ACO_SHARE_FPENV)))
+	if (aco_unlikely(!both_share_words(co, to)))
 		switch_words(co, to);
 	return aco_switch(co, to, aco_switch_landing);
 }
@@ -153,6 +182,8 @@ int aco_yield_to(aco_t *to)
 	if (aco_likely(is_common(co, to)))
 		return yield_to_common(co, to, ACO_FAST_SUSPENDED,
 				       ACO_FAST_RUNNING);
+	if (is_common_sharing(co, to))
+		return aco_switch_in_place(co, to);
 	if (is_common_lone(co, to))
 		return yield_to_common(co, to, ACO_LONE_SUSPENDED,
 				       ACO_LONE_RUNNING);

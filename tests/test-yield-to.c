@@ -363,10 +363,12 @@ static void fills_the_stack(void)
 
 	t_opaque(p);
 	for (;;) {
-		p[0] = 1;
-		rounds++;
+		memset(p, ++rounds, to_use_up);
 		aco_yield();
 		t_opaque(p);
+		for (size_t i = 0; i < to_use_up; i++)
+			if (p[i] != (char)rounds)
+				ck_abort_msg("byte %zu", i);
 	}
 }
 
@@ -382,10 +384,9 @@ static void goes_to_b_for_ever(void)
 		aco_yield_to(b);
 }
 
-START_TEST(no_room_is_needed)
+static void use_up(aco_share_stack_t *sstk)
 {
-	a = t_co(t_sstk, goes_to_b_for_ever, NULL);
-	b = t_co(t_sstk, fills_the_stack, NULL);
+	b = t_co(sstk, fills_the_stack, NULL);
 	to_use_up = 1000;
 	aco_resume(b);
 	to_use_up += unused_bytes(b) - 128;
@@ -396,10 +397,126 @@ START_TEST(no_room_is_needed)
 			break;
 		to_use_up += 16;
 	}
+}
+
+START_TEST(no_room_is_needed)
+{
+	a = t_co(t_sstk, goes_to_b_for_ever, NULL);
+	use_up(t_sstk);
 	for (int i = 0; i < 100; i++)
 		aco_resume(a);
 	ck_assert_uint_lt(unused_bytes(b), 64);
 	ck_assert_int_gt(rounds, 100);
+}
+END_TEST
+
+/* It was alone and may have a red zone, of which not all has room. */
+START_TEST(no_room_for_a_red_zone)
+{
+	/* not at its begin: Valgrind thinks that the red zone is the stack's */
+	static char mem[16384 + 256];
+	aco_share_stack_t *sstk = aco_share_stack_from(mem + 128 + _i, 16384);
+
+	ck_assert_ptr_nonnull(sstk);
+	use_up(sstk);
+	a = t_co(sstk, goes_to_b_for_ever, NULL);
+	for (int i = 0; i < 10; i++)
+		aco_resume(a);
+	ck_assert_int_gt(rounds, 10);
+	t_destroy(a);
+	t_destroy(b);
+	aco_share_stack_destroy(sstk);
+}
+END_TEST
+
+/* ---------------------------------------------------------- zeros on top -- */
+
+/*
+ * Words of zero at the top are not kept in save stacks, but have to come back.
+ * The frames are ones that nobody uses, so they can be written to.
+ */
+enum { TOP = 12 };
+
+static uintptr_t *top_of(const aco_share_stack_t *sstk)
+{
+	return (uintptr_t *)sstk->align_retptr - TOP;
+}
+
+static void holds_idle_frame(void)
+{
+	volatile char idle[300] = { 0 };
+	aco_t *next = aco_get_arg();
+
+	for (;;) {
+		idle[299] = idle[0];
+		if (!next) {
+			aco_yield();
+			continue;
+		}
+		memset(top_of(t_sstk), 0xff, TOP * sizeof(uintptr_t));
+		aco_yield_to(next);
+	}
+}
+
+START_TEST(zeros_at_the_top_come_back)
+{
+	uintptr_t *top = top_of(t_sstk);
+
+	b = t_co(t_sstk, holds_idle_frame, NULL);
+	a = t_co(t_sstk, holds_idle_frame, b);
+	aco_resume(b);
+	for (int i = 0; i <= TOP; i++) {
+		uintptr_t want[TOP] = { 0 };
+
+		if (i < TOP)
+			want[i] = (uintptr_t)1 << i;
+		memcpy(top, want, sizeof(want));
+		aco_resume(a);
+		ck_assert_ptr_eq(t_sstk->owner, b);
+		ck_assert(!memcmp(top, want, sizeof(want)));
+	}
+}
+END_TEST
+
+/* ----------------------------------------------------- after a deep call -- */
+
+#define DEEP ((size_t)300 << 10)
+
+static void goes_to_b_with(size_t sz)
+{
+	char *p = __builtin_alloca(sz);
+
+	t_opaque(p);
+	memset(p, 1, sz);
+	aco_yield_to(b);
+	t_opaque(p);
+}
+
+/* Deep and not so deep, by every share of a page. */
+static void is_deep_now_and_then(void)
+{
+	for (size_t sz = 1;; sz += 64) {
+		goes_to_b_with(DEEP);
+		goes_to_b_with(sz);
+	}
+}
+
+/* What the stack needs no longer is given back, but not from under the call
+   that does so. */
+START_TEST(a_deep_call_is_left)
+{
+	aco_share_stack_t *sstk = t_stack((size_t)1 << 20);
+
+	a = t_co(sstk, is_deep_now_and_then, NULL);
+	b = t_co(sstk, fills_the_stack, NULL);
+	to_use_up = 0;
+	for (int i = 0; i < 128; i++) {
+		aco_resume(a);
+		ck_assert_uint_gt(a->save_stack.sz, DEEP);
+		aco_resume(a);
+		ck_assert_uint_lt(a->save_stack.sz, DEEP);
+	}
+	ck_assert_int_eq(rounds, 256);
 }
 END_TEST
 
@@ -520,7 +637,13 @@ Suite *t_suite(void)
 	tcase_add_test(tc, a_third_one_makes_room);
 	tcase_add_loop_test(tc, live_bytes_stay, 0, 3);
 	tcase_add_test(tc, no_room_is_needed);
+	tcase_add_loop_test(tc, no_room_for_a_red_zone, 0, 2);
+	tcase_add_test(tc, a_deep_call_is_left);
 	tcase_add_test(tc, another_user_comes);
+
+	tc = t_case(s, "bytes");
+	tcase_set_tags(tc, T_UNINITIALISED);
+	tcase_add_test(tc, zeros_at_the_top_come_back);
 
 	tc = t_case(s, "more");
 	tcase_add_loop_test(tc, values, 0, 2);

@@ -38,16 +38,19 @@
 
 /* struct aco_move */
 #if defined(__x86_64__)
-#define ACO_MOVE_TO 0
+#define ACO_MOVE_END 0
 #define ACO_MOVE_FROM 8
 #define ACO_MOVE_WORDS 16
 #define ACO_MOVE_ZEROS 24
 #else
-#define ACO_MOVE_TO 0
+#define ACO_MOVE_END 0
 #define ACO_MOVE_FROM 4
 #define ACO_MOVE_WORDS 8
 #define ACO_MOVE_ZEROS 12
 #endif
+
+/* Up to so many words a loop is faster than a string instruction. */
+#define ACO_MOVE_FEW 64
 
 /* ACO_HAS_SSE as it lies in the byte that flags share with is_end. */
 #define ACO_HAS_SSE_BIT 8

@@ -183,23 +183,37 @@ aco_switch_in_place:
 	movq	%rsp, %rdx
 	call	aco_leave_place
 	testl	%eax, %eax
-	jnz	3f
+	jnz	6f
 	.cfi_remember_state
 
 	movq	%r12, %rdx
-	movq	ACO_MOVE_TO(%rsp), %rdi
+	movq	ACO_MOVE_END(%rsp), %rdi
 	movq	ACO_MOVE_FROM(%rsp), %rsi
 	movq	ACO_MOVE_WORDS(%rsp), %rcx
-	movq	ACO_MOVE_ZEROS(%rsp), %r8
+	movq	ACO_MOVE_ZEROS(%rsp), %rax
 	movq	ACO_OFF_SP(%rdx), %rsp
 	/* One is gone, the other has not arrived: there is nobody to unwind. */
 	.cfi_def_cfa %rsp, 0
 	.cfi_undefined %rip
-	rep movsq
-	movl	%r8d, %ecx
-	xorl	%eax, %eax
-	rep stosq
-	movq	%rdx, %rdi
+	testq	%rax, %rax
+	jz	2f
+1:	subq	$8, %rdi
+	movq	$0, (%rdi)
+	decq	%rax
+	jnz	1b
+2:	leaq	(, %rcx, 8), %rax
+	subq	%rax, %rdi
+	cmpq	$ACO_MOVE_FEW, %rcx
+	ja	4f
+	testq	%rcx, %rcx
+	jz	5f
+3:	movq	-8(%rsi, %rcx, 8), %rax
+	movq	%rax, -8(%rdi, %rcx, 8)
+	decq	%rcx
+	jnz	3b
+	jmp	5f
+4:	rep movsq
+5:	movq	%rdx, %rdi
 	/* A part of to, as in aco_switch. */
 	.cfi_same_value %r12
 	.cfi_same_value %r13
@@ -213,7 +227,7 @@ aco_switch_in_place:
 
 	/* The call has told why. */
 	.cfi_restore_state
-3:	addq	$40, %rsp
+6:	addq	$40, %rsp
 	.cfi_adjust_cfa_offset -40
 	popq	%r15
 	.cfi_adjust_cfa_offset -8

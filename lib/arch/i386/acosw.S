@@ -164,23 +164,37 @@ aco_switch_in_place:
 	movl	%esp, %ecx
 	call	aco_leave_place
 	testl	%eax, %eax
-	jnz	3f
+	jnz	6f
 	.cfi_remember_state
 
 	movl	%ebx, %edx
-	movl	ACO_MOVE_TO(%esp), %edi
+	movl	ACO_MOVE_END(%esp), %edi
 	movl	ACO_MOVE_FROM(%esp), %esi
 	movl	ACO_MOVE_WORDS(%esp), %ecx
-	movl	ACO_MOVE_ZEROS(%esp), %ebx
+	movl	ACO_MOVE_ZEROS(%esp), %eax
 	movl	ACO_OFF_SP(%edx), %esp
 	/* One is gone, the other has not arrived: there is nobody to unwind. */
 	.cfi_def_cfa %esp, 0
 	.cfi_undefined %eip
-	rep movsl
-	movl	%ebx, %ecx
-	xorl	%eax, %eax
-	rep stosl
-	/* A part of to, as in aco_switch. */
+	testl	%eax, %eax
+	jz	2f
+1:	subl	$4, %edi
+	movl	$0, (%edi)
+	decl	%eax
+	jnz	1b
+2:	leal	(, %ecx, 4), %eax
+	subl	%eax, %edi
+	cmpl	$ACO_MOVE_FEW, %ecx
+	ja	4f
+	testl	%ecx, %ecx
+	jz	5f
+3:	movl	-4(%esi, %ecx, 4), %eax
+	movl	%eax, -4(%edi, %ecx, 4)
+	decl	%ecx
+	jnz	3b
+	jmp	5f
+4:	rep movsl
+5:	/* A part of to, as in aco_switch. */
 	.cfi_same_value %ebx
 	.cfi_same_value %edi
 	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
@@ -191,7 +205,7 @@ aco_switch_in_place:
 
 	/* The call has told why. */
 	.cfi_restore_state
-3:	addl	$20, %esp
+6:	addl	$20, %esp
 	.cfi_adjust_cfa_offset -20
 	popl	%edi
 	.cfi_adjust_cfa_offset -4
