@@ -16,9 +16,10 @@ __thread aco_t *aco_gtls_co INITIAL_EXEC;
 __thread struct aco_thread aco_thread INITIAL_EXEC;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key; /* not NULL: calls thread_end() at the end */
-static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
-static int key_made;
+
+/* One more than a key that, where it is not NULL, calls thread_end() at the
+   end; 0: there is none yet. */
+static unsigned key_and_1;
 
 static void own_main_free(void)
 {
@@ -89,22 +90,29 @@ void aco_thread_ready(void)
 		aco_thread_init(NULL);
 }
 
-/* Not in set_up(): a program that has used up its keys may give one back. */
+/*
+ * Not in set_up(): a program that has used up its keys may give one back.
+ * Without a lock, which a fork would leave locked in the child when another
+ * thread holds it.
+ */
 static int key_ready(void)
 {
-	int made;
+	unsigned none = 0;
+	pthread_key_t key;
 
-	pthread_mutex_lock(&key_lock);
-	if (!key_made)
-		key_made = !pthread_key_create(&key, thread_end);
-	made = key_made;
-	pthread_mutex_unlock(&key_lock);
-	return made;
+	if (__atomic_load_n(&key_and_1, __ATOMIC_ACQUIRE))
+		return 1;
+	if (pthread_key_create(&key, thread_end))
+		return 0;
+	if (!__atomic_compare_exchange_n(&key_and_1, &none, key + 1, 0,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		pthread_key_delete(key); /* another thread was faster */
+	return 1;
 }
 
 int aco_thread_notice_end(void)
 {
-	if (key_ready() && !pthread_setspecific(key, &aco_thread))
+	if (key_ready() && !pthread_setspecific(key_and_1 - 1, &aco_thread))
 		return 0;
 	errno = ENOMEM;
 	return -1;

@@ -24,6 +24,7 @@ int __real_madvise(void *at, size_t sz, int advice);
 void __real_free(void *ptr);
 int __real_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 			  void (*in_child)(void));
+int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 
 void *__wrap_malloc(size_t sz);
@@ -35,6 +36,7 @@ int __wrap_madvise(void *at, size_t sz, int advice);
 void __wrap_free(void *ptr);
 int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 			  void (*in_child)(void));
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
 static int armed;     /* only calls between arm() and disarm() count */
@@ -137,6 +139,13 @@ int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 		at_the_same_time();
 	return fails() ? ENOMEM
 		       : __real_pthread_atfork(before, in_parent, in_child);
+}
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+	if (at_the_same_time)
+		at_the_same_time();
+	return fails() ? EAGAIN : __real_pthread_key_create(key, destroy);
 }
 
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
@@ -604,6 +613,7 @@ static int resume_foreign(void)
 static void *foreign_thread(void *arg)
 {
 	(void)arg;
+	/* the key and the co, once there is a key the co and its place */
 	ck_assert_int_eq(fail_each(resume_foreign), 2);
 	return NULL;
 }
@@ -612,11 +622,13 @@ START_TEST(own_main_co)
 {
 	pthread_t thread;
 
-	foreign = t_co(t_sstk, nothing, NULL);
-	ck_assert_int_eq(pthread_create(&thread, NULL, foreign_thread, NULL),
-			 0);
-	pthread_join(thread, NULL);
-	ck_assert_int_eq(foreign->is_end, 1);
+	for (int i = 0; i < 2; i++) {
+		foreign = t_co(t_sstk, nothing, NULL);
+		ck_assert_int_eq(
+			pthread_create(&thread, NULL, foreign_thread, NULL), 0);
+		pthread_join(thread, NULL);
+		ck_assert_int_eq(foreign->is_end, 1);
+	}
 }
 END_TEST
 
@@ -624,6 +636,54 @@ void t_reset(void)
 {
 	aco_share_stack_cache_limit(0);
 }
+
+static void *resume_in_thread(void *co)
+{
+	aco_resume(co);
+	return NULL;
+}
+
+static void in_thread(aco_t *co)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, resume_in_thread, co),
+			 0);
+	pthread_join(thread, NULL);
+}
+
+static aco_t *others[3];
+
+/* Another thread gets its main co, the first of all; and in the middle of that
+   the process forks: the child can do the same. */
+static void fork_and_resume(void)
+{
+	int status;
+	pid_t pid;
+
+	at_the_same_time = NULL;
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		in_thread(others[0]);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	in_thread(others[1]);
+}
+
+START_TEST(own_main_cos_at_the_same_time)
+{
+	for (size_t i = 0; i < T_LEN(others); i++)
+		others[i] = t_co(t_stack(0), nothing, NULL);
+	at_the_same_time = fork_and_resume;
+	in_thread(others[2]);
+	ck_assert(!at_the_same_time);
+	ck_assert_int_eq(others[1]->is_end, 1);
+	ck_assert_int_eq(others[2]->is_end, 1);
+}
+END_TEST
 
 /* Check itself allocates, hence no assertions of it while calls may fail. */
 static int report_overflows(void)
@@ -639,8 +699,11 @@ static int report_overflows(void)
 	return result;
 }
 
+/* The key and its value; once there is a key, its value and the stack. */
 START_TEST(overflow_report)
 {
+	if (_i)
+		in_thread(t_co(t_sstk, nothing, NULL));
 	ck_assert_int_eq(fail_each(report_overflows), 2);
 	ck_assert_int_eq(aco_overflow_report(0), 0);
 }
@@ -666,6 +729,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, adjacent_save_stack);
 	tcase_add_loop_test(tc, yield_to, 0, 2);
 	tcase_add_test(tc, own_main_co);
-	tcase_add_test(tc, overflow_report);
+	tcase_add_test(tc, own_main_cos_at_the_same_time);
+	tcase_add_loop_test(tc, overflow_report, 0, 2);
 	return s;
 }
