@@ -10,6 +10,7 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
+#define NO_ADVICE 0x7fffffff
 
 char *aco_map(size_t sz)
 {
@@ -24,6 +25,16 @@ char *aco_map(size_t sz)
 	return map;
 }
 
+/* QEMU's user mode takes any advice for a hint that can be ignored. */
+static int advice_is_heard(void)
+{
+	static signed char heard; /* -1: no */
+
+	if (aco_unlikely(!heard))
+		heard = madvise(NULL, 0, NO_ADVICE) < 0 ? 1 : -1;
+	return heard > 0;
+}
+
 /*
  * The first way leaves the mapping in one piece; the second makes two of it,
  * and their number is limited.  Older kernels don't know the first, and no
@@ -31,7 +42,8 @@ char *aco_map(size_t sz)
  */
 int aco_map_guard(char *at)
 {
-	if (madvise(at, ACO_GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
+	if (advice_is_heard() &&
+	    madvise(at, ACO_GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
 		return 0;
 	return mprotect(at, ACO_GUARD_SIZE, PROT_NONE);
 }
