@@ -16,6 +16,7 @@ __thread aco_t *aco_gtls_co INITIAL_EXEC;
 __thread struct aco_thread aco_thread INITIAL_EXEC;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int process_ready;
 
 /* One more than a key that, where it is not NULL, calls thread_end() at the
    end; 0: there is none yet. */
@@ -44,6 +45,7 @@ static void thread_end(void *thread)
 static void set_up(void)
 {
 	aco_tools_find();
+	__atomic_store_n(&process_ready, 1, __ATOMIC_RELEASE);
 }
 
 /* Debian's i386 runs on processors without SSE, too. */
@@ -69,8 +71,16 @@ static void record_control_words(void)
 		__asm__("stmxcsr %0" : "=m"(t->mxcsr));
 }
 
+/*
+ * A library that is being loaded may get here, too, in a constructor, and then
+ * holds the lock of the dynamic linker.  So nobody asks for that in set_up(),
+ * while others wait for him.
+ */
 void aco_process_ready(void)
 {
+	if (__atomic_load_n(&process_ready, __ATOMIC_ACQUIRE))
+		return;
+	aco_tools_find_cxx();
 	pthread_once(&once, set_up);
 }
 

@@ -6,7 +6,11 @@
  * linked or loaded; Valgrind is reached by client requests, which are nothing
  * but a few rotations outside of it.
  */
+#define _GNU_SOURCE 1 /* RTLD_NOLOAD */
+
 #include "tools.h"
+
+#include <dlfcn.h>
 
 #if defined(HAVE_VALGRIND_MEMCHECK_H)
 #include <valgrind/memcheck.h>
@@ -42,6 +46,10 @@ extern WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 /* libstdc++ */
 extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
 
+/* Missing in static programs, where the linker would warn of them. */
+extern WEAK void *dlopen(const char *name, int mode);
+extern WEAK void *dlsym(void *handle, const char *name);
+
 /*
  * What lies before each aco_t.  Where only libstdc++ is there, that is only the
  * last member.
@@ -59,6 +67,29 @@ struct record {
 
 unsigned aco_tools;
 
+static struct aco_cxx_globals *(*cxx_get_globals)(void);
+
+/*
+ * A weak symbol stays NULL when the library that has it is loaded later, and
+ * for good: the handle keeps it loaded.
+ */
+void aco_tools_find_cxx(void)
+{
+	static const char *const names[] = { "libstdc++.so.6",
+					     "libc++abi.so.1" };
+	void *found = (void *)(uintptr_t)__cxa_get_globals;
+	void *handle;
+
+	for (size_t i = 0; !found && dlopen && dlsym && i < 2; i++) {
+		handle = dlopen(names[i], RTLD_LAZY | RTLD_NOLOAD);
+		if (handle)
+			found = dlsym(handle, "__cxa_get_globals");
+	}
+	if (found)
+		__atomic_store_n((void **)(void *)&cxx_get_globals, found,
+				 __ATOMIC_RELAXED);
+}
+
 void aco_tools_find(void)
 {
 	unsigned tools = 0;
@@ -69,7 +100,7 @@ void aco_tools_find(void)
 		tools |= ACO_TOOL_TSAN;
 	if (RUNNING_ON_VALGRIND)
 		tools |= ACO_TOOL_VALGRIND;
-	if (__cxa_get_globals)
+	if (cxx_get_globals)
 		tools |= ACO_TOOL_CXX;
 	aco_tools = tools;
 }
@@ -186,7 +217,7 @@ void aco_tools_entered(void)
 
 void aco_tools_cxx_find(void)
 {
-	aco_thread.cxx = __cxa_get_globals();
+	aco_thread.cxx = cxx_get_globals();
 }
 
 void aco_tools_leave(aco_t *from, aco_t *to)

@@ -19,7 +19,12 @@ enum {
 #define ACO_TOOLS_SWITCH (ACO_TOOL_ASAN | ACO_TOOL_TSAN)
 ACO_HIDDEN extern unsigned aco_tools;
 
-/* Sets aco_tools; before the first co of the process. */
+/*
+ * Set aco_tools; before the first co of the process.  The first one looks for
+ * libstdc++, may be called by several threads, and takes the lock of the
+ * dynamic linker.
+ */
+ACO_HIDDEN void aco_tools_find_cxx(void);
 ACO_HIDDEN void aco_tools_find(void);
 
 /* What a tool needs of each co lies before its aco_t; see co_alloc(). */

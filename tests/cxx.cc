@@ -601,6 +601,24 @@ int cxx_main(int argc, char **argv)
 	return 0;
 }
 
+/* Needs no exception state of its own. */
+extern "C" void cxx_throw_and_catch();
+
+static void throw_unless(int flies)
+{
+	if (!flies)
+		throw std::string("none");
+}
+
+void cxx_throw_and_catch()
+{
+	try {
+		throw_unless(flying());
+	} catch (const std::string &s) {
+		CHECK(s == "none");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	return cxx_main(argc, argv);
