@@ -13,7 +13,7 @@ build() {
 	# shellcheck disable=SC2046 # words
 	"$with" $(arch_flags) -g -O1 "$@" -I"$include" \
 		"$top_srcdir/tests/$source" -o "$scratch/$name" $(library) \
-		-pthread 2>"$scratch/log"
+		-pthread -lm 2>"$scratch/log"
 }
 
 # usable COMPILER FLAG...: the sanitizer's runtime is there and works here.
@@ -70,6 +70,9 @@ for cc in gcc clang; do
 		build $cc tsan toolprog.c -fsanitize=thread ||
 			fail "$cc: $(cat "$scratch/log")"
 		silent "$scratch/tsan"
+		build $cc tsan-pool pool.c -fsanitize=thread ||
+			fail "$cc: $(cat "$scratch/log")"
+		silent "$scratch/tsan-pool"
 		ran=$((ran + 1))
 	fi
 done
