@@ -24,6 +24,17 @@ static size_t touched(const aco_share_stack_t *sstk)
 	return (size_t)(base - p);
 }
 
+/*
+ * What a deep call of a sharing co has touched is given back to the kernel once
+ * it is left; how much was copied of it is known.
+ */
+static size_t copied(const aco_t *co)
+{
+	size_t sz = co->save_stack.max_cpsz;
+
+	return sz ? sz + sizeof(void *) : 0;
+}
+
 size_t aco_stack_usage(const aco_t *co)
 {
 	size_t sz;
@@ -35,5 +46,5 @@ size_t aco_stack_usage(const aco_t *co)
 	aco_tools_look_away(1);
 	sz = touched(co->share_stack);
 	aco_tools_look_away(0);
-	return sz;
+	return sz > copied(co) ? sz : copied(co);
 }

@@ -137,6 +137,37 @@ START_TEST(of_all_users)
 }
 END_TEST
 
+__attribute__((__noinline__)) static void yields_deep(void)
+{
+	char *p = __builtin_alloca(150000);
+
+	memset(p, 0x5a, 150000);
+	t_opaque(p);
+	aco_yield();
+	t_opaque(p);
+}
+
+static void has_been_deep(void)
+{
+	yields_deep();
+	yields();
+}
+
+/* The library gives the memory back. */
+START_TEST(deep_once_and_copied)
+{
+	aco_share_stack_t *sstk = t_stack(300 << 10);
+	aco_t *co = t_co(sstk, has_been_deep, NULL);
+	aco_t *other = t_co(sstk, yields, NULL);
+
+	for (int i = 0; i < 4; i++) {
+		aco_resume(co);
+		aco_resume(other);
+	}
+	check_about(aco_stack_usage(co), 150000);
+}
+END_TEST
+
 START_TEST(up_to_all)
 {
 	aco_t *co = t_co(fresh_stack(), yields, NULL);
@@ -172,6 +203,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, to_the_word);
 	tcase_add_test(tc, of_the_running_co);
 	tcase_add_test(tc, of_all_users);
+	tcase_add_test(tc, deep_once_and_copied);
 	tcase_add_test(tc, up_to_all);
 	tcase_add_test(tc, good_as_a_size);
 	return s;
