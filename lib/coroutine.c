@@ -179,7 +179,6 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 		co->share_stack->owner = NULL;
 	co->save_stack.valid_sz = 0;
 	co->is_end = 0;
-	co->flags &= ~ACO_TAKES_VALUE & 0x7f;
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	set_up(co, fp, arg, 0);

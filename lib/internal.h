@@ -50,16 +50,14 @@ static inline int aco_is_running(const aco_t *co)
 
 /*
  * Bits of aco_t.flags: those of aco_create2(), one for the processor, one
- * for a save stack that is one piece with the co, one for a co that waits for a
- * value, and one for a save stack that was one piece with the co and has become
- * too small.  (That save_stack.ptr is co + 1 proves nothing: a separate block
- * may lie right there.)
+ * for a save stack that is one piece with the co, and one for a save stack that
+ * was and has become too small.  (That save_stack.ptr is co + 1 proves nothing:
+ * a separate block may lie right there.)
  */
 #define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
 #define ACO_HAS_SSE 4u
 #define ACO_ONE_PIECE 8u
-#define ACO_TAKES_VALUE 16u
-#define ACO_OUTGROWN 32u
+#define ACO_OUTGROWN 16u
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
 
@@ -80,6 +78,26 @@ ACO_HIDDEN ACO_REGPARM int aco_switch(aco_t *from, aco_t *to, const char *land);
 ACO_HIDDEN ACO_REGPARM int aco_switch_fpenv(aco_t *from, aco_t *to,
 					    const char *land);
 ACO_HIDDEN extern const char aco_switch_landing[];
+
+/*
+ * As aco_switch(), with aco_value_landing, but returns what whoever continues
+ * from stores where its stack pointer is, in reg; NULL if nothing.
+ */
+ACO_HIDDEN ACO_REGPARM void *aco_switch_value(aco_t *from, aco_t *to,
+					      const char *land);
+ACO_HIDDEN extern const char aco_value_landing[];
+
+/* The control words alone, as in aco_switch_fpenv(). */
+static inline void aco_exchange_words(aco_t *from, const aco_t *to)
+{
+	if (from->flags & ACO_HAS_SSE)
+		__asm__ volatile("stmxcsr %0\n\tldmxcsr %1"
+				 : "=m"(from->mxcsr)
+				 : "m"(to->mxcsr));
+	__asm__ volatile("fnstcw %0\n\tfldcw %1"
+			 : "=m"(from->fpucw)
+			 : "m"(to->fpucw));
+}
 
 /* What has to be written to a share stack: words of a save stack, and zeros
    above them. */
@@ -119,7 +137,6 @@ struct aco_thread {
 	void *alt_stack; /* the same; for the handler of overflow.c */
 	aco_cofuncp_t last_word;
 	void *cxx;	/* the exception state of libstdc++, if it is there */
-	void *value;	/* on its way from one side of a switch to the other */
 	uint32_t mxcsr; /* what new cos start with */
 	uint16_t fpucw;
 	uint8_t ready;

@@ -2,50 +2,81 @@
 /*
  * value.c - a pointer that goes with a switch
  *
- * Whoever waits in one of the calls below has ACO_TAKES_VALUE set.  Only then
- * is a pointer sent, in the variable of the thread, and taken as soon as the
- * switch is over.  So that is NULL at all other times: what one of the plain
- * calls continues, or what begins, leaves nothing behind for others to find.
+ * Whoever waits in one of the calls below is known by its resume address, and
+ * has room for the pointer where its stack pointer is.  Only there is one ever
+ * stored, just before the switch, so nobody can find one that was sent earlier
+ * or to somebody else.
  */
 #include "internal.h"
 
-static void send(const aco_t *to, void *v)
+#include "tools.h"
+
+#define NOINLINE __attribute__((__noinline__))
+
+static inline void send(const aco_t *to, void *v)
 {
-	if (to->flags & ACO_TAKES_VALUE)
-		aco_thread.value = v;
+	if (to->reg[ACO_REG_IDX_RETADDR] == aco_value_landing)
+		memcpy(to->reg[ACO_REG_IDX_SP], &v, sizeof(v));
 }
 
-/*
- * A function of its own: to the compiler the address of a thread's variable is
- * constant, and after the switch this may be another thread.
- */
-__attribute__((__noinline__)) static void *take(aco_t *self)
+NOINLINE static void *wait_and_tell(aco_t *from, aco_t *to)
 {
-	void *v = aco_thread.value;
+	void *v = aco_switch_value(from, to, aco_value_landing);
 
-	aco_thread.value = NULL;
-	self->flags &= ~ACO_TAKES_VALUE & 0x7f;
+	aco_tools_after_switch(from);
 	return v;
+}
+
+/* aco_go() for one who waits for a value. */
+static inline void *go_and_wait(aco_t *from, aco_t *to, const aco_t *co)
+{
+	aco_tools_before_switch(from, to);
+	if (!(co->flags & ACO_SHARE_FPENV))
+		aco_exchange_words(from, to);
+	if (aco_unlikely(aco_tools & ACO_TOOLS_SWITCH))
+		return wait_and_tell(from, to);
+	return aco_switch_value(from, to, aco_value_landing);
+}
+
+NOINLINE static void *resume_any(aco_t *co, void *v)
+{
+	aco_t *cur = aco_prepare_resume(co, "aco_resume_value");
+
+	send(co, v);
+	return go_and_wait(cur, co, co);
 }
 
 void *aco_resume_value(aco_t *co, void *v)
 {
-	aco_t *self = aco_prepare_resume(co, "aco_resume_value");
+	aco_t *cur = aco_gtls_co;
 
+	if (aco_unlikely(!co || co->resumer != cur ||
+			 co->state != ACO_FAST_SUSPENDED))
+		return resume_any(co, v);
+	co->state = ACO_FAST_RUNNING;
+	aco_gtls_co = co;
 	send(co, v);
-	self->flags |= ACO_TAKES_VALUE;
-	aco_go(self, co, co);
-	return take(self);
+	return go_and_wait(cur, co, co);
+}
+
+NOINLINE static void *yield_any(void *v)
+{
+	aco_t *co = aco_prepare_yield("aco_yield_value");
+
+	send(co->resumer, v);
+	return go_and_wait(co, co->resumer, co);
 }
 
 void *aco_yield_value(void *v)
 {
-	aco_t *self = aco_prepare_yield("aco_yield_value");
+	aco_t *co = aco_gtls_co;
 
-	send(self->resumer, v);
-	self->flags |= ACO_TAKES_VALUE;
-	aco_go(self, self->resumer, self);
-	return take(self);
+	if (aco_unlikely(!co || co->state != ACO_FAST_RUNNING))
+		return yield_any(v);
+	co->state = ACO_FAST_SUSPENDED;
+	aco_gtls_co = co->resumer;
+	send(co->resumer, v);
+	return go_and_wait(co, co->resumer, co);
 }
 
 void aco_exit_value(void *v)

@@ -37,15 +37,8 @@ static void switch_words(aco_t *co, aco_t *to)
 	aco_t *from = words_of(co);
 
 	to = words_of(to);
-	if (from == to)
-		return;
-	if (from->flags & ACO_HAS_SSE)
-		__asm__ volatile("stmxcsr %0\n\tldmxcsr %1"
-				 : "=m"(from->mxcsr)
-				 : "m"(to->mxcsr));
-	__asm__ volatile("fnstcw %0\n\tfldcw %1"
-			 : "=m"(from->fpucw)
-			 : "m"(to->fpucw));
+	if (from != to)
+		aco_exchange_words(from, to);
 }
 
 /* to takes the place of co. */

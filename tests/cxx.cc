@@ -37,16 +37,19 @@ struct task {
 
 /* Where the next pause leads, if not to the resumer. */
 static __thread aco_t *next_co;
+static __thread unsigned pauses;
 
 static void pause_co()
 {
 	aco_t *to = next_co;
 
 	next_co = NULL;
-	if (!to || to->is_end || to == aco_co())
+	if (to && !to->is_end && to != aco_co())
+		CHECK(aco_yield_to(to) == 0);
+	else if (++pauses % 3)
 		aco_yield();
 	else
-		CHECK(aco_yield_to(to) == 0);
+		aco_yield_value(NULL);
 }
 
 /* How many exceptions are; where that can't be asked, only whether. */
@@ -230,7 +233,10 @@ static void run(aco_share_stack_t *const *stacks, bool ring)
 			if (co[i]->is_end)
 				continue;
 			next_co = ring ? co[(i + 1) % count] : NULL;
-			aco_resume(co[i]);
+			if (i % 2)
+				aco_resume(co[i]);
+			else
+				aco_resume_value(co[i], NULL);
 			next_co = NULL; /* if it has not paused */
 			CHECK(!in_flight());
 			CHECK(caught == std::current_exception());

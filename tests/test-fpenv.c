@@ -418,13 +418,14 @@ static void act(const aco_t *self)
 {
 	int by_yield_to = t_random(&play_seed) % 2;
 	aco_t *co = any_player(self, by_yield_to);
+	int by_value = t_random(&play_seed) % 2;
 
 	if (!co || t_random(&play_seed) % 4 == 0)
-		aco_yield();
+		by_value ? (void)aco_yield_value(co) : aco_yield();
 	else if (by_yield_to)
 		aco_yield_to(co);
 	else
-		aco_resume(co);
+		by_value ? (void)aco_resume_value(co, co) : aco_resume(co);
 }
 
 static void plays(void)

@@ -40,10 +40,12 @@ static void pause_co(void)
 	aco_t *to = next_co;
 
 	next_co = NULL;
-	if (!to || to->is_end || to == aco_co())
+	if (to && !to->is_end && to != aco_co())
+		failures += aco_yield_to(to) != 0;
+	else if (to)
 		aco_yield();
 	else
-		failures += aco_yield_to(to) != 0;
+		aco_yield_value(to);
 }
 
 static __attribute__((noinline)) void deep(int depth, int value)
@@ -118,7 +120,10 @@ static void share(aco_t *main_co, aco_share_stack_t *sstk,
 			if (cos[i]->is_end)
 				continue;
 			next_co = ring ? cos[i % (COS - 1) + 1] : NULL;
-			aco_resume(cos[i]);
+			if (i % 2)
+				aco_resume(cos[i]);
+			else
+				aco_resume_value(cos[i], cos[i]);
 		}
 		for (alive = 0, i = 0; i < COS; i++)
 			alive += !cos[i]->is_end;

@@ -56,6 +56,16 @@ static int yield_busy(const unsigned long *v)
 	return IS_BUSY(v);
 }
 
+static void resume_value(void *co)
+{
+	aco_resume_value((aco_t *)co, co);
+}
+
+static void yield_value(void *v)
+{
+	aco_yield_value(v);
+}
+
 static void yield_to_bare(void *co)
 {
 	aco_yield_to((aco_t *)co);
@@ -71,6 +81,6 @@ static int yield_to_busy(aco_t *co, const unsigned long *v)
 }
 
 const struct mixed_part PART = {
-	NAME,	     PATH,	    resume_bare,   yield_bare,
-	resume_busy, yield_busy,    yield_to_bare, yield_to_busy,
+	NAME,	    PATH,	  resume_bare, yield_bare,    resume_busy,
+	yield_busy, resume_value, yield_value, yield_to_bare, yield_to_busy,
 };

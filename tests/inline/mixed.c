@@ -74,14 +74,16 @@ static void resume(struct player *p)
 	unsigned long v[VALUES];
 	unsigned by = any() % COUNT_OF(parts);
 	aco_t *self = aco_get_co();
-	int bare = any() & 1;
+	int way = (int)(any() % 4);
 	int ok;
 
 	any_values(v);
 	pairs[p->suspended_by][by]++;
 	switches++;
 	p->resumer_left_by = by;
-	if (bare)
+	if (way == 0)
+		ok = !probe(parts[by]->resume_value, p->co, v);
+	else if (way == 1)
 		ok = !probe(parts[by]->resume_bare, p->co, v);
 	else
 		ok = parts[by]->resume_busy(p->co, v);
@@ -95,14 +97,16 @@ static void yield(struct player *p)
 {
 	unsigned long v[VALUES];
 	unsigned by = any() % COUNT_OF(parts);
-	int bare = any() & 1;
+	int way = (int)(any() % 4);
 	int ok;
 
 	any_values(v);
 	p->suspended_by = by;
 	pairs[p->resumer_left_by][by]++;
 	switches++;
-	if (bare)
+	if (way == 0)
+		ok = !probe(parts[by]->yield_value, p, v);
+	else if (way == 1)
 		ok = !probe(parts[by]->yield_bare, NULL, v);
 	else
 		ok = parts[by]->yield_busy(v);

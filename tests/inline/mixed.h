@@ -12,7 +12,9 @@ struct mixed_part {
 	/* the same with live values: 0 when one is lost */
 	int (*resume_busy)(aco_t *co, const unsigned long *values);
 	int (*yield_busy)(const unsigned long *values);
-	/* aco_yield_to(), which is always a function */
+	/* those that are always functions */
+	void (*resume_value)(void *co);
+	void (*yield_value)(void *v);
 	void (*yield_to_bare)(void *co);
 	int (*yield_to_busy)(aco_t *co, const unsigned long *values);
 };

@@ -133,6 +133,93 @@ aco_switch_landing:
 	.size	aco_switch, . - aco_switch
 
 /*
+ * void *aco_switch_value(aco_t *from, aco_t *to, const char *land)
+ *
+ * As aco_switch, but returns a value.
+ *
+ *	rdx  aco_value_landing
+ *
+ *	| return address |
+ *	| r12            |
+ *	| r13            |
+ *	| r14            |
+ *	| r15            |
+ *	| value          |  NULL, or what whoever continues from puts there
+ *	'-- rsp ---------'
+ */
+	.p2align 4
+	.globl	aco_switch_value
+	.hidden	aco_switch_value
+	.type	aco_switch_value, @function
+aco_switch_value:
+	.cfi_startproc
+	endbr64
+	movq	%rbx, ACO_OFF_BX(%rdi)
+	movq	%rbp, ACO_OFF_BP(%rdi)
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	pushq	$0
+	.cfi_adjust_cfa_offset 8
+	movq	%rdx, ACO_OFF_IP(%rdi)
+	movq	%rsp, ACO_OFF_SP(%rdi)
+	.cfi_remember_state
+
+	movq	%rsi, %rdi
+	movq	ACO_OFF_SP(%rsi), %rsp
+	/* A part of to, as in aco_switch. */
+	.cfi_def_cfa %rsp, 0
+	.cfi_same_value %r12
+	.cfi_same_value %r13
+	.cfi_same_value %r14
+	.cfi_same_value %r15
+	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
+	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
+	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
+	movq	ACO_OFF_BP(%rsi), %rbp
+	jmp	*ACO_OFF_IP(%rsi)
+
+	/* Never executed, as in aco_switch. */
+	.cfi_restore_state
+	int3
+
+/* Resume address of what it suspended; rdi is its aco_t. */
+	.globl	aco_value_landing
+	.hidden	aco_value_landing
+aco_value_landing:
+	endbr64
+	movq	ACO_OFF_BX(%rdi), %rbx
+	popq	%rax
+	.cfi_adjust_cfa_offset -8
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r15
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r14
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r13
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %r12
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	notrack jmp *%rcx
+	.cfi_endproc
+	.size	aco_switch_value, . - aco_switch_value
+
+/*
  * int aco_switch_in_place(aco_t *from, aco_t *to)
  *
  *	rdi  the running context, to be suspended

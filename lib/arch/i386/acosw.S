@@ -120,6 +120,76 @@ aco_switch_landing:
 	.size	aco_switch, . - aco_switch
 
 /*
+ * void *aco_switch_value(aco_t *from, aco_t *to, const char *land), regparm(3)
+ *
+ * As aco_switch, but returns a value.
+ *
+ *	ecx  aco_value_landing
+ *
+ *	| return address |
+ *	| ebx            |
+ *	| edi            |
+ *	| value          |  NULL, or what whoever continues from puts there
+ *	'-- esp ---------'
+ */
+	.p2align 4
+	.globl	aco_switch_value
+	.hidden	aco_switch_value
+	.type	aco_switch_value, @function
+aco_switch_value:
+	.cfi_startproc
+	endbr32
+	movl	%esi, ACO_OFF_BX(%eax)
+	movl	%ebp, ACO_OFF_BP(%eax)
+	pushl	%ebx
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %ebx, 0
+	pushl	%edi
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %edi, 0
+	pushl	$0
+	.cfi_adjust_cfa_offset 4
+	movl	%ecx, ACO_OFF_IP(%eax)
+	movl	%esp, ACO_OFF_SP(%eax)
+	.cfi_remember_state
+
+	movl	ACO_OFF_SP(%edx), %esp
+	/* A part of to, as in aco_switch. */
+	.cfi_def_cfa %esp, 0
+	.cfi_same_value %ebx
+	.cfi_same_value %edi
+	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
+	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
+	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
+	movl	ACO_OFF_BP(%edx), %ebp
+	jmp	*ACO_OFF_IP(%edx)
+
+	/* Never executed, as in aco_switch. */
+	.cfi_restore_state
+	int3
+
+/* Resume address of what it suspended; edx is its aco_t. */
+	.globl	aco_value_landing
+	.hidden	aco_value_landing
+aco_value_landing:
+	endbr32
+	movl	ACO_OFF_BX(%edx), %esi
+	popl	%eax
+	.cfi_adjust_cfa_offset -4
+	popl	%edi
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %edi
+	popl	%ebx
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %ebx
+	popl	%ecx
+	.cfi_adjust_cfa_offset -4
+	.cfi_register %eip, %ecx
+	notrack jmp *%ecx
+	.cfi_endproc
+	.size	aco_switch_value, . - aco_switch_value
+
+/*
  * int aco_switch_in_place(aco_t *from, aco_t *to), regparm(3)
  *
  *	eax  the running context, to be suspended
