@@ -151,10 +151,10 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 
 /*
  * A share stack in the sz bytes of memory at mem, which stays the caller's: it
- * has to be there, and to be writable, until the share stack is destroyed, which
- * leaves it alone.  The library needs up to 200 bytes at the top.  No guard.
- * Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than 4096 or
- * reaches beyond the end of the address space).  Costs one allocation.
+ * has to be there, and to be writable, until the share stack is destroyed,
+ * which leaves it alone.  The library needs up to 200 bytes at the top.  No
+ * guard.  Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than
+ * 4096 or reaches beyond the end of the address space).  Costs one allocation.
  */
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);
 
@@ -187,8 +187,8 @@ typedef struct {
  * free gets it back with the size that alloc was asked for.  Both are called in
  * any thread and on any stack.  Call it before the first co of the process is
  * made, and before other threads use the library.
- * Returns 0, or -1 with EBUSY (a co was made before) or EINVAL (allocator, alloc
- * or free is NULL).
+ * Returns 0, or -1 with EBUSY (a co was made before) or EINVAL (allocator,
+ * alloc or free is NULL).
  */
 int aco_set_allocator(const aco_allocator_t *allocator);
 
@@ -294,8 +294,8 @@ void aco_exit1(aco_t *co) ACO_NORETURN_;
  * aco_resume(), aco_yield() and aco_exit() with a pointer each way: what resume
  * sends, yield returns; what yield or exit sends, resume returns.  Where the
  * other side is in another call it gets nothing, and where it was left by
- * another call this one returns NULL.  What is sent to a co that starts is lost:
- * that one has its arg.
+ * another call this one returns NULL.  What is sent to a co that starts is
+ * lost: that one has its arg.
  */
 void *aco_resume_value(aco_t *co, void *v);
 void *aco_yield_value(void *v);
@@ -395,9 +395,8 @@ size_t aco_stack_usage(const aco_t *co);
  * The inline versions of aco_resume() and aco_yield().  Not where the compiler
  * can't be told which registers a switch changes.
  */
-#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) &&                     \
-	defined(__GNUC__) && !defined(_SOFT_FLOAT) &&                         \
-	(!defined(__x86_64__) || defined(__SSE2__))
+#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && defined(__GNUC__) && \
+	!defined(_SOFT_FLOAT) && (!defined(__x86_64__) || defined(__SSE2__))
 #include <aco/switch.h>
 #endif
 

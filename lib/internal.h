@@ -13,10 +13,10 @@
  * Values of aco_t.state.  "Fast" is a co that the code of aco/switch.h may
  * switch: the only user and the owner of its share stack, with nobody else to
  * tell.  "Lone" is the same in a process with libstdc++, whose exception state
- * has to be switched, too.  "Sharing" is a user of a stack that has others, with
- * nobody else to tell: that code may suspend it, as this copies nothing.  A co
- * that has resumed another and waits stays running: it is told apart by not
- * being aco_gtls_co.  Each is a constant to store, never or-ed together.
+ * has to be switched, too.  "Sharing" is a user of a stack that has others,
+ * with nobody else to tell: that code may suspend it, as this copies nothing.
+ * A co that has resumed another and waits stays running: it is told apart by
+ * not being aco_gtls_co.  Each is a constant to store, never or-ed together.
  */
 enum {
 	ACO_INIT = 0, /* never started: reg leads to the entry frame */

@@ -9,8 +9,8 @@
 
 #define LAYOUT_FACTS 14
 
-typedef aco_t *(*create_fn)(aco_t *, aco_share_stack_t *, size_t,
-			    aco_cofuncp_t, void *);
+typedef aco_t *(*create_fn)(aco_t *, aco_share_stack_t *, size_t, aco_cofuncp_t,
+			    void *);
 
 aco_t *create_plain(aco_t *main_co, aco_share_stack_t *sstk, size_t sz,
 		    aco_cofuncp_t fp, void *arg);

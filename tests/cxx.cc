@@ -131,12 +131,14 @@ static void throws_and_catches()
 	aco_exit();
 }
 
-/* ---------------------------------------- more than one exception at once -- */
+/* --------------------------------------- more than one exception at once -- */
 
 /* Pauses while so many pass. */
 struct pauser {
 	int count;
-	explicit pauser(int n) : count(n) {}
+	explicit pauser(int n) : count(n)
+	{
+	}
 	~pauser()
 	{
 		CHECK(flying() == at_least_one(count));
@@ -413,8 +415,13 @@ static std::string destroyed;
 
 struct named {
 	const char *name;
-	explicit named(const char *n) : name(n) {}
-	~named() { destroyed += name; }
+	explicit named(const char *n) : name(n)
+	{
+	}
+	~named()
+	{
+		destroyed += name;
+	}
 };
 
 struct doomed {
@@ -460,7 +467,9 @@ static void destroy_after(aco_t *dead)
 struct destroyer {
 	aco_t *co;
 	aco_t *self;
-	explicit destroyer(aco_t *c) : co(c), self(aco_get_co()) {}
+	explicit destroyer(aco_t *c) : co(c), self(aco_get_co())
+	{
+	}
 	~destroyer()
 	{
 		CHECK(co->is_end);
@@ -520,8 +529,8 @@ static void end_thread(bool cancelled, int yields)
 	doomed d = { NULL, NULL, cancelled, yields };
 
 	d.inner = aco_create(main_co, stack_a, 0, ends_the_thread, &d);
-	run_doomed(&d, aco_create(main_co, stack_b, 0,
-				  resumes_in_a_catch_block, &d));
+	run_doomed(&d, aco_create(main_co, stack_b, 0, resumes_in_a_catch_block,
+				  &d));
 	CHECK(destroyed == "iDot");
 	destroy_after(d.outer);
 
@@ -546,7 +555,7 @@ static void end_threads()
 	}
 }
 
-/* ------------------------------------------------------------------- main -- */
+/* ------------------------------------------------------------------ main -- */
 
 static void *run_all(void *)
 {

@@ -43,7 +43,7 @@ static unsigned port;
 static rlim_t fd_limit; /* not 0: for the server */
 static char root[256];
 
-/* ----------------------------------------------------------------- server -- */
+/* ---------------------------------------------------------------- server -- */
 
 static const char *program(const char *name)
 {
@@ -133,7 +133,7 @@ static void stop(int signo)
 	fclose(server_err);
 }
 
-/* ----------------------------------------------------------------- client -- */
+/* ---------------------------------------------------------------- client -- */
 
 static int dial_with(int rcvbuf)
 {
@@ -261,7 +261,7 @@ static void expect_end(int fd)
 	close(fd);
 }
 
-/* --------------------------------------------------------------- fixtures -- */
+/* -------------------------------------------------------------- fixtures -- */
 
 static void write_file(const char *name, const char *data, size_t len)
 {
@@ -332,7 +332,7 @@ static void kill_server(void)
 	fd_limit = 0;
 }
 
-/* ------------------------------------------------------------------ tests -- */
+/* ----------------------------------------------------------------- tests -- */
 
 START_TEST(options)
 {

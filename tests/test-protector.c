@@ -294,8 +294,10 @@ END_TEST
 /* One that returns leaves alone where the others of its stack return to. */
 START_TEST(return_exits_one_of_several)
 {
-	aco_t *a = t_co2(t_sstk, yields_then_returns, NULL, 0, ACO_RETURN_EXITS);
-	aco_t *b = t_co2(t_sstk, yields_then_returns, NULL, 0, ACO_RETURN_EXITS);
+	aco_t *a = t_co2(t_sstk, yields_then_returns, NULL, 0,
+			 ACO_RETURN_EXITS);
+	aco_t *b = t_co2(t_sstk, yields_then_returns, NULL, 0,
+			 ACO_RETURN_EXITS);
 
 	aco_resume(b);
 	t_finish(a, 3);

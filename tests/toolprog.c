@@ -3,9 +3,10 @@
  * toolprog.c - what the test scripts run under sanitizers and Valgrind
  *
  * Sharing, standalone and nested cos with live data in frames that have
- * redzones; cos destroyed or reset while they are suspended, and one whose stack
- * holds the only pointer to memory.  "overflow", "leak", "freed" and "destroyed"
- * (use of a stack that is) do what the name says, for the tool to find.
+ * redzones; cos destroyed or reset while they are suspended, and one whose
+ * stack holds the only pointer to memory.  "overflow", "leak", "freed" and
+ * "destroyed" (use of a stack that is) do what the name says, for the tool to
+ * find.
  */
 #include <aco.h>
 
@@ -22,7 +23,8 @@ static __attribute__((noinline)) void fill(char *buf, size_t sz, int value)
 		buf[i] = (char)value;
 }
 
-static __attribute__((noinline)) int is_filled(const char *buf, size_t sz, int value)
+static __attribute__((noinline)) int is_filled(const char *buf, size_t sz,
+					       int value)
 {
 	size_t i;
 
@@ -111,8 +113,8 @@ static void share(aco_t *main_co, aco_share_stack_t *sstk,
 
 	for (i = 0; i < COS; i++) {
 		ids[i] = i;
-		cos[i] = aco_create(main_co, i % 3 ? sstk : sstk2, (size_t)i * 64,
-				    work, &ids[i]);
+		cos[i] = aco_create(main_co, i % 3 ? sstk : sstk2,
+				    (size_t)i * 64, work, &ids[i]);
 		aco_assertptr(cos[i]);
 	}
 	while (alive > 1) {
@@ -137,7 +139,8 @@ static void share(aco_t *main_co, aco_share_stack_t *sstk,
 		aco_destroy(cos[i]);
 }
 
-static void run_nested(aco_t *main_co, aco_share_stack_t *a, aco_share_stack_t *b)
+static void run_nested(aco_t *main_co, aco_share_stack_t *a,
+		       aco_share_stack_t *b)
 {
 	int id = 3;
 	aco_t *inner = aco_create(main_co, a, 0, work, &id);
