@@ -23,6 +23,38 @@
 #include "../link.h"
 #include "../offsets.h"
 
+/* The callee-saved registers that are not in reg[], and their unwind rules. */
+	.macro	save_registers
+	.irp	r, r12, r13, r14, r15
+	pushq	%\r
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %\r, 0
+	.endr
+	.endm
+
+	.macro	restore_registers
+	.irp	r, r15, r14, r13, r12
+	popq	%\r
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value %\r
+	.endr
+	.endm
+
+/*
+ * The rules where the stack is that of the co in rdi already: a frame without
+ * size, whose caller is the resume address.  DW_CFA_expression: rip (16),
+ * rbp (6) and rbx (3) are saved in reg[], at breg5 (rdi) + offset.
+ */
+	.macro	continued_frame
+	.cfi_def_cfa %rsp, 0
+	.irp	r, r12, r13, r14, r15
+	.cfi_same_value %\r
+	.endr
+	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
+	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
+	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
+	.endm
+
 	.text
 
 /*
@@ -67,35 +99,15 @@ aco_switch:
 .Lsuspend:
 	movq	%rbx, ACO_OFF_BX(%rdi)
 	movq	%rbp, ACO_OFF_BP(%rdi)
-	pushq	%r12
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r12, 0
-	pushq	%r13
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r13, 0
-	pushq	%r14
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r14, 0
-	pushq	%r15
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r15, 0
+	save_registers
 	movq	%rdx, ACO_OFF_IP(%rdi)
 	movq	%rsp, ACO_OFF_SP(%rdi)
 	.cfi_remember_state
 
 	movq	%rsi, %rdi
 	movq	ACO_OFF_SP(%rsi), %rsp
-	/* From here on this is a part of to: a frame without size, whose
-	   caller is the resume address.  DW_CFA_expression: rip (16) is saved
-	   at breg5 (rdi) + IP, rbp (6) at breg5 + BP, rbx (3) at + BX. */
-	.cfi_def_cfa %rsp, 0
-	.cfi_same_value %r12
-	.cfi_same_value %r13
-	.cfi_same_value %r14
-	.cfi_same_value %r15
-	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
-	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
-	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
+	/* From here on this is a part of to. */
+	continued_frame
 	movq	ACO_OFF_BP(%rsi), %rbp
 	jmp	*ACO_OFF_IP(%rsi)
 
@@ -111,18 +123,7 @@ aco_switch:
 aco_switch_landing:
 	endbr64
 	movq	ACO_OFF_BX(%rdi), %rbx
-	popq	%r15
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r15
-	popq	%r14
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r14
-	popq	%r13
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r13
-	popq	%r12
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r12
+	restore_registers
 	xorl	%eax, %eax
 	popq	%rcx
 	.cfi_adjust_cfa_offset -8
@@ -156,18 +157,7 @@ aco_switch_value:
 	endbr64
 	movq	%rbx, ACO_OFF_BX(%rdi)
 	movq	%rbp, ACO_OFF_BP(%rdi)
-	pushq	%r12
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r12, 0
-	pushq	%r13
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r13, 0
-	pushq	%r14
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r14, 0
-	pushq	%r15
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r15, 0
+	save_registers
 	pushq	$0
 	.cfi_adjust_cfa_offset 8
 	movq	%rdx, ACO_OFF_IP(%rdi)
@@ -176,15 +166,8 @@ aco_switch_value:
 
 	movq	%rsi, %rdi
 	movq	ACO_OFF_SP(%rsi), %rsp
-	/* A part of to, as in aco_switch. */
-	.cfi_def_cfa %rsp, 0
-	.cfi_same_value %r12
-	.cfi_same_value %r13
-	.cfi_same_value %r14
-	.cfi_same_value %r15
-	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
-	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
-	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
+	/* A part of to. */
+	continued_frame
 	movq	ACO_OFF_BP(%rsi), %rbp
 	jmp	*ACO_OFF_IP(%rsi)
 
@@ -200,18 +183,7 @@ aco_value_landing:
 	movq	ACO_OFF_BX(%rdi), %rbx
 	popq	%rax
 	.cfi_adjust_cfa_offset -8
-	popq	%r15
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r15
-	popq	%r14
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r14
-	popq	%r13
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r13
-	popq	%r12
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r12
+	restore_registers
 	popq	%rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register %rip, %rcx
@@ -250,18 +222,7 @@ aco_switch_in_place:
 	endbr64
 	movq	%rbx, ACO_OFF_BX(%rdi)
 	movq	%rbp, ACO_OFF_BP(%rdi)
-	pushq	%r12
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r12, 0
-	pushq	%r13
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r13, 0
-	pushq	%r14
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r14, 0
-	pushq	%r15
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r15, 0
+	save_registers
 	movq	%rsp, ACO_OFF_SP(%rdi)
 
 	movq	%rsi, %r12
@@ -301,14 +262,8 @@ aco_switch_in_place:
 	jmp	5f
 4:	rep movsq
 5:	movq	%rdx, %rdi
-	/* A part of to, as in aco_switch. */
-	.cfi_same_value %r12
-	.cfi_same_value %r13
-	.cfi_same_value %r14
-	.cfi_same_value %r15
-	.cfi_escape 0x10, 16, 2, 0x75, ACO_OFF_IP
-	.cfi_escape 0x10, 6, 2, 0x75, ACO_OFF_BP
-	.cfi_escape 0x10, 3, 2, 0x75, ACO_OFF_BX
+	/* A part of to. */
+	continued_frame
 	movq	ACO_OFF_BP(%rdi), %rbp
 	jmp	*ACO_OFF_IP(%rdi)
 
@@ -316,18 +271,7 @@ aco_switch_in_place:
 	.cfi_restore_state
 6:	addq	$40, %rsp
 	.cfi_adjust_cfa_offset -40
-	popq	%r15
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r15
-	popq	%r14
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r14
-	popq	%r13
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r13
-	popq	%r12
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value %r12
+	restore_registers
 	ret
 	.cfi_endproc
 	.size	aco_switch_in_place, . - aco_switch_in_place

@@ -22,6 +22,38 @@
 #include "../link.h"
 #include "../offsets.h"
 
+/* The callee-saved registers that are not in reg[], and their unwind rules. */
+	.macro	save_registers
+	.irp	r, ebx, edi
+	pushl	%\r
+	.cfi_adjust_cfa_offset 4
+	.cfi_rel_offset %\r, 0
+	.endr
+	.endm
+
+	.macro	restore_registers
+	.irp	r, edi, ebx
+	popl	%\r
+	.cfi_adjust_cfa_offset -4
+	.cfi_same_value %\r
+	.endr
+	.endm
+
+/*
+ * The rules where the stack is that of the co in edx already: a frame without
+ * size, whose caller is the resume address.  DW_CFA_expression: eip (8),
+ * ebp (5) and esi (6) are saved in reg[], at breg2 (edx) + offset.
+ */
+	.macro	continued_frame
+	.cfi_def_cfa %esp, 0
+	.irp	r, ebx, edi
+	.cfi_same_value %\r
+	.endr
+	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
+	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
+	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
+	.endm
+
 	.text
 
 /*
@@ -69,26 +101,14 @@ aco_switch:
 .Lsuspend:
 	movl	%esi, ACO_OFF_BX(%eax)
 	movl	%ebp, ACO_OFF_BP(%eax)
-	pushl	%ebx
-	.cfi_adjust_cfa_offset 4
-	.cfi_rel_offset %ebx, 0
-	pushl	%edi
-	.cfi_adjust_cfa_offset 4
-	.cfi_rel_offset %edi, 0
+	save_registers
 	movl	%ecx, ACO_OFF_IP(%eax)
 	movl	%esp, ACO_OFF_SP(%eax)
 	.cfi_remember_state
 
 	movl	ACO_OFF_SP(%edx), %esp
-	/* From here on this is a part of to: a frame without size, whose
-	   caller is the resume address.  DW_CFA_expression: eip (8) is saved
-	   at breg2 (edx) + IP, ebp (5) at breg2 + BP, esi (6) at + BX. */
-	.cfi_def_cfa %esp, 0
-	.cfi_same_value %ebx
-	.cfi_same_value %edi
-	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
-	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
-	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
+	/* From here on this is a part of to. */
+	continued_frame
 	movl	ACO_OFF_BP(%edx), %ebp
 	jmp	*ACO_OFF_IP(%edx)
 
@@ -104,12 +124,7 @@ aco_switch:
 aco_switch_landing:
 	endbr32
 	movl	ACO_OFF_BX(%edx), %esi
-	popl	%edi
-	.cfi_adjust_cfa_offset -4
-	.cfi_same_value %edi
-	popl	%ebx
-	.cfi_adjust_cfa_offset -4
-	.cfi_same_value %ebx
+	restore_registers
 	xorl	%eax, %eax
 	popl	%ecx
 	.cfi_adjust_cfa_offset -4
@@ -141,12 +156,7 @@ aco_switch_value:
 	endbr32
 	movl	%esi, ACO_OFF_BX(%eax)
 	movl	%ebp, ACO_OFF_BP(%eax)
-	pushl	%ebx
-	.cfi_adjust_cfa_offset 4
-	.cfi_rel_offset %ebx, 0
-	pushl	%edi
-	.cfi_adjust_cfa_offset 4
-	.cfi_rel_offset %edi, 0
+	save_registers
 	pushl	$0
 	.cfi_adjust_cfa_offset 4
 	movl	%ecx, ACO_OFF_IP(%eax)
@@ -154,13 +164,8 @@ aco_switch_value:
 	.cfi_remember_state
 
 	movl	ACO_OFF_SP(%edx), %esp
-	/* A part of to, as in aco_switch. */
-	.cfi_def_cfa %esp, 0
-	.cfi_same_value %ebx
-	.cfi_same_value %edi
-	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
-	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
-	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
+	/* A part of to. */
+	continued_frame
 	movl	ACO_OFF_BP(%edx), %ebp
 	jmp	*ACO_OFF_IP(%edx)
 
@@ -176,12 +181,7 @@ aco_value_landing:
 	movl	ACO_OFF_BX(%edx), %esi
 	popl	%eax
 	.cfi_adjust_cfa_offset -4
-	popl	%edi
-	.cfi_adjust_cfa_offset -4
-	.cfi_same_value %edi
-	popl	%ebx
-	.cfi_adjust_cfa_offset -4
-	.cfi_same_value %ebx
+	restore_registers
 	popl	%ecx
 	.cfi_adjust_cfa_offset -4
 	.cfi_register %eip, %ecx
@@ -220,12 +220,7 @@ aco_switch_in_place:
 	endbr32
 	movl	%esi, ACO_OFF_BX(%eax)
 	movl	%ebp, ACO_OFF_BP(%eax)
-	pushl	%ebx
-	.cfi_adjust_cfa_offset 4
-	.cfi_rel_offset %ebx, 0
-	pushl	%edi
-	.cfi_adjust_cfa_offset 4
-	.cfi_rel_offset %edi, 0
+	save_registers
 	movl	%esp, ACO_OFF_SP(%eax)
 
 	movl	%edx, %ebx
@@ -264,12 +259,8 @@ aco_switch_in_place:
 	jnz	3b
 	jmp	5f
 4:	rep movsl
-5:	/* A part of to, as in aco_switch. */
-	.cfi_same_value %ebx
-	.cfi_same_value %edi
-	.cfi_escape 0x10, 8, 2, 0x72, ACO_OFF_IP
-	.cfi_escape 0x10, 5, 2, 0x72, ACO_OFF_BP
-	.cfi_escape 0x10, 6, 2, 0x72, ACO_OFF_BX
+5:	/* A part of to. */
+	continued_frame
 	movl	ACO_OFF_BP(%edx), %ebp
 	jmp	*ACO_OFF_IP(%edx)
 
@@ -277,12 +268,7 @@ aco_switch_in_place:
 	.cfi_restore_state
 6:	addl	$20, %esp
 	.cfi_adjust_cfa_offset -20
-	popl	%edi
-	.cfi_adjust_cfa_offset -4
-	.cfi_same_value %edi
-	popl	%ebx
-	.cfi_adjust_cfa_offset -4
-	.cfi_same_value %ebx
+	restore_registers
 	ret
 	.cfi_endproc
 	.size	aco_switch_in_place, . - aco_switch_in_place
