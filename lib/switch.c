@@ -368,7 +368,7 @@ void aco_yield(void)
 
 void aco_yield_any_(void) __attribute__((__alias__("aco_yield")));
 
-void aco_switch_cxx_(aco_t *from, aco_t *to)
+void aco_switch_cxx_(aco_t *to, aco_t *from)
 {
 	aco_tools_cxx(from, to);
 }

@@ -46,8 +46,13 @@
 void aco_resume_any_(aco_t *co);
 void aco_yield_any_(void);
 
-/* The exception state of libstdc++ changes hands. */
-void aco_switch_cxx_(aco_t *from, aco_t *to);
+/*
+ * The exception state of libstdc++ changes hands.  Those who call this look for
+ * their cos again afterwards, and pass them in the order of the registers in
+ * which the switch wants them: so C programs, which never come here, need no
+ * instruction for it.
+ */
+void aco_switch_cxx_(aco_t *to, aco_t *from);
 
 /*
  * clang may address locals through rbx (i386: esi) and ignores that the switch
@@ -201,17 +206,29 @@ void aco_switch_cxx_(aco_t *from, aco_t *to);
 			     :                                                 \
 			     : ACO_CLOBBER_)
 
+/*
+ * After the first comparison of a state: read from memory again.  So that first
+ * one, which nearly always holds, is one instruction without a register.
+ */
+ACO_INLINE_ int aco_is_now_(aco_t *co, int state)
+{
+	__asm__("" : "+m"(co->state));
+	return co->state == state;
+}
+
 ACO_INLINE_ void aco_resume(aco_t *co)
 {
 	aco_t *from = aco_gtls_co;
 	aco_t *to = co;
-	int state = co && co->resumer == from ? co->state : 0;
 
-	if (aco_likely(state == ACO_FAST_SUSPENDED_)) {
+	if (aco_likely(co && co->resumer == from &&
+		       co->state == ACO_FAST_SUSPENDED_)) {
 		co->state = ACO_FAST_RUNNING_;
-	} else if (state == ACO_LONE_SUSPENDED_) {
+	} else if (co && co->resumer == from &&
+		   aco_is_now_(co, ACO_LONE_SUSPENDED_)) {
 		co->state = ACO_LONE_RUNNING_;
-		aco_switch_cxx_(from, to);
+		aco_switch_cxx_(to, from);
+		from = aco_gtls_co;
 	} else {
 		aco_resume_any_(co);
 		/* not a tail call: this is no leaf function, which might have
@@ -230,18 +247,19 @@ ACO_INLINE_ void aco_yield(void)
 {
 	aco_t *from = aco_gtls_co;
 	aco_t *to;
-	int state = from ? from->state : 0;
 
-	if (aco_likely(state == ACO_FAST_RUNNING_)) {
+	if (aco_likely(from && from->state == ACO_FAST_RUNNING_)) {
 		to = from->resumer;
 		from->state = ACO_FAST_SUSPENDED_;
-	} else if (state == ACO_SHARING_RUNNING_) {
+	} else if (from && aco_is_now_(from, ACO_SHARING_RUNNING_)) {
 		to = from->resumer;
 		from->state = ACO_SHARING_SUSPENDED_;
-	} else if (state == ACO_LONE_RUNNING_) {
+	} else if (from && aco_is_now_(from, ACO_LONE_RUNNING_)) {
 		to = from->resumer;
 		from->state = ACO_LONE_SUSPENDED_;
-		aco_switch_cxx_(from, to);
+		aco_switch_cxx_(to, from);
+		from = aco_gtls_co;
+		to = from->resumer;
 	} else {
 		aco_yield_any_();
 		__asm__ __volatile__("");
