@@ -19,23 +19,28 @@ static inline void send(const aco_t *to, void *v)
 		memcpy(to->reg[ACO_REG_IDX_SP], &v, sizeof(v));
 }
 
-NOINLINE static void *wait_and_tell(aco_t *from, aco_t *to)
+/* Suspend from, continue to, as in switch.c, and return what is sent here. */
+static inline void *go(aco_t *from, aco_t *to, const aco_t *co)
 {
-	void *v = aco_switch_value(from, to, aco_value_landing);
+	if (!(co->flags & ACO_SHARE_FPENV))
+		aco_exchange_words(from, to);
+	return aco_switch_value(from, to, aco_value_landing);
+}
+
+NOINLINE static void *go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
+{
+	void *v = go(from, to, co);
 
 	aco_tools_after_switch(from);
 	return v;
 }
 
-/* aco_go() for one who waits for a value. */
-static inline void *go_and_wait(aco_t *from, aco_t *to, const aco_t *co)
+static inline void *go_told(aco_t *from, aco_t *to, const aco_t *co)
 {
 	aco_tools_before_switch(from, to);
-	if (!(co->flags & ACO_SHARE_FPENV))
-		aco_exchange_words(from, to);
 	if (aco_unlikely(aco_tools & ACO_TOOLS_SWITCH))
-		return wait_and_tell(from, to);
-	return aco_switch_value(from, to, aco_value_landing);
+		return go_and_tell(from, to, co);
+	return go(from, to, co);
 }
 
 NOINLINE static void *resume_any(aco_t *co, void *v)
@@ -43,7 +48,7 @@ NOINLINE static void *resume_any(aco_t *co, void *v)
 	aco_t *cur = aco_prepare_resume(co, "aco_resume_value");
 
 	send(co, v);
-	return go_and_wait(cur, co, co);
+	return go_told(cur, co, co);
 }
 
 void *aco_resume_value(aco_t *co, void *v)
@@ -56,7 +61,7 @@ void *aco_resume_value(aco_t *co, void *v)
 	co->state = ACO_FAST_RUNNING;
 	aco_gtls_co = co;
 	send(co, v);
-	return go_and_wait(cur, co, co);
+	return go(cur, co, co);
 }
 
 NOINLINE static void *yield_any(void *v)
@@ -64,7 +69,7 @@ NOINLINE static void *yield_any(void *v)
 	aco_t *co = aco_prepare_yield("aco_yield_value");
 
 	send(co->resumer, v);
-	return go_and_wait(co, co->resumer, co);
+	return go_told(co, co->resumer, co);
 }
 
 void *aco_yield_value(void *v)
@@ -76,7 +81,7 @@ void *aco_yield_value(void *v)
 	co->state = ACO_FAST_SUSPENDED;
 	aco_gtls_co = co->resumer;
 	send(co->resumer, v);
-	return go_and_wait(co, co->resumer, co);
+	return go(co, co->resumer, co);
 }
 
 void aco_exit_value(void *v)
