@@ -6,7 +6,7 @@
  * linked or loaded; Valgrind is reached by client requests, which are nothing
  * but a few rotations outside of it.
  */
-#define _GNU_SOURCE 1 /* RTLD_NOLOAD */
+#define _GNU_SOURCE 1 /* RTLD_DEFAULT, RTLD_NOLOAD */
 
 #include "tools.h"
 
@@ -46,8 +46,7 @@ extern WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 /* libstdc++ */
 extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
 
-/* Missing in static programs, where the linker would warn of them. */
-extern WEAK void *dlopen(const char *name, int mode);
+/* Finds dlopen(), of which the linker would warn in static programs. */
 extern WEAK void *dlsym(void *handle, const char *name);
 
 /*
@@ -78,10 +77,14 @@ void aco_tools_find_cxx(void)
 	static const char *const names[] = { "libstdc++.so.6",
 					     "libc++abi.so.1" };
 	void *found = (void *)(uintptr_t)__cxa_get_globals;
+	void *(*load)(const char *name, int mode) = NULL;
 	void *handle;
 
-	for (size_t i = 0; !found && dlopen && dlsym && i < 2; i++) {
-		handle = dlopen(names[i], RTLD_LAZY | RTLD_NOLOAD);
+	if (!found && dlsym)
+		load = (void *(*)(const char *, int))(uintptr_t)dlsym(
+			RTLD_DEFAULT, "dlopen");
+	for (size_t i = 0; !found && load && i < 2; i++) {
+		handle = load(names[i], RTLD_LAZY | RTLD_NOLOAD);
 		if (handle)
 			found = dlsym(handle, "__cxa_get_globals");
 	}

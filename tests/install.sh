@@ -39,8 +39,8 @@ if [ -e "$installed/libaco.a" ]; then
 	mkdir "$scratch/static"
 	cp "$installed/libaco.a" "$scratch/static"
 	# shellcheck disable=SC2046,SC2086 # words
-	$CC -static -o "$scratch/compat" "$scratch/compat.c" -L"$scratch/static" \
-		$(pkg-config --static --cflags --libs aco) ||
+	$CC -static -Wl,--fatal-warnings -o "$scratch/compat" "$scratch/compat.c" \
+		-L"$scratch/static" $(pkg-config --static --cflags --libs aco) ||
 		fail "does not compile as a static program"
 	[ "$("$scratch/compat")" = ok ] || fail "the static program fails"
 fi
