@@ -5,8 +5,9 @@
 . "${top_srcdir:-.}/tests/common.sh"
 
 command -v valgrind >/dev/null || skip "no valgrind here"
+# DWARF 4: Valgrind 3.19 does not read all that clang writes of DWARF 5.
 # shellcheck disable=SC2046,SC2086 # words
-$CC -g -O1 -I"$include" "$top_srcdir/tests/toolprog.c" -o "$scratch/prog" $(library)
+$CC -gdwarf-4 -O1 -I"$include" "$top_srcdir/tests/toolprog.c" -o "$scratch/prog" $(library)
 
 run() {
 	valgrind -q --leak-check=full --show-leak-kinds=all \
