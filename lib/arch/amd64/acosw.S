@@ -41,12 +41,20 @@
 	.endm
 
 /*
+ * DW_CFA_def_cfa: rsp (7) + 0.  As bytes, because clang goes on from the offset
+ * that it saw last, and does not see what .cfi_restore_state brings back.
+ */
+	.macro	stack_of_another
+	.cfi_escape 0x0c, 7, 0
+	.endm
+
+/*
  * The rules where the stack is that of the co in rdi already: a frame without
  * size, whose caller is the resume address.  DW_CFA_expression: rip (16),
  * rbp (6) and rbx (3) are saved in reg[], at breg5 (rdi) + offset.
  */
 	.macro	continued_frame
-	.cfi_def_cfa %rsp, 0
+	stack_of_another
 	.irp	r, r12, r13, r14, r15
 	.cfi_same_value %\r
 	.endr
@@ -241,7 +249,7 @@ aco_switch_in_place:
 	movq	ACO_MOVE_ZEROS(%rsp), %rax
 	movq	ACO_OFF_SP(%rdx), %rsp
 	/* One is gone, the other has not arrived: there is nobody to unwind. */
-	.cfi_def_cfa %rsp, 0
+	stack_of_another
 	.cfi_undefined %rip
 	testq	%rax, %rax
 	jz	2f

@@ -40,12 +40,20 @@
 	.endm
 
 /*
+ * DW_CFA_def_cfa: esp (4) + 0.  As bytes, because clang goes on from the offset
+ * that it saw last, and does not see what .cfi_restore_state brings back.
+ */
+	.macro	stack_of_another
+	.cfi_escape 0x0c, 4, 0
+	.endm
+
+/*
  * The rules where the stack is that of the co in edx already: a frame without
  * size, whose caller is the resume address.  DW_CFA_expression: eip (8),
  * ebp (5) and esi (6) are saved in reg[], at breg2 (edx) + offset.
  */
 	.macro	continued_frame
-	.cfi_def_cfa %esp, 0
+	stack_of_another
 	.irp	r, ebx, edi
 	.cfi_same_value %\r
 	.endr
@@ -239,7 +247,7 @@ aco_switch_in_place:
 	movl	ACO_MOVE_ZEROS(%esp), %eax
 	movl	ACO_OFF_SP(%edx), %esp
 	/* One is gone, the other has not arrived: there is nobody to unwind. */
-	.cfi_def_cfa %esp, 0
+	stack_of_another
 	.cfi_undefined %eip
 	testl	%eax, %eax
 	jz	2f
