@@ -97,7 +97,8 @@ can_debug() {
 for cc in gcc clang; do
 	compiler $cc || continue
 	for flags in "-O0" "-O2" "-O2 -DACO_NO_INLINE" \
-		"-O2 -fno-omit-frame-pointer" "-O2 -fomit-frame-pointer"; do
+		"-O2 -fno-omit-frame-pointer" "-O2 -fomit-frame-pointer" \
+		"-O2 -fno-pic -no-pie" "-Os -fPIC"; do
 		name="$cc $flags"
 		# shellcheck disable=SC2086 # words
 		build $cc $flags || fail "$name: $(cat "$scratch/log")"

@@ -65,6 +65,28 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #define ACO_IF_CLANG_(text)
 #endif
 
+/*
+ * Unwind rules, for whoever walks the stack in a signal handler.  From where
+ * the stack pointer is the other's to the jump, this is a part of the other, as
+ * in lib/arch: a frame without size, whose caller is the resume address, and
+ * what it saved is in reg[].  In numbers: DW_CFA_def_cfa 0x0c, which clang must
+ * not see, because it adds what is pushed later to the offset it saw last;
+ * DW_CFA_expression 0x10 and what breg5 (rdi), breg2 (edx) points at.  The int3
+ * is never executed: unwinders look one byte before the label.
+ *
+ * Directives are errors in a function whose unwind rules the compiler does not
+ * write.  The macro tells, but not in clang when there are exceptions: then it
+ * leaves functions out that throw none.
+ */
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM) && \
+	!(defined(__clang__) && defined(__EXCEPTIONS))
+#define ACO_CFI_(text) text
+#else
+#define ACO_CFI_(text)
+#endif
+#define ACO_CFI_END_                                                           \
+	ACO_CFI_(".cfi_restore_state\n\tint3\n\t")
+
 #if defined(__MMX__) || defined(__clang__)
 #define ACO_CLOBBER_MMX_                                                       \
 	, "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"
@@ -88,6 +110,17 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 	"ldmxcsr {32(%%rdi)|DWORD PTR [rdi+32]}\n\t"                           \
 	"fldcw {36(%%rdi)|WORD PTR [rdi+36]}\n\t"
 
+#define ACO_CFI_OTHER_                                                         \
+	ACO_CFI_(".cfi_remember_state\n\t"                                     \
+		 ".cfi_escape 0x0c, 7, 0\n\t"                                 \
+		 ".cfi_escape 0x10, 16, 2, 0x75, 0\n\t"                        \
+		 ".cfi_escape 0x10, 6, 2, 0x75, 16\n\t"                        \
+		 ".cfi_escape 0x10, 3, 2, 0x75, 24\n\t"                        \
+		 ".cfi_undefined 12\n\t"                                       \
+		 ".cfi_undefined 13\n\t"                                       \
+		 ".cfi_undefined 14\n\t"                                       \
+		 ".cfi_undefined 15\n\t")
+
 #define ACO_JUMP_                                                              \
 	"lea{q .Laco%=(%%rip), %%rax| rax, [rip+.Laco%=]}\n\t"                            \
 	ACO_STORE_("rax", 0, "si")                                             \
@@ -95,8 +128,10 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 	ACO_STORE_("rbp", 2, "si")                                             \
 	ACO_IF_CLANG_(ACO_STORE_("rbx", 3, "si"))                              \
 	ACO_LOAD_("rsp", 1, "di")                                              \
+	ACO_CFI_OTHER_                                                         \
 	ACO_LOAD_("rbp", 2, "di")                                              \
 	"jmp {*(%%rdi)|QWORD PTR [rdi]}\n\t"                                 \
+	ACO_CFI_END_                                                           \
 	".p2align 3\n"                                                         \
 	".Laco%=:\tendbr64\n\t"                                                      \
 	ACO_IF_CLANG_(ACO_LOAD_("rbx", 3, "di"))
@@ -145,9 +180,21 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
  * for what it is, and leave the return predictor alone.
  */
 #if defined(__PIC__)
+/* At the pop: a function that was just called, and has saved nothing. */
+#define ACO_CFI_CALLED_                                                        \
+	ACO_CFI_(".cfi_remember_state\n\t"                                     \
+		 ".cfi_escape 0x0c, 4, 4\n\t"                                 \
+		 ".cfi_offset 8, -4\n\t"                                       \
+		 ".cfi_same_value 3\n\t"                                       \
+		 ".cfi_same_value 5\n\t"                                       \
+		 ".cfi_same_value 6\n\t"                                       \
+		 ".cfi_same_value 7\n\t")
+
 #define ACO_LANDING_                                                           \
 	"call .Lacoh%=\n"                                                      \
+	ACO_CFI_CALLED_                                                        \
 	".Lacoh%=:\tpop{l %%ecx| ecx}\n\t"                                     \
+	ACO_CFI_(".cfi_restore_state\n\t")                                     \
 	"{|.att_syntax prefix\n\t}"                                           \
 	"leal .Laco%=-.Lacoh%=(%%ecx), %%ecx\n\t"                             \
 	"{|.intel_syntax noprefix\n\t}"                                       \
@@ -160,14 +207,25 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 	ACO_STORE_("ecx", 0, "ax")
 #endif
 
+#define ACO_CFI_OTHER_                                                         \
+	ACO_CFI_(".cfi_remember_state\n\t"                                     \
+		 ".cfi_escape 0x0c, 4, 0\n\t"                                 \
+		 ".cfi_escape 0x10, 8, 2, 0x72, 0\n\t"                         \
+		 ".cfi_escape 0x10, 5, 2, 0x72, 8\n\t"                         \
+		 ".cfi_escape 0x10, 6, 2, 0x72, 12\n\t"                        \
+		 ".cfi_undefined 3\n\t"                                        \
+		 ".cfi_undefined 7\n\t")
+
 #define ACO_JUMP_                                                              \
 	ACO_LANDING_                                                           \
 	ACO_STORE_("esp", 1, "ax")                                             \
 	ACO_STORE_("ebp", 2, "ax")                                             \
 	ACO_IF_CLANG_(ACO_STORE_("esi", 3, "ax"))                              \
 	ACO_LOAD_("esp", 1, "dx")                                              \
+	ACO_CFI_OTHER_                                                         \
 	ACO_LOAD_("ebp", 2, "dx")                                              \
 	"jmp {*(%%edx)|DWORD PTR [edx]}\n\t"                                 \
+	ACO_CFI_END_                                                           \
 	".p2align 3\n"                                                         \
 	".Laco%=:\tendbr32\n\t"                                               \
 	ACO_IF_CLANG_(ACO_LOAD_("esi", 3, "dx"))
