@@ -44,6 +44,10 @@ c11 -O2 -fno-omit-frame-pointer
 c11 -O1 -fno-omit-frame-pointer -fPIC
 c99 -Os -fomit-frame-pointer
 c11 -O0 -fomit-frame-pointer
+c11 -O2 -fno-asynchronous-unwind-tables
+c11 -O2 -g -flto -fno-asynchronous-unwind-tables
+c99 -O1 -fno-asynchronous-unwind-tables -fno-pic -no-pie
+c11 -Os -g -fno-dwarf2-cfi-asm
 c11 -O2 -fstack-protector-all
 c11 -O1 -fstack-protector-all -fPIC -mavx512f
 c99 -O2 -mno-red-zone
@@ -61,6 +65,8 @@ c++20 -O3 -fPIC
 c++20 -O2 func
 c++20 -O1 -mavx512f
 c++20 -Os -flto
+c++20 -O2 -fno-asynchronous-unwind-tables
+c++98 -O2 -fno-asynchronous-unwind-tables
 c++20 -O1 -fsanitize=address
 TABLE
 # amd64: other memory models; i386: SSE is an option there.
