@@ -128,13 +128,16 @@ int aco_thread_notice_end(void)
 	return -1;
 }
 
+/* Resuming decides nothing: its first aco_create() may find other words. */
 aco_t *aco_thread_own_main(void)
 {
 	struct aco_thread *t = &aco_thread;
+	uint8_t ready = t->ready;
 
 	if (t->own_main)
 		return t->own_main;
 	aco_thread_ready();
+	t->ready = ready;
 	if (aco_thread_notice_end() < 0)
 		return NULL;
 	t->own_main = aco_main_new(NULL, NULL, 0);

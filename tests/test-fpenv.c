@@ -285,6 +285,26 @@ START_TEST(start_after_a_reset)
 }
 END_TEST
 
+/* A thread that has resumed somebody else's co before it makes one. */
+static void *resumes_first(void *arg)
+{
+	aco_resume(arg);
+	set_words(some_words[1]);
+	aco_reset(arg, looks, NULL);
+	return NULL;
+}
+
+START_TEST(start_after_a_resume)
+{
+	aco_t *co = t_co(t_sstk, keeps_its_words, (void *)&some_words[2]);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, resumes_first, co);
+	pthread_join(thread, NULL);
+	check_reset(co, some_words[1]);
+}
+END_TEST
+
 /* ----------------------------------------------------------- ACO_SHARE_FPENV
  * -- */
 
@@ -700,6 +720,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, start_as_recorded, 0, WORDS);
 	tcase_add_test(tc, start_as_recorded_before_create);
 	tcase_add_test(tc, start_after_a_reset);
+	tcase_add_test(tc, start_after_a_resume);
 
 	tc = t_case(s, "shared");
 	tcase_add_test(tc, shared_with_the_resumer);
