@@ -101,10 +101,19 @@ struct aco_s {
 	uint32_t mxcsr; /* control words while not running */
 	uint16_t fpucw;
 	uint8_t state;
-	unsigned char is_end : 1; /* 1 once the co has called aco_exit() */
-	unsigned char flags : 7;
+	uint8_t flags;
 
-	aco_t *resumer; /* in a main co: identifies its thread */
+	/* One word on amd64.  No address of a program has a bit in the byte of
+	   is_end, and a co that has ended has no resumer any more.  On i386
+	   resumer and is_end lie beside each other. */
+	__extension__ union {
+		aco_t *resumer;	 /* while the co is running: who resumed it */
+		uint64_t thread; /* in a main co: the number of its thread */
+		__extension__ struct {
+			unsigned char unused_[7];
+			unsigned char is_end; /* 1 once the co has ended */
+		};
+	};
 	aco_share_stack_t *share_stack;
 	void *arg;
 	aco_t *main_co; /* NULL in a main co */

@@ -178,6 +178,7 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 	if (co->share_stack->owner == co)
 		co->share_stack->owner = NULL;
 	co->save_stack.valid_sz = 0;
+	co->resumer = NULL;
 	co->is_end = 0;
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);

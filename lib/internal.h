@@ -187,7 +187,7 @@ static inline aco_t *aco_thread_id(void)
  */
 ACO_HIDDEN aco_t *aco_prepare_resume(aco_t *co, const char *call);
 ACO_HIDDEN aco_t *aco_prepare_yield(const char *call);
-ACO_HIDDEN aco_t *aco_prepare_exit(const char *call);
+ACO_HIDDEN aco_t *aco_prepare_exit(aco_t *co, const char *call);
 ACO_HIDDEN int aco_go(aco_t *from, aco_t *to, const aco_t *co);
 
 /* Or abort. */

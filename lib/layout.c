@@ -24,13 +24,14 @@ _Static_assert(REG(ACO_REG_IDX_BX) == ACO_OFF_BX, "reg order");
 AT(mxcsr, ACO_OFF_MXCSR);
 AT(fpucw, ACO_OFF_FPUCW);
 AT(state, ACO_OFF_STATE);
-_Static_assert(ACO_OFF_FLAGS == ACO_OFF_STATE + 1, "flags follow state");
+AT(flags, ACO_OFF_FLAGS);
 AT(resumer, ACO_OFF_RESUMER);
+AT(is_end, ACO_OFF_RESUMER + 7);
 AT(fp, ACO_OFF_FP);
 _Static_assert(offsetof(aco_share_stack_t, owner) == ACO_OFF_OWNER,
 	       "owner has moved");
 _Static_assert(ACO_FAST_RUNNING == ACO_RUNNING_FROM, "running states moved");
-_Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE << 1, "is_end is the lowest bit");
+_Static_assert(ACO_HAS_SSE_BIT == ACO_HAS_SSE, "flag has changed");
 
 #define MOVE_AT(field, off)                                       \
 	_Static_assert(offsetof(struct aco_move, field) == (off), \
@@ -53,5 +54,5 @@ _Static_assert(ACO_SHARING_RUNNING == ACO_SHARING_RUNNING_, "ABI");
 #if defined(__x86_64__)
 _Static_assert(sizeof(aco_t) == 128, "aco_t has grown");
 #else
-_Static_assert(sizeof(aco_t) == 68, "aco_t has grown");
+_Static_assert(sizeof(aco_t) == 72, "aco_t has grown");
 #endif

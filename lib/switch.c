@@ -380,28 +380,30 @@ void aco_yield1(aco_t *co)
 	yield_any("aco_yield1");
 }
 
-static inline aco_t *prepare_exit(const char *call)
+/* The books of an exit; returns the resumer, which the co has no more. */
+static inline aco_t *prepare_exit(aco_t *co, const char *call)
 {
-	aco_t *co = aco_gtls_co;
+	aco_t *resumer;
 
 	check_running(co, call);
+	resumer = co->resumer;
 	co->is_end = 1;
 	co->state = ACO_END;
 	co->share_stack->owner = NULL;
-	aco_gtls_co = co->resumer;
-	return co;
+	aco_gtls_co = resumer;
+	return resumer;
 }
 
-aco_t *aco_prepare_exit(const char *call)
+aco_t *aco_prepare_exit(aco_t *co, const char *call)
 {
-	return prepare_exit(call);
+	return prepare_exit(co, call);
 }
 
 ACO_NORETURN_ static void leave(const char *call)
 {
-	aco_t *co = prepare_exit(call);
+	aco_t *co = aco_gtls_co;
 
-	go_told(co, co->resumer, co);
+	go_told(co, prepare_exit(co, call), co);
 	__builtin_unreachable();
 }
 

@@ -22,12 +22,14 @@
  */
 static void end_unwound(aco_t *co)
 {
+	aco_t *resumer = co->resumer;
+
 	if (aco_tools & ACO_TOOL_CXX)
-		aco_tools_cxx(co, co->resumer);
+		aco_tools_cxx(co, resumer);
 	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
 	co->is_end = 1;
 	co->state = ACO_END;
-	aco_gtls_co = co->resumer;
+	aco_gtls_co = resumer;
 }
 
 /*

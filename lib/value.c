@@ -86,9 +86,10 @@ void *aco_yield_value(void *v)
 
 void aco_exit_value(void *v)
 {
-	aco_t *self = aco_prepare_exit("aco_exit_value");
+	aco_t *self = aco_gtls_co;
+	aco_t *resumer = aco_prepare_exit(self, "aco_exit_value");
 
-	send(self->resumer, v);
-	aco_go(self, self->resumer, self);
+	send(resumer, v);
+	aco_go(self, resumer, self);
 	__builtin_unreachable();
 }

@@ -473,7 +473,6 @@ struct destroyer {
 	~destroyer()
 	{
 		CHECK(co->is_end);
-		CHECK(co->resumer == self);
 		CHECK(aco_get_co() == self);
 		CHECK(std::current_exception() != nullptr);
 		try {

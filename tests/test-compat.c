@@ -5,6 +5,8 @@
  * Each uses nothing that 1.2.4 did not have, fields of the structures
  * included.
  */
+#include <stddef.h>
+
 #include "testutil.h"
 
 /* ----------------------------------------------------- a counter, a main -- */
@@ -197,6 +199,30 @@ START_TEST(a_scheduler)
 }
 END_TEST
 
+/* --------------------------------------- fields are what their types say -- */
+
+static void ends(void)
+{
+	aco_exit();
+}
+
+START_TEST(is_end_is_an_ordinary_member)
+{
+	aco_t *co = t_co(t_sstk, ends, NULL);
+	const unsigned char *is_end = &co->is_end;
+
+	ck_assert_uint_eq(sizeof(co->is_end), 1);
+	ck_assert_ptr_eq(is_end, (char *)co + offsetof(aco_t, is_end));
+	ck_assert_uint_eq(*is_end, 0);
+	aco_resume(co);
+	ck_assert_uint_eq(*is_end, 1);
+	ck_assert_int_eq(aco_reset(co, ends, NULL), 0);
+	ck_assert_uint_eq(*is_end, 0);
+	aco_resume(co);
+	ck_assert_uint_eq(*is_end, 1);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("compat");
@@ -205,5 +231,8 @@ Suite *t_suite(void)
 	tcase_add_test(tc, one_co_and_its_counter);
 	tcase_add_test(tc, producer_and_consumer);
 	tcase_add_test(tc, a_scheduler);
+
+	tc = t_case(s, "fields");
+	tcase_add_test(tc, is_end_is_an_ordinary_member);
 	return s;
 }

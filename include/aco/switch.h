@@ -166,9 +166,9 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 	"mov{l " #i "*4(%%e" co "), %%" reg "| " reg ", DWORD PTR [e" co "+" #i \
 	"*4]}\n\t"
 
-/* A processor without SSE has no MXCSR: bit 3 of the co's flag byte. */
+/* A processor without SSE has no MXCSR: a bit of the co's flags. */
 #define ACO_SAVE_FPENV_                                                        \
-	"test{b $8, 23(%%eax)| BYTE PTR [eax+23], 8}\n\t"                     \
+	"test{b $4, 23(%%eax)| BYTE PTR [eax+23], 4}\n\t"                     \
 	"jz .Lacox%=\n\t"                                                      \
 	"stmxcsr {16(%%eax)|DWORD PTR [eax+16]}\n\t"                           \
 	"ldmxcsr {16(%%edx)|DWORD PTR [edx+16]}\n"                             \

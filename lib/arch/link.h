@@ -65,10 +65,23 @@
 		ACO_RUNNING_FROM, 0x2a, ACO_EX_OWNER, 0x30, 0x2e, 0x1a
 #define ACO_LEN_IS_RUNNING (ACO_LEN_CO + 12 + ACO_LEN_OWNER + 3)
 
+/* An address without its highest byte, which is aco_t.is_end on amd64:
+   "const2u 256 mul lit8 shr".  A thread that ends inside a co is unwound from
+   the entry frame of a co that has just ended. */
+#if defined(__x86_64__)
+#define ACO_EX_NO_IS_END , 0x0a, 0, 1, 0x1e, 0x38, 0x25
+#define ACO_LEN_NO_IS_END 6
+#else
+#define ACO_EX_NO_IS_END
+#define ACO_LEN_NO_IS_END 0
+#endif
+
 /* The resumer that waits, or 0: member, deref; "mul". */
-#define ACO_EX_RESUMER \
-	ACO_EX_CO, 0x23, ACO_OFF_RESUMER, 0x06, ACO_EX_IS_RUNNING, 0x1e
-#define ACO_LEN_RESUMER (ACO_LEN_CO + 3 + ACO_LEN_IS_RUNNING + 1)
+#define ACO_EX_RESUMER                                              \
+	ACO_EX_CO, 0x23, ACO_OFF_RESUMER, 0x06 ACO_EX_NO_IS_END,    \
+		ACO_EX_IS_RUNNING, 0x1e
+#define ACO_LEN_RESUMER \
+	(ACO_LEN_CO + 3 + ACO_LEN_NO_IS_END + ACO_LEN_IS_RUNNING + 1)
 
 /* Where that member of it is, or the word above the slot. */
 #define ACO_EX_REG(off)                                                   \

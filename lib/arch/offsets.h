@@ -29,7 +29,7 @@
 #define ACO_OFF_STATE 22
 #define ACO_OFF_FLAGS 23
 #define ACO_OFF_RESUMER 24
-#define ACO_OFF_FP 40
+#define ACO_OFF_FP 44
 #define ACO_OFF_OWNER 8 /* in the share stack */
 #endif
 
@@ -52,7 +52,7 @@
 /* Up to so many words a loop is faster than a string instruction. */
 #define ACO_MOVE_FEW 64
 
-/* ACO_HAS_SSE as it lies in the byte that flags share with is_end. */
-#define ACO_HAS_SSE_BIT 8
+/* In the byte of flags. */
+#define ACO_HAS_SSE_BIT 4
 
 #endif /* ACO_OFFSETS_H */
