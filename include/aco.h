@@ -125,6 +125,24 @@ struct aco_s {
 extern __thread aco_t *aco_gtls_co
 	__attribute__((__tls_model__("initial-exec")));
 
+/*
+ * Whether aco_resume() and aco_yield() are inlined.  Not where the compiler
+ * can't be told which registers a switch changes.
+ *
+ * In such a file the two functions have other symbols than elsewhere, by which
+ * the library exports them, too: under -flto the body that one file has for a
+ * symbol may serve the calls of another file, which was compiled for more
+ * registers, or with ACO_NO_INLINE.
+ */
+#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && defined(__GNUC__) && \
+	!defined(_SOFT_FLOAT) &&                                               \
+	(!defined(__x86_64__) || defined(__SSE2__))
+#define ACO_INLINE_SWITCH_
+#define ACO_INLINED_AS_(symbol) __asm__(symbol)
+#else
+#define ACO_INLINED_AS_(symbol)
+#endif
+
 #if defined(__GNUC__)
 #define ACO_NORETURN_ __attribute__((__noreturn__))
 #else
@@ -258,7 +276,7 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg);
  * Costs two copies of live stack bytes when another co owns the share stack,
  * else none.
  */
-void aco_resume(aco_t *co);
+void aco_resume(aco_t *co) ACO_INLINED_AS_("aco_resume_inline_");
 
 /*
  * As aco_resume(), but returns 0, or -1 with nothing changed: ENOMEM when there
@@ -271,7 +289,7 @@ int aco_try_resume(aco_t *co);
  * Suspend the running co and go on in its resumer.  Returns when the co is
  * resumed again.  Copies nothing.  Aborts outside a co.
  */
-void aco_yield(void);
+void aco_yield(void) ACO_INLINED_AS_("aco_yield_inline_");
 
 /* aco_yield() with the running co named; aborts when co is not that. */
 void aco_yield1(aco_t *co);
@@ -350,13 +368,9 @@ const char *aco_version(void);
  * changes, so such objects mix freely with others.
  */
 #if defined(ACO_CONFIG_SHARE_FPU_MXCSR_ENV) && !defined(ACO_BUILDING_)
-extern __inline__ __attribute__((__gnu_inline__, __always_inline__)) aco_t *
-aco_create(aco_t *main_co, aco_share_stack_t *share_stack, size_t save_stack_sz,
-	   aco_cofuncp_t fp, void *arg)
-{
-	return aco_create2(main_co, share_stack, save_stack_sz, fp, arg,
-			   ACO_SHARE_FPENV);
-}
+/* An inline function would not do: -flto gives its body to other files, too. */
+#define aco_create(main_co, share_stack, save_stack_sz, fp, arg) \
+	aco_create2(main_co, share_stack, save_stack_sz, fp, arg, ACO_SHARE_FPENV)
 #endif
 
 /* ------------------------------------------------------------ debugging -- */
@@ -400,13 +414,8 @@ size_t aco_stack_usage(const aco_t *co);
 			  abort()))
 #define aco_assertalloc_ptr(ptr) aco_assertalloc_bool((ptr) != NULL)
 
-/*
- * The inline versions of aco_resume() and aco_yield().  Not where the compiler
- * can't be told which registers a switch changes.
- */
-#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && defined(__GNUC__) && \
-	!defined(_SOFT_FLOAT) && (!defined(__x86_64__) || defined(__SSE2__))
-#include <aco/switch.h>
+#if defined(ACO_INLINE_SWITCH_)
+#include "aco/switch.h"
 #endif
 
 #ifdef __cplusplus

@@ -300,7 +300,7 @@ void aco_resume(aco_t *co)
 		resume_any(co);
 }
 
-void aco_resume_any_(aco_t *co) __attribute__((__alias__("aco_resume")));
+void aco_resume_inline_(aco_t *co) __attribute__((__alias__("aco_resume")));
 
 COLD static void refuse_leaving(const aco_t *co, const char *call)
 {
@@ -366,7 +366,7 @@ void aco_yield(void)
 	}
 }
 
-void aco_yield_any_(void) __attribute__((__alias__("aco_yield")));
+void aco_yield_inline_(void) __attribute__((__alias__("aco_yield")));
 
 void aco_switch_cxx_(aco_t *to, aco_t *from)
 {

@@ -14,14 +14,23 @@ sed -n 's/^\t\([a-z_0-9]*\);$/\1/p' "$top_srcdir/lib/libaco.map" |
 	sort >"$scratch/map"
 [ -s "$scratch/map" ] || fail "no names in lib/libaco.map"
 
-# A declaration starts a line and is not a definition; words before "(".
-for header in aco.h aco_assert_override.h aco/switch.h; do
-	echo "#include <aco.h>
-#include <$header>" | $CC -E -P -I"$include" -DACO_BUILDING_ -x c -
-done | tr '\n' ' ' | sed 's/[;{}]/\n/g' |
-	sed -n 's/.*[ *]\(aco_[a-z_0-9]*\) *(.*/\1/p
-		s/^.*extern __thread.*[ *]\(aco_[a-z_0-9]*\).*/\1/p' |
-	grep -v '_t$' | sort -u >"$scratch/headers"
+# What the headers are, with and without the functions that they inline.
+preprocessed() {
+	for header in aco.h aco_assert_override.h aco/switch.h; do
+		echo "#include <aco.h>
+#include <$header>" | $CC -E -P -I"$include" "$@" -x c -
+	done | tr '\n' ' ' | sed 's/[;{}]/\n/g'
+}
+
+# A declaration starts a line and is not a definition; words before "(".  Two
+# functions have a second symbol where they are inlined.
+{
+	preprocessed -DACO_BUILDING_ | grep -v __inline__ |
+		sed -n 's/.*[ *]\(aco_[a-z_0-9]*\) *(.*/\1/p
+			s/^.*extern __thread.*[ *]\(aco_[a-z_0-9]*\).*/\1/p' |
+		grep -v '_t$'
+	preprocessed | sed -n 's/.*) __asm__("\(aco_[a-z_]*\)").*/\1/p'
+} | sort -u >"$scratch/headers"
 same map headers
 
 if [ -e "$libdir/libaco.so" ]; then

@@ -40,13 +40,6 @@
 #define ACO_SHARING_RUNNING_ 8
 
 /*
- * The functions behind the inline versions: aco_resume and aco_yield by names
- * of their own, because clang takes a call of the same symbol for recursion.
- */
-void aco_resume_any_(aco_t *co);
-void aco_yield_any_(void);
-
-/*
  * The exception state of libstdc++ changes hands.  Those who call this look for
  * their cos again afterwards, and pass them in the order of the registers in
  * which the switch wants them: so C programs, which never come here, need no
@@ -255,7 +248,12 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #if !defined(ACO_BUILDING_)
 
 #define ACO_INLINE_                                                            \
-	extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
+	extern __inline__ __attribute__((__gnu_inline__, __always_inline__,    \
+					 __no_instrument_function__))
+
+/* The functions of the library, whose symbols the inline versions leave free. */
+void aco_resume_function_(aco_t *co) __asm__("aco_resume");
+void aco_yield_function_(void) __asm__("aco_yield");
 
 /* Suspend from, continue to; co says whether the control words are switched. */
 #define ACO_SWITCH_(text, from, to)                                            \
@@ -288,7 +286,7 @@ ACO_INLINE_ void aco_resume(aco_t *co)
 		aco_switch_cxx_(to, from);
 		from = aco_gtls_co;
 	} else {
-		aco_resume_any_(co);
+		aco_resume_function_(co);
 		/* not a tail call: this is no leaf function, which might have
 		   a red zone */
 		__asm__ __volatile__("");
@@ -319,7 +317,7 @@ ACO_INLINE_ void aco_yield(void)
 		from = aco_gtls_co;
 		to = from->resumer;
 	} else {
-		aco_yield_any_();
+		aco_yield_function_();
 		__asm__ __volatile__("");
 		return;
 	}

@@ -5,7 +5,7 @@
 # fallback.sh - where aco.h must not inline, and that it compiles everywhere
 #
 # Compiles only: the symbols that an object refers to tell which path it takes.
-# The inline path names aco_resume_any_, a function program aco_resume.
+# The inline path reads aco_gtls_co, a function program does not.
 
 . "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
 
@@ -47,7 +47,7 @@ path()
 	if ! "$cc" $arch_flags "$@" -Wall -Wextra -Werror $lib_cflags \
 		-c "$tmp/use.c" -o "$tmp/use.o" >"$tmp/log" 2>&1; then
 		echo none
-	elif nm "$tmp/use.o" | grep -q 'U aco_resume_any_$'; then
+	elif nm "$tmp/use.o" | grep -q 'U aco_gtls_co$'; then
 		echo inline
 	else
 		echo functions
@@ -114,11 +114,34 @@ expect_x32_refused()
 careful="-Wshadow -Wconversion -Wsign-conversion -Wundef -Wcast-qual
 	-Wcast-align -Wpointer-arith -Wwrite-strings -Wredundant-decls"
 
+# A header that is named by its path finds the other one beside it.
+expect_found_by_path()
+{
+	sed "s|<aco.h>|\"$(cd "$top_srcdir/include" && pwd)/aco.h\"|" \
+		"$tmp/use.c" >"$tmp/path.c"
+	# shellcheck disable=SC2086
+	"$cc" $arch_flags "$@" -c "$tmp/path.c" -o "$tmp/path.o" \
+		>"$tmp/log" 2>&1 || bad "$cc $*: #include of a path"
+}
+
+# Tools that hook functions look at each function that was inlined, too.
+expect_instrumented()
+{
+	expect inline "$@"
+	nm -u "$tmp/use.o" | sed -n 's/.* \(aco_.*\)/\t\1;/p' |
+		grep -vxF -f "$top_srcdir/lib/libaco.map" >"$tmp/log" &&
+		bad "$cc $*: a symbol that the library does not have"
+	return 0
+}
+
 compilers >"$tmp/compilers"
 while read -r cc; do
 	expect inline -O2
 	expect inline -O0
 	expect_endbr -O2 -fcf-protection=none
+	expect_found_by_path -O2
+	expect_instrumented -O0 -finstrument-functions
+	expect_instrumented -O2 -finstrument-functions
 	expect_with_unwind_rules_or_not
 	expect functions -O2 -DACO_NO_INLINE
 	# gcc says when there is no x87, and knows no st(7) then; clang takes

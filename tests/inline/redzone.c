@@ -8,7 +8,7 @@
  *
  *   below_sp        nothing live lies below reg[SP]: the slow-path call is
  * never a tail call, so no function that switches is a leaf. Fails (gcc -O2
- * -mtune=k8) without the empty asm after aco_resume_any_() and aco_yield_any_()
+ * -mtune=k8) without the empty asm after aco_resume_function_() and aco_yield_function_()
  * in aco/switch.h. demote_*, edge  a co that was suspended inline and then
  * loses its stack takes the 128 bytes along.  Fails without
  *                   ACO_SUSPENDED_INLINE in red_zone(), edge without the clamp.
