@@ -80,6 +80,13 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #define ACO_CFI_END_                                                           \
 	ACO_CFI_(".cfi_restore_state\n\tint3\n\t")
 
+/* One instruction in the syntax of AT&T, whatever -masm says. */
+#define ACO_ATT_(text)                                                         \
+	"{|.att_syntax prefix\n\t}" text "\n\t{|.intel_syntax noprefix\n\t}"
+
+/* Its operands are registers. */
+#define ACO_ATT_REG_(n) "{%" #n "|%%%" #n "}"
+
 #if defined(__MMX__) || defined(__clang__)
 #define ACO_CLOBBER_MMX_                                                       \
 	, "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"
@@ -115,7 +122,7 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 		 ".cfi_undefined 15\n\t")
 
 #define ACO_JUMP_                                                              \
-	"lea{q .Laco%=(%%rip), %%rax| rax, [rip+.Laco%=]}\n\t"                            \
+	ACO_ATT_("leaq .Laco%=(%%rip), %%rax")                                 \
 	ACO_STORE_("rax", 0, "si")                                             \
 	ACO_STORE_("rsp", 1, "si")                                             \
 	ACO_STORE_("rbp", 2, "si")                                             \
@@ -150,6 +157,12 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #define ACO_FROM_ "+S"
 #define ACO_TO_ "+D"
 
+#define ACO_TLS_OFFSET_                                                        \
+	ACO_ATT_("movq aco_gtls_co@gottpoff(%%rip), " ACO_ATT_REG_(0))
+#define ACO_THREAD_BASE_ __seg_fs
+#define ACO_LOAD_CURRENT_ "mov{q %%fs:(%1), %0| %0, QWORD PTR fs:[%1]}"
+#define ACO_STORE_CURRENT_ "mov{q %0, %%fs:(%1)| QWORD PTR fs:[%1], %0}"
+
 #else /* i386 */
 
 #define ACO_STORE_(reg, i, co)                                                 \
@@ -169,8 +182,9 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 	"fldcw {20(%%edx)|WORD PTR [edx+20]}\n\t"
 
 /*
- * The address of the landing.  Processors know a call of the next instruction
- * for what it is, and leave the return predictor alone.
+ * The address of the landing, and the offset of aco_gtls_co.  Processors know a
+ * call of the next instruction for what it is, and leave the return predictor
+ * alone.
  */
 #if defined(__PIC__)
 /* At the pop: a function that was just called, and has saved nothing. */
@@ -188,16 +202,26 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 	ACO_CFI_CALLED_                                                        \
 	".Lacoh%=:\tpop{l %%ecx| ecx}\n\t"                                     \
 	ACO_CFI_(".cfi_restore_state\n\t")                                     \
-	"{|.att_syntax prefix\n\t}"                                           \
-	"leal .Laco%=-.Lacoh%=(%%ecx), %%ecx\n\t"                             \
-	"{|.intel_syntax noprefix\n\t}"                                       \
+	ACO_ATT_("leal .Laco%=-.Lacoh%=(%%ecx), %%ecx")                       \
 	ACO_STORE_("ecx", 0, "ax")
+
+#define ACO_TLS_OFFSET_                                                        \
+	"call .Lacog%=\n"                                                      \
+	ACO_CFI_CALLED_                                                        \
+	".Lacog%=:\tpop{l %0| %0}\n\t"                                        \
+	ACO_CFI_(".cfi_restore_state\n\t")                                     \
+	".Lacop%=:\n\t"                                                        \
+	ACO_ATT_("leal _GLOBAL_OFFSET_TABLE_+(.Lacop%=-.Lacog%=)("             \
+		 ACO_ATT_REG_(0) "), " ACO_ATT_REG_(0))                        \
+	ACO_ATT_("movl aco_gtls_co@gotntpoff(" ACO_ATT_REG_(0) "), "           \
+		 ACO_ATT_REG_(0))
 #else
 #define ACO_LANDING_                                                           \
-	"{|.att_syntax prefix\n\t}"                                           \
-	"leal .Laco%=, %%ecx\n\t"                                            \
-	"{|.intel_syntax noprefix\n\t}"                                       \
+	ACO_ATT_("leal .Laco%=, %%ecx")                                       \
 	ACO_STORE_("ecx", 0, "ax")
+
+#define ACO_TLS_OFFSET_                                                        \
+	ACO_ATT_("movl aco_gtls_co@indntpoff, " ACO_ATT_REG_(0))
 #endif
 
 #define ACO_CFI_OTHER_                                                         \
@@ -243,13 +267,71 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #define ACO_FROM_ "+a"
 #define ACO_TO_ "+d"
 
-#endif
+#define ACO_THREAD_BASE_ __seg_gs
+#define ACO_LOAD_CURRENT_ "mov{l %%gs:(%1), %0| %0, DWORD PTR gs:[%1]}"
+#define ACO_STORE_CURRENT_ "mov{l %0, %%gs:(%1)| DWORD PTR gs:[%1], %0}"
 
-#if !defined(ACO_BUILDING_)
+#endif
 
 #define ACO_INLINE_                                                            \
 	extern __inline__ __attribute__((__gnu_inline__, __always_inline__,    \
 					 __no_instrument_function__))
+
+/* gcc counts lines, and moves a long text less than it might. */
+#if !defined(__clang__) && __GNUC__ >= 9
+#define ACO_ONE_INSTRUCTION_ __inline__
+#else
+#define ACO_ONE_INSTRUCTION_
+#endif
+
+/*
+ * The current co is read and written by these three alone.  A compiler that saw
+ * plain accesses might compute the address of aco_gtls_co once for the function
+ * and keep it over a switch, after which another thread may run it.  What it
+ * may keep here is the offset from the thread's base, which is the same in all
+ * threads.
+ */
+ACO_INLINE_ intptr_t aco_tls_offset_(void)
+{
+	intptr_t off;
+
+	__asm__ ACO_ONE_INSTRUCTION_(ACO_TLS_OFFSET_ : "=r"(off));
+	return off;
+}
+
+/*
+ * gcc has a name for the thread's base in C, and optimizes more around it than
+ * around assembly (five instructions of a round trip).  Sanitizers of gcc 12
+ * take what follows for an address.
+ */
+#if defined(__SEG_FS) && !defined(__clang__) && !defined(__cplusplus) &&   \
+	!defined(__STRICT_ANSI__) &&                                         \
+	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+ACO_INLINE_ aco_t *aco_current_(intptr_t off)
+{
+	return *(aco_t * ACO_THREAD_BASE_ *)off;
+}
+
+ACO_INLINE_ void aco_set_current_(intptr_t off, aco_t *co)
+{
+	*(aco_t * ACO_THREAD_BASE_ *)off = co;
+}
+#else
+ACO_INLINE_ aco_t *aco_current_(intptr_t off)
+{
+	aco_t *co;
+
+	__asm__ __volatile__(ACO_LOAD_CURRENT_ : "=r"(co) : "r"(off));
+	return co;
+}
+
+ACO_INLINE_ void aco_set_current_(intptr_t off, aco_t *co)
+{
+	__asm__ __volatile__(ACO_STORE_CURRENT_ : : "r"(co), "r"(off));
+}
+#endif
+
+#if !defined(ACO_BUILDING_)
 
 /* The functions of the library, whose symbols the inline versions leave free. */
 void aco_resume_function_(aco_t *co) __asm__("aco_resume");
@@ -274,7 +356,8 @@ ACO_INLINE_ int aco_is_now_(aco_t *co, int state)
 
 ACO_INLINE_ void aco_resume(aco_t *co)
 {
-	aco_t *from = aco_gtls_co;
+	intptr_t off = aco_tls_offset_();
+	aco_t *from = aco_current_(off);
 	aco_t *to = co;
 
 	if (aco_likely(co && co->resumer == from &&
@@ -284,7 +367,7 @@ ACO_INLINE_ void aco_resume(aco_t *co)
 		   aco_is_now_(co, ACO_LONE_SUSPENDED_)) {
 		co->state = ACO_LONE_RUNNING_;
 		aco_switch_cxx_(to, from);
-		from = aco_gtls_co;
+		from = aco_current_(off);
 	} else {
 		aco_resume_function_(co);
 		/* not a tail call: this is no leaf function, which might have
@@ -292,7 +375,7 @@ ACO_INLINE_ void aco_resume(aco_t *co)
 		__asm__ __volatile__("");
 		return;
 	}
-	aco_gtls_co = to;
+	aco_set_current_(off, to);
 	if (to->flags & ACO_SHARE_FPENV)
 		ACO_SWITCH_(ACO_JUMP_, from, to);
 	else
@@ -301,7 +384,8 @@ ACO_INLINE_ void aco_resume(aco_t *co)
 
 ACO_INLINE_ void aco_yield(void)
 {
-	aco_t *from = aco_gtls_co;
+	intptr_t off = aco_tls_offset_();
+	aco_t *from = aco_current_(off);
 	aco_t *to;
 
 	if (aco_likely(from && from->state == ACO_FAST_RUNNING_)) {
@@ -314,14 +398,14 @@ ACO_INLINE_ void aco_yield(void)
 		to = from->resumer;
 		from->state = ACO_LONE_SUSPENDED_;
 		aco_switch_cxx_(to, from);
-		from = aco_gtls_co;
+		from = aco_current_(off);
 		to = from->resumer;
 	} else {
 		aco_yield_function_();
 		__asm__ __volatile__("");
 		return;
 	}
-	aco_gtls_co = to;
+	aco_set_current_(off, to);
 	if (from->flags & ACO_SHARE_FPENV)
 		ACO_SWITCH_(ACO_JUMP_, from, to);
 	else
