@@ -69,7 +69,7 @@ else
 	# shellcheck disable=SC2034
 	lib_cflags="-I$top_srcdir/include -DACO_TEST_STATIC"
 	# shellcheck disable=SC2034
-	lib_ldflags="$libdir/libaco.a -lpthread -ldl"
+	lib_ldflags="-L$libdir -l:libaco.a -lpthread -ldl"
 fi
 LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH

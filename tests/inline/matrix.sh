@@ -116,7 +116,7 @@ one()
 	fi
 	# shellcheck disable=SC2086
 	if ! "$cc" $arch_flags "-std=$std" "$@" $path -Wall -Wextra -Werror \
-		$lib_cflags -x "$lang" "$here/survive.c" -x none -o "$out" \
+		$lib_cflags -x "$lang" "$here/survive.c" -o "$out" \
 		$lib_ldflags $libs >"$out.log" 2>&1; then
 		echo "FAIL: $what: does not compile"
 		grep -E 'error|warning|undefined' "$out.log" | head -n 5
