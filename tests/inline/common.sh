@@ -52,6 +52,25 @@ compilers()
 	done
 }
 
+# The same, and those with a version in their name: each version once.
+every_compiler()
+{
+	versions=
+	for cc in $(
+		compilers
+		IFS=:
+		for dir in $PATH; do
+			ls "$dir" 2>/dev/null
+		done | grep -E '^(gcc|clang)-[0-9]+$' | sort -u
+	); do
+		works "$cc" || continue
+		version=$(echo __VERSION__ | "$cc" -E -P -x c -)
+		case $versions in *"|$version|"*) continue ;; esac
+		versions="$versions|$version|"
+		echo "$cc"
+	done
+}
+
 # Options that a compiler, or its libraries, do not know are left out.
 knows()
 {
