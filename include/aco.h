@@ -127,7 +127,8 @@ extern __thread aco_t *aco_gtls_co
 
 /*
  * Whether aco_resume() and aco_yield() are inlined.  Not where the compiler
- * can't be told which registers a switch changes.
+ * can't be told which registers a switch changes: AMX's tiles and their
+ * configuration; those of APX in clang 18, which uses but can't name them.
  *
  * In such a file the two functions have other symbols than elsewhere, by which
  * the library exports them, too: under -flto the body that one file has for a
@@ -136,7 +137,9 @@ extern __thread aco_t *aco_gtls_co
  */
 #if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && defined(__GNUC__) && \
 	!defined(_SOFT_FLOAT) &&                                               \
-	(!defined(__x86_64__) || defined(__SSE2__))
+	(!defined(__x86_64__) || defined(__SSE2__)) &&                         \
+	!defined(__AMX_TILE__) && !defined(__AMXTILE__) &&                     \
+	!(defined(__EGPR__) && defined(__clang__) && __clang_major__ < 19)
 #define ACO_INLINE_SWITCH_
 #define ACO_INLINED_AS_(symbol) __asm__(symbol)
 #else

@@ -146,13 +146,25 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #define ACO_CLOBBER_AVX512_
 #endif
 
+/*
+ * clang knows the registers of APX from version 19 on, also where it may not
+ * use them; aco.h leaves version 18 to the functions.
+ */
+#if defined(__APX_F__) || (defined(__clang__) && __clang_major__ >= 19)
+#define ACO_CLOBBER_APX_                                                       \
+	, "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24",       \
+		"r25", "r26", "r27", "r28", "r29", "r30", "r31"
+#else
+#define ACO_CLOBBER_APX_
+#endif
+
 #define ACO_CLOBBER_                                                           \
 	"rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13",    \
 		"r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",  \
 		"xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",     \
 		"xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", \
 		"st(5)", "st(6)", "st(7)", "cc",                               \
-		"memory" ACO_CLOBBER_MMX_ ACO_CLOBBER_AVX512_
+		"memory" ACO_CLOBBER_MMX_ ACO_CLOBBER_AVX512_ ACO_CLOBBER_APX_
 
 #define ACO_FROM_ "+S"
 #define ACO_TO_ "+D"

@@ -154,6 +154,7 @@ while read -r cc; do
 	expect "$want" -O2 -msoft-float
 	expect "$want" -O2 -mno-80387
 	expect inline -O2 -mno-mmx
+	expect functions -O2 -mamx-tile
 	# shellcheck disable=SC2086
 	case $(echo __x86_64__ | "$cc" $arch_flags -E -P -x c -) in
 	1)
