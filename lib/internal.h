@@ -6,6 +6,7 @@
 #define ACO_INTERNAL_H
 
 #include "aco.h"
+#include "thunks.h"
 
 #define ACO_HIDDEN __attribute__((__visibility__("hidden")))
 

@@ -6,6 +6,7 @@
  *
  *	backtrace walk       backtrace(3) in look()
  *	backtrace step       backtrace(3) at each instruction of some switches
+ *	backtrace calls      the same of all calls that switch
  *	backtrace suspended  libunwind, from the reg[] of cos that don't run
  *	backtrace stop       nothing; for a debugger
  *
@@ -14,11 +15,12 @@
  * Each function has a section of its own, so that it is known which one an
  * address belongs to, whatever the compiler makes of it.
  */
-#define _GNU_SOURCE 1 /* REG_RIP */
+#define _GNU_SOURCE 1 /* REG_RIP, dl_iterate_phdr */
 
 #include <aco.h>
 
 #include <execinfo.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <ucontext.h>
@@ -41,6 +43,7 @@
 RANGE(in_main);
 RANGE(in_outer);
 RANGE(in_inner);
+RANGE(in_other);
 
 static void fail(const char *what, int line)
 {
@@ -144,7 +147,7 @@ static struct walk walk(void)
 static int looks;
 static int must_look;
 
-__attribute__((__noinline__)) void look(void)
+SECTION(in_other) void look(void)
 {
 	struct walk w;
 
@@ -216,36 +219,103 @@ static const void *first_astray;
 #define REG_OF_SP REG_ESP
 #endif
 
-static int is_on_stack_of(const aco_t *co, uintptr_t sp)
-{
-	uintptr_t low = (uintptr_t)co->share_stack->ptr;
+#define MAX_STACKS 3
+static aco_share_stack_t *stacks[MAX_STACKS];
 
-	return sp - low < co->share_stack->sz;
+static int is_running(const aco_t *co)
+{
+	return aco_state(co) == ACO_STATE_RUNNING ||
+	       aco_state(co) == ACO_STATE_RESUMING;
 }
 
-/* A co that leaves has said so before, and there its backtrace ends. */
-static int has_said_goodbye(const aco_t *co, uintptr_t sp)
+/*
+ * A co that leaves has said so before, and there its backtrace ends.  While one
+ * leaves its place to another, the stack pointer is where that has been.
+ */
+static int has_left(const aco_share_stack_t *sstk, uintptr_t sp)
 {
-	return is_on_stack_of(co, sp) && aco_state(co) != ACO_STATE_RUNNING &&
-	       aco_state(co) != ACO_STATE_RESUMING;
+	const aco_t *owner = sstk->owner;
+
+	if (sp - (uintptr_t)sstk->ptr >= sstk->sz)
+		return 0;
+	return !owner || !is_running(owner) ||
+	       sp == (uintptr_t)owner->reg[ACO_REG_IDX_SP];
 }
 
-/* On i386 gcc makes functions, "mov (%esp), register; ret", without rules. */
-static int has_rules(const unsigned char *pc)
+/* The code of the program and of this library, also where they are one. */
+#define MAX_OBJECTS 2
+static struct object {
+	uintptr_t start;
+	size_t sz;
+} objects[MAX_OBJECTS];
+
+static int add_object(struct dl_phdr_info *info, size_t sz, void *data)
+{
+	const ElfW(Phdr) *code = info->dlpi_phdr;
+	int *n = data;
+
+	(void)sz;
+	if (info->dlpi_name[0] && !strstr(info->dlpi_name, "/libaco.so"))
+		return 0;
+	while (code->p_type != PT_LOAD || !(code->p_flags & PF_X))
+		code++;
+	objects[*n].start = info->dlpi_addr + code->p_vaddr;
+	objects[*n].sz = code->p_memsz;
+	return ++*n == MAX_OBJECTS;
+}
+
+static void find_objects(void)
+{
+	int n = 0;
+
+	dl_iterate_phdr(add_object, &n);
+	CHECK(n > 0);
+}
+
+/* The rules of other libraries are theirs: those of the C library for memcpy
+   are wrong on i386. */
+static int is_in_object(const void *pc)
+{
+	for (int i = 0; i < MAX_OBJECTS; i++)
+		if ((uintptr_t)pc - objects[i].start < objects[i].sz)
+			return 1;
+	return 0;
+}
+
+static int is_in_program(const void *pc)
+{
+	return IS_IN(pc, in_main) || IS_IN(pc, in_outer) ||
+	       IS_IN(pc, in_inner) || IS_IN(pc, in_other);
+}
+
+/*
+ * What compilers and linkers have programs call, without rules.  On i386 gcc's
+ * "mov (%esp), register; ret", of which the linker keeps the copy of another;
+ * in static programs "jmp *address".
+ */
+static int is_stub(const unsigned char *pc)
 {
 #if defined(__i386__)
-	if (*pc == 0xc3)
-		pc -= 3;
-	return pc[0] != 0x8b || pc[2] != 0x24 || pc[3] != 0xc3;
-#else
-	return pc != NULL;
+	const unsigned char *start = *pc == 0xc3 ? pc - 3 : pc;
+
+	if (start[0] == 0x8b && start[2] == 0x24 && start[3] == 0xc3)
+		return 1;
 #endif
+	return pc[0] == 0xff && pc[1] == 0x25;
+}
+
+static int has_rules(const void *pc, uintptr_t sp)
+{
+	return is_in_object(pc) &&
+	       !(is_stub(pc) && is_in_program(*(void **)sp));
 }
 
 static int must_get_to_main(const void *pc, uintptr_t sp)
 {
-	return has_rules(pc) && !has_said_goodbye(outer_co, sp) &&
-	       !has_said_goodbye(inner_co, sp);
+	for (int i = 0; i < MAX_STACKS; i++)
+		if (stacks[i] && has_left(stacks[i], sp))
+			return 0;
+	return has_rules(pc, sp);
 }
 
 /*
@@ -284,6 +354,7 @@ static void catch_traps(void)
 	CHECK(sigaction(SIGTRAP, &sa, NULL) == 0);
 	sa.sa_sigaction = toggle_trap;
 	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+	find_objects();
 	walk(); /* the first one loads a library */
 }
 
@@ -342,10 +413,10 @@ static void look_at_suspended(void)
 }
 #endif
 
-/* ------------------------------------------------------------------ main -- */
+/* ------------------------------------------------------ from main to look - */
 
 /* Called in the main context; a place for a debugger to stop. */
-__attribute__((__noinline__)) void all_suspended(int suspended)
+SECTION(in_other) void all_suspended(int suspended)
 {
 	__asm__ volatile("");
 	if (suspended)
@@ -366,6 +437,8 @@ static void make_cos(void)
 	outer_co = aco_create(main_co, a_is_low ? a : b, 0, outer, NULL);
 	inner_co = aco_create(main_co, a_is_low ? b : a, 0, inner, NULL);
 	CHECK(outer_co && inner_co);
+	stacks[0] = a;
+	stacks[1] = b;
 }
 
 static void destroy_cos(void)
@@ -379,6 +452,121 @@ static void destroy_cos(void)
 	aco_share_stack_destroy(b);
 	aco_destroy(main_co);
 }
+
+/* ------------------------------------------------- all calls that switch -- */
+
+/*
+ *	main -> host -> guests, some on one stack and one on its own
+ *
+ * Each guest leaves as it is told, and any one that goes on after that yields.
+ */
+enum way { YIELD, YIELD1, YIELD_VALUE, YIELD_TO, EXIT, EXIT_VALUE, RETURN };
+#define GUESTS 4
+
+static aco_t *guests[GUESTS];
+static enum way way;
+static aco_t *target;
+
+/* Whether the co goes on. */
+static inline __attribute__((__always_inline__)) int leave(void)
+{
+	enum way now = way;
+
+	way = YIELD;
+	if (now == YIELD)
+		aco_yield();
+	else if (now == YIELD1)
+		aco_yield1(aco_co());
+	else if (now == YIELD_VALUE)
+		aco_yield_value(&way);
+	else if (now == YIELD_TO)
+		CHECK(aco_yield_to(target) == 0);
+	else if (now == EXIT)
+		aco_exit();
+	else if (now == EXIT_VALUE)
+		aco_exit_value(&way);
+	return now != RETURN;
+}
+
+SECTION(in_inner) void small_guest(void)
+{
+	while (leave())
+		;
+}
+
+SECTION(in_inner) void large_guest(void)
+{
+	FILL(500);
+	while (leave())
+		;
+	__asm__ volatile("" : : "r"(hidden) : "memory");
+}
+
+static inline __attribute__((__always_inline__)) void
+have(aco_t *guest, enum way leaves, int call)
+{
+	way = leaves;
+	if (call == 0)
+		aco_resume(guest);
+	else if (call == 1)
+		CHECK(aco_try_resume(guest) == 0);
+	else
+		aco_resume_value(guest, &way);
+}
+
+SECTION(in_outer) void host(void)
+{
+	static const enum way ends[GUESTS] = { RETURN, EXIT_VALUE, EXIT, EXIT };
+
+	for (int i = 0; i < 3 * GUESTS; i++)
+		have(guests[i % GUESTS], YIELD, i / GUESTS);
+	for (int i = 0; i < GUESTS; i++) {
+		have(guests[i], YIELD1, 0);
+		have(guests[i], YIELD_VALUE, 2);
+		for (int k = 0; k < GUESTS; k++) {
+			target = guests[k];
+			if (target != guests[i])
+				have(guests[i], YIELD_TO, 0);
+		}
+	}
+	for (int i = 0; i < GUESTS; i++)
+		have(guests[i], ends[i], 0);
+	aco_exit();
+}
+
+static aco_t *make(aco_share_stack_t *sstk, aco_cofuncp_t fp)
+{
+	aco_t *co = aco_create2(main_co, sstk, 0, fp, NULL, ACO_RETURN_EXITS);
+
+	CHECK(co);
+	return co;
+}
+
+SECTION(in_main) void run_calls(void)
+{
+	main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	CHECK(main_co);
+	for (int i = 0; i < MAX_STACKS; i++)
+		CHECK((stacks[i] = aco_share_stack_new(1 << 16)));
+	outer_co = make(stacks[0], host);
+	for (int i = 0; i < GUESTS; i++)
+		guests[i] = make(stacks[1 + i / 3],
+				 i == 2 ? large_guest : small_guest);
+	raise(SIGUSR1);
+	aco_resume(outer_co);
+	raise(SIGUSR1);
+	CHECK(outer_co->is_end);
+	aco_destroy(outer_co);
+	for (int i = 0; i < GUESTS; i++) {
+		CHECK(guests[i]->is_end);
+		aco_destroy(guests[i]);
+	}
+	for (int i = 0; i < MAX_STACKS; i++)
+		aco_share_stack_destroy(stacks[i]);
+	aco_destroy(main_co);
+}
+
+/* ------------------------------------------------------------------ main -- */
 
 /* In a thread it is the start of that where the walk ends. */
 SECTION(in_main) void *run(void *mode)
@@ -406,11 +594,16 @@ SECTION(in_main) int main(int argc, char **argv)
 	char *what = argc > 1 ? argv[1] : "walk";
 	pthread_t thread;
 
-	if (!strcmp(what, "step"))
+	if (!strcmp(what, "step") || !strcmp(what, "calls"))
 		catch_traps();
-	run(what);
-	if (!strcmp(what, "step"))
+	if (!strcmp(what, "calls"))
+		run_calls();
+	else
+		run(what);
+	if (!strcmp(what, "step") || !strcmp(what, "calls"))
 		check_steps();
+	if (!strcmp(what, "calls"))
+		return 0;
 	if (!strcmp(what, "walk")) {
 		CHECK(!pthread_create(&thread, NULL, run, what));
 		CHECK(!pthread_join(thread, NULL));

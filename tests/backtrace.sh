@@ -94,6 +94,24 @@ can_debug() {
 	grep -q '^#0 .*look' "$scratch/out"
 }
 
+run_all() {
+	run walk
+	run step
+	run calls
+	ran=$((ran + 1))
+}
+
+# The library that has switches look after exceptions may be missing.
+more_flags() {
+	echo "-O2 -DACO_NO_INLINE -Wl,--no-as-needed,-l:libstdc++.so.6"
+}
+
+can_link() {
+	# shellcheck disable=SC2046 # words
+	"$cc" $(arch_flags) "$@" "$scratch/probe.c" -o "$scratch/probe" \
+		2>/dev/null
+}
+
 for cc in gcc clang; do
 	compiler $cc || continue
 	for flags in "-O0" "-O2" "-O2 -DACO_NO_INLINE" \
@@ -102,15 +120,23 @@ for cc in gcc clang; do
 		name="$cc $flags"
 		# shellcheck disable=SC2086 # words
 		build $cc $flags || fail "$name: $(cat "$scratch/log")"
-		run walk
-		run step
-		ran=$((ran + 1))
+		run_all
 		if ! can_debug; then
 			missing=gdb
 			continue
 		fi
 		try_gdb
 	done
+	while read -r flags; do
+		name="$cc $flags"
+		# shellcheck disable=SC2086 # words
+		can_link $flags || continue
+		# shellcheck disable=SC2086 # words
+		build $cc $flags || fail "$name: $(cat "$scratch/log")"
+		run_all
+	done <<MORE
+$(more_flags)
+MORE
 done
 [ $ran -gt 0 ] || skip "no compiler works here"
 [ -z "$missing" ] || skip "$missing can't debug here; the rest has passed"

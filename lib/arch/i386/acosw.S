@@ -347,4 +347,21 @@ aco_no_resumer:
 	.cfi_endproc
 	.size	aco_no_resumer, . - aco_no_resumer
 
+/*
+ * Where the caller goes on, in each register: see thunks.h.  They are called
+ * with nothing saved, and change nothing else.
+ */
+	.irp	r, ax, bx, cx, dx, si, di, bp
+	.p2align 2
+	.globl	aco_pc_thunk_\r
+	.hidden	aco_pc_thunk_\r
+	.type	aco_pc_thunk_\r, @function
+aco_pc_thunk_\r:
+	.cfi_startproc
+	movl	(%esp), %e\r
+	ret
+	.cfi_endproc
+	.size	aco_pc_thunk_\r, . - aco_pc_thunk_\r
+	.endr
+
 #include "../note.h"
