@@ -101,9 +101,13 @@ run_all() {
 	ran=$((ran + 1))
 }
 
-# The library that has switches look after exceptions may be missing.
+# What may be missing: the library that has switches look after exceptions, and
+# static libraries.  On i386 those of the C library have functions without rules.
 more_flags() {
 	echo "-O2 -DACO_NO_INLINE -Wl,--no-as-needed,-l:libstdc++.so.6"
+	[ ! -e "$libdir/libaco.a" ] || case $pretend in
+	*rsp*) echo "-O2 -static" ;;
+	esac
 }
 
 can_link() {
