@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "tools.h"
+
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
@@ -38,11 +40,12 @@ static int advice_is_heard(void)
 /*
  * The first way leaves the mapping in one piece; the second makes two of it,
  * and their number is limited.  Older kernels don't know the first, and no
- * kernel knows it for locked memory.
+ * kernel knows it for locked memory.  Valgrind (3.27) keeps a list of the pages
+ * that the first way guards, with room for those of 31 stacks, and aborts.
  */
 int aco_map_guard(char *at)
 {
-	if (advice_is_heard() &&
+	if (!(aco_tools & ACO_TOOL_VALGRIND) && advice_is_heard() &&
 	    madvise(at, ACO_GUARD_SIZE, MADV_GUARD_INSTALL) == 0)
 		return 0;
 	return mprotect(at, ACO_GUARD_SIZE, PROT_NONE);

@@ -6,7 +6,7 @@
  * redzones; cos destroyed or reset while they are suspended, and one whose
  * stack holds the only pointer to memory.  "overflow", "leak", "freed" and
  * "destroyed" (use of a stack that is) do what the name says, for the tool to
- * find.
+ * find.  "guards" wants each guard to be a mapping.
  */
 #include <aco.h>
 
@@ -200,6 +200,38 @@ static void live_often(aco_t *main_co, aco_share_stack_t *sstk)
 	failures += address_space() - before > 20000;
 }
 
+/* Whether what lies below the stack is a mapping without access. */
+static int has_mapped_guard(const aco_share_stack_t *sstk)
+{
+	unsigned long below = (unsigned long)(uintptr_t)sstk->ptr - 1;
+	unsigned long start, end;
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512], access[8];
+	int has = 0;
+
+	aco_assertptr(f);
+	while (!has && fgets(line, sizeof(line), f))
+		has = sscanf(line, "%lx-%lx %7s", &start, &end, access) == 3 &&
+		      start <= below && below < end && access[0] == '-';
+	fclose(f);
+	return has;
+}
+
+/* More than a tool that keeps a list of its own may have room for. */
+static void many_guards(void)
+{
+	aco_share_stack_t *sstk[100];
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		sstk[i] = aco_share_stack_new2(4096, 1);
+		aco_assertptr(sstk[i]);
+		failures += !has_mapped_guard(sstk[i]);
+	}
+	for (i = 0; i < 100; i++)
+		aco_share_stack_destroy(sstk[i]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -215,6 +247,8 @@ int main(int argc, char **argv)
 	share(main_co, a, b, 1);
 	run_nested(main_co, a, b);
 	live_often(main_co, a);
+	if (!strcmp(what, "guards"))
+		many_guards();
 	aco_resume(holder);
 	if (!strcmp(what, "overflow")) {
 		aco_t *co = aco_create(main_co, a, 0, overflow, &past);
