@@ -300,7 +300,7 @@ static int faults(volatile char *p)
 /* Of about a thousand of them: the first and the last byte. */
 static void prove_guards(void)
 {
-	size_t guard = sizeof(void *) > 4 ? 64 * KB : 16 * KB, i, proved = 0;
+	size_t guard = 64 * KB, i, proved = 0;
 
 	signal(SIGSEGV, on_fault);
 	for (i = 0; i < bench_cos; i += bench_cos / 1000 + 1, proved++) {

@@ -26,10 +26,10 @@
 #define MIB (KIB * KIB)
 
 /* The address space of i386 holds so many of the smallest. */
-#define MANY (sizeof(void *) > 4 ? (size_t)200000 : (size_t)40000)
+#define MANY (sizeof(void *) > 4 ? (size_t)200000 : (size_t)25000)
 
 /* More than the default vm.max_map_count allows with two mappings each. */
-#define OVER_THE_MAP_LIMIT ((size_t)40000)
+#define OVER_THE_MAP_LIMIT (sizeof(void *) > 4 ? (size_t)40000 : (size_t)33000)
 
 static aco_share_stack_t **stacks;
 static aco_t **users;
@@ -170,7 +170,7 @@ static void check_guard(const aco_share_stack_t *sstk)
 	t_child(sstk->guard_page_enabled);
 	t_child(faults(low - 1));
 	t_child(faults(low - 4096));
-	t_child(faults(low - (sizeof(void *) > 4 ? 64 : 16) * KIB));
+	t_child(faults(low - 64 * KIB));
 	t_child(!faults(low));
 }
 

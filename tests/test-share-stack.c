@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <wchar.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -321,7 +322,7 @@ static void overflow_by(void *bytes)
 
 START_TEST(guard_below_the_stack)
 {
-	static const intptr_t far[] = { 1, 8, 4096, 8192, 16384 };
+	static const intptr_t far[] = { 1, 8, 4096, 8192, 16384, 65536 };
 
 	t_expect_signal(SIGSEGV, overflow_by, (void *)far[_i], "");
 }
@@ -344,6 +345,32 @@ static void recurse_for_ever(void *arg)
 START_TEST(endless_recursion_hits_the_guard)
 {
 	t_expect_signal(SIGSEGV, recurse_for_ever, NULL, "");
+}
+END_TEST
+
+/* A buffer of 32 KiB in one frame: the largest that glibc has. */
+static void writes_wide(void)
+{
+	fwprintf(stderr, L"%d\n", 42);
+	aco_exit();
+}
+
+/* Neighbours above and below. */
+static void write_wide_among_others(void *size)
+{
+	aco_share_stack_t *stacks[64];
+
+	for (size_t i = 0; i < T_LEN(stacks); i++)
+		stacks[i] = t_stack((size_t)(uintptr_t)size);
+	if (stacks[40]->sz > ((size_t)32 << 10))
+		raise(SIGSEGV); /* there is room for it */
+	aco_resume(t_co(stacks[40], writes_wide, NULL));
+}
+
+START_TEST(large_frame_hits_the_guard)
+{
+	t_expect_signal(SIGSEGV, write_wide_among_others,
+			(void *)(uintptr_t)(4096 * (_i + 1)), "");
 }
 END_TEST
 
@@ -452,8 +479,9 @@ Suite *t_suite(void)
 	tcase_add_test(tc, shared_memory_of_the_caller);
 
 	tc = t_case(s, "guard");
-	tcase_add_loop_test(tc, guard_below_the_stack, 0, 5);
+	tcase_add_loop_test(tc, guard_below_the_stack, 0, 6);
 	tcase_add_test(tc, endless_recursion_hits_the_guard);
+	tcase_add_loop_test(tc, large_frame_hits_the_guard, 0, 4);
 
 	tc = t_case(s, "owner");
 	tcase_add_test(tc, owner_is_whose_bytes_lie_there);
