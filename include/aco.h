@@ -169,8 +169,10 @@ void aco_thread_init(aco_cofuncp_t last_word);
 aco_share_stack_t *aco_share_stack_new(size_t sz);
 
 /*
- * Make an execution stack of at least sz usable bytes: 0 means 2 MiB, less than
- * 4096 means 4096.  With guard not 0 the size is rounded up to whole pages and
+ * Make an execution stack of which the program may use at least sz bytes: 0
+ * means 2 MiB, less than 4096 means 4096.  What the kernel takes for the frame
+ * of one signal, and the dynamic linker for the first call of a function, comes
+ * on top.  With guard not 0 the size is rounded up to whole pages and
  * inaccessible pages lie below them, so that an overflow faults.
  * Returns NULL with ENOMEM (no memory, or no mapping left: before Linux 6.13 a
  * guarded stack takes two of vm.max_map_count) or EINVAL (sz overflows).
@@ -182,8 +184,9 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 /*
  * A share stack in the sz bytes of memory at mem, which stays the caller's: it
  * has to be there, and to be writable, until the share stack is destroyed,
- * which leaves it alone.  The library needs up to 200 bytes at the top.  No
- * guard.  Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than
+ * which leaves it alone.  The library needs up to 200 bytes at the top, and
+ * nothing comes on top for signals and first calls.  No guard.
+ * Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than
  * 4096 or reaches beyond the end of the address space).  Costs one allocation.
  */
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);

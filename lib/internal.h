@@ -246,6 +246,9 @@ static inline char *aco_stack_base(const aco_share_stack_t *sstk)
 	return (char *)sstk->align_retptr + sizeof(void *);
 }
 
+/* The most that the kernel takes of a stack for a signal, red zone included. */
+ACO_HIDDEN size_t aco_signal_frame(void);
+
 /* Whether an access of addr is caught by the guard of the stack. */
 ACO_HIDDEN int aco_is_in_guard(const aco_share_stack_t *sstk, const void *addr);
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 
 void *__real_malloc(size_t sz);
@@ -22,6 +23,7 @@ int __real_munmap(void *at, size_t sz);
 int __real_mprotect(void *at, size_t sz, int prot);
 int __real_madvise(void *at, size_t sz, int advice);
 void __real_free(void *ptr);
+unsigned long __real_getauxval(unsigned long type);
 int __real_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 			  void (*in_child)(void));
 int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
@@ -34,6 +36,7 @@ int __wrap_munmap(void *at, size_t sz);
 int __wrap_mprotect(void *at, size_t sz, int prot);
 int __wrap_madvise(void *at, size_t sz, int advice);
 void __wrap_free(void *ptr);
+unsigned long __wrap_getauxval(unsigned long type);
 int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 			  void (*in_child)(void));
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
@@ -44,6 +47,7 @@ static int countdown; /* the call that makes it 0 fails */
 static enum { NONE, REPORTED, DISPENSABLE } failed;
 
 static int no_guard_advice; /* as before Linux 6.13 */
+static int no_frame_size;   /* as before Linux 5.14 */
 static int keeps_stacks;    /* destroyed ones, with their mappings */
 static void (*at_the_same_time)(void);
 static size_t mapped; /* bytes, beginning anywhere */
@@ -130,6 +134,13 @@ int __wrap_madvise(void *at, size_t sz, int advice)
 int __wrap_mprotect(void *at, size_t sz, int prot)
 {
 	return fails() ? -1 : __real_mprotect(at, sz, prot);
+}
+
+unsigned long __wrap_getauxval(unsigned long type)
+{
+	if (no_frame_size && type == AT_MINSIGSTKSZ)
+		return 0;
+	return __real_getauxval(type);
 }
 
 int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
@@ -279,6 +290,24 @@ START_TEST(first_share_stack_in_two_threads)
 	ck_assert_int_eq(new_stack(), 0);
 	aco_share_stack_cache_limit(0);
 	alarm(0);
+}
+END_TEST
+
+/* What comes on top of a stack is as large as where the kernel says it. */
+START_TEST(kernel_that_is_silent_about_signals)
+{
+	size_t frame = __real_getauxval(AT_MINSIGSTKSZ);
+	aco_share_stack_t *sstk;
+
+	if (!frame)
+		return;
+	no_frame_size = 1;
+	sstk = aco_share_stack_new2(10000, 0);
+	/* on amd64 the dynamic linker saves the same registers */
+	ck_assert_uint_ge(sstk->sz, 10000 + frame * sizeof(void *) / 4);
+	ck_assert_uint_lt(sstk->sz, 10000 + 2 * frame + 4096);
+	aco_share_stack_destroy(sstk);
+	no_frame_size = 0;
 }
 END_TEST
 
@@ -714,6 +743,7 @@ Suite *t_suite(void)
 	Suite *s = suite_create("enomem");
 	TCase *tc = tcase_create("first");
 
+	tcase_add_test(tc, kernel_that_is_silent_about_signals);
 	tcase_add_test(tc, first_share_stack);
 	tcase_add_test(tc, first_share_stack_in_two_threads);
 	suite_add_tcase(s, tc);

@@ -81,7 +81,7 @@ static void use_and_destroy(size_t n, size_t sz)
 	for (size_t i = 0; i < n; i++) {
 		stacks[i] = stack(sz);
 		run_on(stacks[i]);
-		memset(stacks[i]->ptr, 1, sz);
+		memset(stacks[i]->ptr, 1, stacks[i]->sz - 64);
 	}
 	while (n > 0)
 		aco_share_stack_destroy(stacks[--n]);
