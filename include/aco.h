@@ -192,9 +192,12 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);
 
 /*
- * Give a share stack back.  All cos created on it must be destroyed before;
- * else, and for NULL, it aborts.  A guarded one of up to 4 MiB is kept for the
- * next of about its size, see aco_share_stack_cache_limit().
+ * Give a share stack back.  Where cos created on it are left, that happens with
+ * the aco_destroy() of the last; until then they can't be resumed.  Memory of
+ * the caller's is not touched after this call.  Aborts for NULL, for one that is
+ * destroyed, and when a co of it is running or has resumed another and waits.
+ * A guarded one of up to 4 MiB is kept for the next of about its size, see
+ * aco_share_stack_cache_limit().
  */
 void aco_share_stack_destroy(aco_share_stack_t *sstk);
 
@@ -238,7 +241,8 @@ int aco_set_allocator(const aco_allocator_t *allocator);
  * save_stack_sz is a hint, in bytes, for the save stack (0: whatever turns out
  * to be needed), which grows when it must.  Never writes to the share stack.
  * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument, main_co
- * that is not a main co, sizes that overflow, unknown flags).
+ * that is not a main co, destroyed share stack, sizes that overflow, unknown
+ * flags).
  * Costs one allocation.
  */
 aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
@@ -263,8 +267,9 @@ void aco_destroy(aco_t *co);
  * when it is next resumed: with fp and arg, and the control words that
  * aco_create() would give it now.  Its share stack, main co and flags stay, and
  * so does its save stack with the statistics.  What it holds is not released.
- * Returns 0, or -1 with EINVAL when co is NULL, misaligned or a main co, or fp
- * is NULL.  Aborts for a co that is running or has resumed another and waits.
+ * Returns 0, or -1 with EINVAL when co is NULL, misaligned or a main co, its
+ * share stack is destroyed, or fp is NULL.  Aborts for a co that is running or
+ * has resumed another and waits.
  * Allocates nothing.
  */
 int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg);
@@ -277,8 +282,8 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg);
  * and, unless co was created with ACO_SHARE_FPENV, the floating-point control
  * words are on return what they were at the call.
  * Aborts when co is NULL, a main co, running or ended, when a co that is
- * running uses the same share stack, and where aco_try_resume() fails with
- * ENOMEM.
+ * running uses the same share stack, when that is destroyed, and where
+ * aco_try_resume() fails with ENOMEM.
  * Costs two copies of live stack bytes when another co owns the share stack,
  * else none.
  */
@@ -308,7 +313,7 @@ void aco_yield1(aco_t *co);
  * misaligned.  Both may use one share stack.  Callee-saved registers and
  * control words are as with aco_yield().
  * Aborts outside a co, and when co is a main co, running or ended, or when
- * another co that is running uses its share stack.
+ * another co that is running uses its share stack or that is destroyed.
  * Costs one switch where aco_yield() and aco_resume() take two, and two copies
  * of live stack bytes when another co owns the share stack of co.
  */

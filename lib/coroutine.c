@@ -94,7 +94,7 @@ static int is_usable_main_co(const aco_t *co)
 
 static int is_usable_stack(const aco_share_stack_t *sstk)
 {
-	return sstk && ACO_IS_ALIGNED(sstk);
+	return sstk && ACO_IS_ALIGNED(sstk) && !aco_is_destroyed(sstk);
 }
 
 /* co->reg leads to the entry frame. */
@@ -122,7 +122,8 @@ static void remove_user(aco_share_stack_t *sstk, aco_t *co)
 		sstk->owner = NULL;
 	if (sstk->sole == co)
 		sstk->sole = NULL;
-	sstk->users--;
+	if (--sstk->users == ACO_DESTROYED)
+		aco_stack_free(sstk);
 }
 
 aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
@@ -168,7 +169,8 @@ static inline int is_busy(const aco_t *co)
 
 int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 {
-	if (!co || !ACO_IS_ALIGNED(co) || co->state == ACO_MAIN || !fp) {
+	if (!co || !ACO_IS_ALIGNED(co) || co->state == ACO_MAIN || !fp ||
+	    aco_is_destroyed(co->share_stack)) {
 		errno = EINVAL;
 		return -1;
 	}

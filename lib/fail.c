@@ -80,6 +80,25 @@ void aco_misuse(const char *call, const char *what, const void *co)
 	abort();
 }
 
+void aco_misuse_of(const char *call, const char *what, const void *it,
+		   const char *is, const void *co)
+{
+	struct line l = { .len = 0 };
+
+	add(&l, "libaco: ");
+	add(&l, call);
+	add(&l, ": ");
+	add(&l, what);
+	add(&l, " ");
+	add_ptr(&l, (uintptr_t)it);
+	add(&l, " ");
+	add(&l, is);
+	add(&l, ": co ");
+	add_ptr(&l, (uintptr_t)co);
+	put(&l);
+	abort();
+}
+
 void aco_report_return(const aco_t *co)
 {
 	struct line l = { .len = 0 };

@@ -246,13 +246,41 @@ static inline char *aco_stack_base(const aco_share_stack_t *sstk)
 	return (char *)sstk->align_retptr + sizeof(void *);
 }
 
+/*
+ * Its owner runs, waits for a co that it has resumed, or is in the protector:
+ * its bytes can't be moved away, and nobody else's can lie there.
+ */
+static inline int aco_is_in_use(const aco_share_stack_t *sstk)
+{
+	const aco_t *owner = sstk->owner;
+
+	return owner && (aco_is_running(owner) || owner->state == ACO_RETURNED);
+}
+
+/*
+ * What aco_share_stack_t.users of a destroyed stack is more than the number of
+ * its users.  Where there are some, it waits for the last of them, without an
+ * owner and with none of them "fast": no switch but a resume that has to make
+ * its co the owner meets it.  Its memory may be gone, if it was the caller's.
+ */
+#define ACO_DESTROYED (SIZE_MAX / 2 + 1)
+
+static inline int aco_is_destroyed(const aco_share_stack_t *sstk)
+{
+	return sstk->users >= ACO_DESTROYED;
+}
+
+/* Destroyed, and without users now. */
+ACO_HIDDEN void aco_stack_free(aco_share_stack_t *sstk);
+
 /* The most that the kernel takes of a stack for a signal, red zone included. */
 ACO_HIDDEN size_t aco_signal_frame(void);
 
 /* Whether an access of addr is caught by the guard of the stack. */
 ACO_HIDDEN int aco_is_in_guard(const aco_share_stack_t *sstk, const void *addr);
 
-/* Another user comes: co, whatever it does, is fast no more. */
+/* Another user comes, or the stack goes: co, whatever it does, is fast no
+   more. */
 ACO_HIDDEN void aco_demote(aco_t *co);
 
 /* ---- fail.c ------------------------------------------------------------- */
@@ -260,6 +288,11 @@ ACO_HIDDEN void aco_demote(aco_t *co);
 /* "libaco: <call>: <what>: co 0x..." on standard error, then abort(). */
 ACO_HIDDEN __attribute__((__cold__)) void
 aco_misuse(const char *call, const char *what, const void *co) ACO_NORETURN_;
+
+/* The same, with "<what> 0x... <is>", the address being that of it. */
+ACO_HIDDEN __attribute__((__cold__)) void
+aco_misuse_of(const char *call, const char *what, const void *it,
+	      const char *is, const void *co) ACO_NORETURN_;
 
 /* The two lines of the protector; without the abort. */
 ACO_HIDDEN void aco_report_return(const aco_t *co);

@@ -267,21 +267,32 @@ static int is_kept(aco_share_stack_t *sstk)
 	       aco_stack_cache_put(sstk, size_class);
 }
 
+void aco_stack_free(aco_share_stack_t *sstk)
+{
+	if (!is_kept(sstk))
+		aco_stack_give_back(sstk);
+}
+
+/* Programs for libaco 1.2.4 destroy the stack first, and its cos after it. */
 void aco_share_stack_destroy(aco_share_stack_t *sstk)
 {
 	if (!sstk)
 		aco_misuse("aco_share_stack_destroy", "the share stack is NULL",
 			   NULL);
-	if (sstk->users == ACO_DESTROYED)
+	if (aco_is_destroyed(sstk))
 		aco_misuse("aco_share_stack_destroy",
 			   "the share stack has been destroyed", NULL);
-	if (sstk->users > 0)
+	if (aco_is_in_use(sstk))
 		aco_misuse("aco_share_stack_destroy",
-			   "the share stack still has cos", sstk->owner);
+			   "a running co uses the share stack", sstk->owner);
 	aco_tools_stack_free(sstk);
-	sstk->users = ACO_DESTROYED;
-	if (!is_kept(sstk))
-		aco_stack_give_back(sstk);
+	if (sstk->sole)
+		aco_demote(sstk->sole);
+	sstk->sole = NULL;
+	sstk->owner = NULL;
+	sstk->users += ACO_DESTROYED;
+	if (sstk->users == ACO_DESTROYED)
+		aco_stack_free(sstk);
 }
 
 int aco_is_in_guard(const aco_share_stack_t *sstk, const void *addr)

@@ -43,6 +43,8 @@ size_t aco_stack_usage(const aco_t *co)
 		aco_misuse("aco_stack_usage", "the co is NULL", co);
 	if (co->state == ACO_MAIN)
 		return 0;
+	if (aco_is_destroyed(co->share_stack))
+		return copied(co);
 	aco_tools_look_away(1);
 	sz = touched(co->share_stack);
 	aco_tools_look_away(0);

@@ -113,7 +113,4 @@ ACO_HIDDEN size_t aco_stack_cache_empty(void);
 /* To where it came from, not to the cache. */
 ACO_HIDDEN void aco_stack_give_back(aco_share_stack_t *sstk);
 
-/* aco_share_stack_t.users of one that is destroyed. */
-#define ACO_DESTROYED SIZE_MAX
-
 #endif /* ACO_STACKS_H */

@@ -81,17 +81,6 @@ COLD static void refuse_memory(const aco_t *co, const char *call)
 }
 
 /*
- * Its owner runs, waits for a co that it has resumed, or is in the protector:
- * its bytes can't be moved away, and nobody else's can lie there.
- */
-static int is_in_use(const aco_share_stack_t *sstk)
-{
-	const aco_t *owner = sstk->owner;
-
-	return owner && (aco_is_running(owner) || owner->state == ACO_RETURNED);
-}
-
-/*
  * Who co will yield to.  In the main context that is co's main co when it
  * stands for this thread, else the thread's own.
  */
@@ -160,10 +149,15 @@ int aco_suspended_state(const aco_t *co)
 /* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
 static inline int take_stack(aco_t *co, const char *call)
 {
-	if (co->share_stack->owner == co)
+	const aco_share_stack_t *sstk = co->share_stack;
+
+	if (sstk->owner == co)
 		return 0;
-	if (is_in_use(co->share_stack))
+	if (aco_is_in_use(sstk))
 		aco_misuse(call, "a running co uses its share stack", co);
+	if (aco_unlikely(aco_is_destroyed(sstk)))
+		aco_misuse_of(call, "its share stack", sstk,
+			      "has been destroyed", co);
 	return aco_make_present(co);
 }
 

@@ -145,11 +145,18 @@ done <"$scratch/functions"
 
 # "CALL|WHAT" for each line "libaco: CALL: WHAT: co 0x..." that the library can
 # print.  Where CALL is a parameter named call, follow those that pass it on.
+# aco_misuse_of() has an address in the middle of WHAT.
 awk '
 	function body_done(    text, part, f) {
 		text = body
 		gsub(/[ \t\n]+/, " ", text)
 		gsub(/" "/, "", text)
+		while (match(text, /aco_misuse_of\([^;]*"[^"]*", [^",]*, "/)) {
+			part = substr(text, RSTART, RLENGTH)
+			sub(/_of/, "", part)
+			sub(/", [^",]*, "$/, " 0x... ", part)
+			text = substr(text, 1, RSTART - 1) part substr(text, RSTART + RLENGTH)
+		}
 		while (match(text, /aco_misuse\( ?("[a-z_0-9]+"|[a-z]+), "[^"]*"/)) {
 			part = substr(text, RSTART, RLENGTH)
 			text = substr(text, 1, RSTART - 1) " " substr(text, RSTART + RLENGTH)

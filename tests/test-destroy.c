@@ -4,6 +4,8 @@
  */
 #include "testutil.h"
 
+#include <errno.h>
+
 static int runs;
 
 static void yields_twice(void)
@@ -216,6 +218,134 @@ START_TEST(again_and_again)
 }
 END_TEST
 
+/* --------------------------------------- the share stack before its cos -- */
+
+#define MEM_SIZE ((size_t)64 << 10)
+
+static char *mem; /* of the last kind */
+
+static aco_share_stack_t *guarded(void)
+{
+	return aco_share_stack_new(MEM_SIZE);
+}
+
+static aco_share_stack_t *large(void)
+{
+	return aco_share_stack_new((size_t)5 << 20);
+}
+
+static aco_share_stack_t *unguarded(void)
+{
+	return aco_share_stack_new2(MEM_SIZE, 0);
+}
+
+static aco_share_stack_t *of_the_callers(void)
+{
+	mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	return aco_share_stack_from(mem, MEM_SIZE);
+}
+
+static aco_share_stack_t *(*const kinds[])(void) = { guarded, large, unguarded,
+						     of_the_callers };
+
+/* The memory of the caller's is not there any more. */
+static void destroy_stack(aco_share_stack_t *sstk)
+{
+	aco_share_stack_destroy(sstk);
+	if (mem)
+		ck_assert_int_eq(mprotect(mem, MEM_SIZE, PROT_NONE), 0);
+}
+
+static void unmap(void)
+{
+	if (mem)
+		ck_assert_int_eq(munmap(mem, MEM_SIZE), 0);
+	mem = NULL;
+}
+
+/* All that may be done with a co whose stack is destroyed. */
+static void look_at(aco_t *co, aco_state_t state)
+{
+	ck_assert_int_eq(aco_state(co), state);
+	ck_assert_uint_le(aco_stack_usage(co), MEM_SIZE);
+	errno = 0;
+	ck_assert_int_eq(aco_reset(co, yields_twice, NULL), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(aco_state(co), state);
+	errno = 0;
+	ck_assert_ptr_null(
+		aco_create(t_main, co->share_stack, 0, yields_twice, NULL));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_null(co->share_stack->owner);
+}
+
+static const aco_state_t state_after[] = { ACO_STATE_INIT, ACO_STATE_SUSPENDED,
+					   ACO_STATE_SUSPENDED, ACO_STATE_END };
+
+START_TEST(after_its_stack)
+{
+	int resumes = _i % 4;
+	aco_share_stack_t *sstk = kinds[_i / 4]();
+	aco_t *co = create(sstk);
+
+	for (int i = 0; i < resumes; i++)
+		aco_resume(co);
+	destroy_stack(sstk);
+	look_at(co, state_after[resumes]);
+	aco_destroy(co);
+	ck_assert_int_eq(runs, resumes);
+	unmap();
+}
+END_TEST
+
+/* One in each state, destroyed in an order that _i says. */
+START_TEST(several_after_their_stack)
+{
+	aco_share_stack_t *sstk = kinds[_i / 4]();
+	aco_t *cos[4];
+
+	for (int i = 0; i < 4; i++)
+		cos[i] = create(sstk);
+	for (int i = 3; i >= 0; i--)
+		for (int k = 0; k < i; k++)
+			aco_resume(cos[i]);
+	ck_assert_ptr_eq(sstk->owner, cos[1]);
+	destroy_stack(sstk);
+	for (int i = 0; i < 4; i++)
+		look_at(cos[i], state_after[i]);
+	/* what was copied is known */
+	ck_assert_uint_gt(aco_stack_usage(cos[2]), 0);
+	for (int i = 0; i < 4; i++)
+		aco_destroy(cos[(i + _i) % 4]);
+	unmap();
+}
+END_TEST
+
+static void destroys_stack_of_arg(void)
+{
+	aco_t *co = aco_get_arg();
+
+	destroy_stack(co->share_stack);
+	look_at(co, ACO_STATE_SUSPENDED);
+	aco_destroy(co);
+	aco_exit();
+}
+
+/* The running co is on another stack. */
+START_TEST(after_its_stack_by_another_co)
+{
+	aco_t *co = create(kinds[_i]());
+	aco_t *killer = t_co(t_sstk, destroys_stack_of_arg, co);
+
+	aco_resume(co);
+	aco_resume(killer);
+	ck_assert_int_eq(killer->is_end, 1);
+	unmap();
+}
+END_TEST
+
 void t_reset(void)
 {
 	runs = 0;
@@ -242,5 +372,10 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, by_another_co, 0, 4);
 	tcase_add_test(tc, by_a_co_on_the_same_stack);
 	tcase_add_test(tc, again_and_again);
+
+	tc = t_case(s, "after the share stack");
+	tcase_add_loop_test(tc, after_its_stack, 0, 4 * T_LEN(kinds));
+	tcase_add_loop_test(tc, several_after_their_stack, 0, 4 * T_LEN(kinds));
+	tcase_add_loop_test(tc, after_its_stack_by_another_co, 0, T_LEN(kinds));
 	return s;
 }

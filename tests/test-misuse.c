@@ -417,29 +417,6 @@ static void destroy_null_stack(void *arg)
 	aco_share_stack_destroy(NULL);
 }
 
-static void destroy_stack_of_new_co(void *arg)
-{
-	(void)arg;
-	t_co(t_sstk, yields, NULL);
-	t_says(NULL);
-	aco_share_stack_destroy(t_sstk);
-}
-
-static void destroy_stack_of_suspended_co(void *arg)
-{
-	(void)arg;
-	aco_resume(new_co(yields, NULL));
-	aco_share_stack_destroy(t_sstk);
-}
-
-static void destroy_stack_of_ended_co(void *arg)
-{
-	(void)arg;
-	aco_resume(t_co(t_sstk, ends, NULL));
-	t_says(NULL);
-	aco_share_stack_destroy(t_sstk);
-}
-
 static void destroys_own_stack(void)
 {
 	aco_share_stack_destroy(aco_co()->share_stack);
@@ -449,6 +426,165 @@ static void destroy_stack_of_running_co(void *arg)
 {
 	(void)arg;
 	aco_resume(new_co(destroys_own_stack, NULL));
+}
+
+static void destroys_stack_of_arg(void)
+{
+	aco_t *co = aco_get_arg();
+
+	aco_share_stack_destroy(co->share_stack);
+}
+
+static void has_own_stack_destroyed(void)
+{
+	run_in_co(destroys_stack_of_arg, aco_co());
+}
+
+static void destroy_stack_of_resumer(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(has_own_stack_destroyed, NULL));
+}
+
+/* A user of the stack runs in a thread that is in the middle of it. */
+static void *destroys_stack(void *sstk)
+{
+	aco_share_stack_destroy(sstk);
+	return NULL;
+}
+
+static void has_own_stack_destroyed_by_a_thread(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, destroys_stack, aco_co()->share_stack);
+	pthread_join(thread, NULL);
+}
+
+static void destroy_stack_of_another_thread(void *arg)
+{
+	(void)arg;
+	aco_resume(new_co(has_own_stack_destroyed_by_a_thread, NULL));
+}
+
+static void destroy_stack_with_cos_twice(void *arg)
+{
+	(void)arg;
+	aco_resume(t_co(t_sstk, yields, NULL));
+	aco_share_stack_destroy(t_sstk);
+	aco_share_stack_destroy(t_sstk);
+}
+
+/* Every way to resume finds that the stack is destroyed. */
+
+static void inline_resume(aco_t *co)
+{
+	aco_resume(co); /* the pointer to it is the function */
+}
+
+static void resume_after(void *call, aco_t *co)
+{
+	t_says(co->share_stack);
+	t_says(co);
+	aco_share_stack_destroy(co->share_stack);
+	((resume_t)call)(co);
+}
+
+static void resume_new_on_destroyed(void *call)
+{
+	resume_after(call, t_co(t_sstk, yields, NULL));
+}
+
+/* It has its stack for itself, and was resumed from here before. */
+static aco_t *resumed_standalone(void)
+{
+	aco_t *co = t_co(t_sstk, yields, NULL);
+
+	for (int i = 0; i < 3; i++)
+		aco_resume(co);
+	return co;
+}
+
+static void resume_standalone_on_destroyed(void *call)
+{
+	resume_after(call, resumed_standalone());
+}
+
+/* Two take turns: the last one is the owner. */
+static aco_t *resumed_sharing(int want_owner)
+{
+	aco_t *cos[2];
+
+	cos[0] = t_co(t_sstk, yields, NULL);
+	cos[1] = t_co(t_sstk, yields, NULL);
+	for (int i = 0; i < 6; i++)
+		aco_resume(cos[i % 2]);
+	return cos[want_owner];
+}
+
+static void resume_owner_on_destroyed(void *call)
+{
+	resume_after(call, resumed_sharing(1));
+}
+
+static void resume_sharing_on_destroyed(void *call)
+{
+	resume_after(call, resumed_sharing(0));
+}
+
+/* The other one is gone: it would have the stack for itself. */
+static void resume_last_on_destroyed(void *call)
+{
+	aco_t *other = t_co(t_sstk, yields, NULL);
+	aco_t *co = resumed_standalone();
+
+	t_says(t_sstk);
+	t_says(co);
+	aco_share_stack_destroy(t_sstk);
+	t_destroy(other);
+	((resume_t)call)(co);
+}
+
+/* From inside a co. */
+
+static void resumes_its_pair_often(void)
+{
+	struct pair *pair = aco_get_arg();
+
+	for (int i = 0; i < 3; i++)
+		aco_resume(pair->co);
+	resume_after(pair->call, pair->co);
+}
+
+static void in_a_co_on_destroyed(void *call)
+{
+	struct pair pair = { call, t_co(t_sstk, yields, NULL) };
+
+	run_in_co(resumes_its_pair_often, &pair);
+}
+
+static void yields_to_pair(void)
+{
+	struct pair *pair = aco_get_arg();
+
+	for (;;)
+		aco_yield_to(pair->co);
+}
+
+/* Both have been yielding to each other. */
+static void yield_to_on_destroyed(void *call)
+{
+	struct pair one = { call, NULL }, two = { call, NULL };
+
+	(void)call;
+	one.co = t_co(t_stack(T_STACK_SIZE), yields, NULL);
+	two.co = t_co(t_sstk, yields_to_pair, &one);
+	for (int i = 0; i < 3; i++)
+		aco_resume(two.co);
+	t_says(one.co->share_stack);
+	t_says(one.co);
+	aco_share_stack_destroy(one.co->share_stack);
+	aco_resume(two.co);
 }
 
 static void destroy_stack_twice(void *arg)
@@ -489,6 +625,14 @@ static void stack_usage_of_null(void *arg)
 /* ----------------------------------------------------------------- table -- */
 
 #define CALL(fn) ((void *)(fn))
+
+#define DESTROYED(call) \
+	"libaco: " #call ": its share stack %p has been destroyed: co %p\n"
+#define ON_DESTROYED(fn)                                     \
+	{ fn, CALL(inline_resume), DESTROYED(aco_resume) },  \
+	{ fn, CALL(aco_resume), DESTROYED(aco_resume) },     \
+	{ fn, CALL(try_resume), DESTROYED(aco_try_resume) }, \
+	{ fn, CALL(resume_value), DESTROYED(aco_resume_value) }
 
 static const struct {
 	void (*fn)(void *arg);
@@ -655,22 +799,34 @@ static const struct {
 	{ destroy_null_stack, NULL,
 	  "libaco: aco_share_stack_destroy: the share stack is NULL: co "
 	  "0x0\n" },
-	{ destroy_stack_of_new_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
-	  "%p\n" },
-	{ destroy_stack_of_suspended_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
-	  "%p\n" },
-	{ destroy_stack_of_ended_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
-	  "%p\n" },
 	{ destroy_stack_of_running_co, NULL,
-	  "libaco: aco_share_stack_destroy: the share stack still has cos: co "
-	  "%p\n" },
+	  "libaco: aco_share_stack_destroy: a running co uses the share stack: "
+	  "co %p\n" },
+	{ destroy_stack_of_resumer, NULL,
+	  "libaco: aco_share_stack_destroy: a running co uses the share stack: "
+	  "co %p\n" },
+	{ destroy_stack_of_another_thread, NULL,
+	  "libaco: aco_share_stack_destroy: a running co uses the share stack: "
+	  "co %p\n" },
+	{ in_last_word, CALL(destroys_own_stack),
+	  "libaco: aco_share_stack_destroy: a running co uses the share stack: "
+	  "co %p\n" },
 
 	{ destroy_stack_twice, NULL,
 	  "libaco: aco_share_stack_destroy: the share stack has been "
 	  "destroyed: co 0x0\n" },
+	{ destroy_stack_with_cos_twice, NULL,
+	  "libaco: aco_share_stack_destroy: the share stack has been "
+	  "destroyed: co 0x0\n" },
+
+	ON_DESTROYED(resume_new_on_destroyed),
+	ON_DESTROYED(resume_standalone_on_destroyed),
+	ON_DESTROYED(resume_owner_on_destroyed),
+	ON_DESTROYED(resume_sharing_on_destroyed),
+	ON_DESTROYED(resume_last_on_destroyed),
+	ON_DESTROYED(in_a_co_on_destroyed),
+	{ in_a_co_on_destroyed, CALL(yield_to), DESTROYED(aco_yield_to) },
+	{ yield_to_on_destroyed, NULL, DESTROYED(aco_yield_to) },
 
 	{ get_arg_without_co, NULL,
 	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },

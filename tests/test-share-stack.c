@@ -433,6 +433,32 @@ START_TEST(destroy_gives_memory_back)
 }
 END_TEST
 
+/* The same when the cos go last. */
+static void make_and_destroy_first(void *guard)
+{
+	const struct rlimit limit = { 512 * MIB, 512 * MIB };
+
+	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
+	for (int i = 0; i < 500; i++) {
+		aco_share_stack_t *sstk =
+			aco_share_stack_new2(32 * MIB, (char)(intptr_t)guard);
+		aco_t *co;
+
+		t_child(sstk);
+		co = aco_create(t_main, sstk, 0, yields_once, NULL);
+		t_child(co);
+		aco_resume(co);
+		aco_share_stack_destroy(sstk);
+		aco_destroy(co);
+	}
+}
+
+START_TEST(last_co_gives_memory_back)
+{
+	t_expect_ok(make_and_destroy_first, (void *)(intptr_t)_i);
+}
+END_TEST
+
 static void runs_out(void *guard)
 {
 	const struct rlimit limit = { 512 * MIB, 512 * MIB };
@@ -489,6 +515,7 @@ Suite *t_suite(void)
 
 	tc = t_case(s, "memory");
 	tcase_add_loop_test(tc, destroy_gives_memory_back, 0, 2);
+	tcase_add_loop_test(tc, last_co_gives_memory_back, 0, 2);
 	tcase_add_loop_test(tc, no_memory, 0, 2);
 	return s;
 }

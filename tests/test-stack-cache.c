@@ -227,6 +227,35 @@ START_TEST(looks_new)
 }
 END_TEST
 
+/* A stack whose cos are still there when it is destroyed waits for them. */
+static void keep_with_the_last(void *arg)
+{
+	aco_share_stack_t *sstk = stack(64 * KIB), *other;
+	aco_t *one = aco_create(t_main, sstk, 0, yields, NULL);
+	aco_t *two = aco_create(t_main, sstk, 0, yields, NULL);
+	void *ptr = sstk->ptr;
+
+	(void)arg;
+	aco_resume(one);
+	aco_share_stack_destroy(sstk);
+	aco_destroy(one);
+	other = stack(64 * KIB);
+	t_child(other->ptr != ptr);
+	aco_destroy(two);
+	sstk = stack(64 * KIB);
+	t_child(sstk->ptr == ptr);
+	t_child(sstk->users == 0 && !sstk->owner && !sstk->sole);
+	run_on(sstk);
+	aco_share_stack_destroy(sstk);
+	aco_share_stack_destroy(other);
+}
+
+START_TEST(kept_with_the_last_co)
+{
+	t_expect_ok(keep_with_the_last, NULL);
+}
+END_TEST
+
 static void overflow(void *arg)
 {
 	aco_share_stack_t *sstk;
@@ -531,6 +560,7 @@ Suite *t_suite(void)
 
 	tc = t_case(s, "freshness");
 	tcase_add_test(tc, looks_new);
+	tcase_add_test(tc, kept_with_the_last_co);
 	tcase_add_test(tc, still_guarded);
 
 	tc = t_case(s, "limit");

@@ -177,6 +177,22 @@ static void live_again(aco_t *main_co, aco_share_stack_t *sstk, int lives)
 	aco_destroy(co);
 }
 
+/* As many programs end: the stack goes, and then its cos. */
+static void stack_goes_first(aco_t *main_co, char guard)
+{
+	aco_share_stack_t *sstk = aco_share_stack_new2(1 << 16, guard);
+	aco_t *one = aco_create(main_co, sstk, 0, suspend_deep, NULL);
+	aco_t *two = aco_create(main_co, sstk, 0, suspend_deep, NULL);
+
+	aco_resume(one);
+	aco_resume(two);
+	aco_share_stack_destroy(sstk);
+	failures += aco_stack_usage(one) == 0;
+	failures += aco_reset(two, suspend_deep, NULL) == 0;
+	aco_destroy(one);
+	aco_destroy(two);
+}
+
 /* Kilobytes of address space. */
 static long address_space(void)
 {
@@ -247,6 +263,8 @@ int main(int argc, char **argv)
 	share(main_co, a, b, 1);
 	run_nested(main_co, a, b);
 	live_often(main_co, a);
+	stack_goes_first(main_co, 0);
+	stack_goes_first(main_co, 1);
 	if (!strcmp(what, "guards"))
 		many_guards();
 	aco_resume(holder);
