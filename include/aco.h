@@ -417,13 +417,14 @@ size_t aco_stack_usage(const aco_t *co);
 #define aco_assertptr(ptr) aco_assert((ptr) != NULL)
 
 /* The same for allocations: say on standard error where it failed, abort. */
-#define aco_assertalloc_bool(x)                                               \
-	(aco_likely(x) ? (void)0                                              \
-		       : ((void)fprintf(stderr,                               \
-					"libaco: out of memory: %s:%d: %s\n", \
-					__FILE__, __LINE__, __func__),        \
-			  abort()))
+#define aco_assertalloc_bool(x)  \
+	(aco_likely(x) ? (void)0 \
+		       : aco_alloc_failed_(__FILE__, __LINE__, __func__))
 #define aco_assertalloc_ptr(ptr) aco_assertalloc_bool((ptr) != NULL)
+
+/* For the two above alone. */
+void aco_alloc_failed_(const char *file, int line,
+		       const char *function) ACO_NORETURN_;
 
 #if defined(ACO_INLINE_SWITCH_)
 #include "aco/switch.h"

@@ -2,13 +2,16 @@
 /*
  * fail.c - messages for misuse that can't go on, and of stack overflows
  *
- * The messages are put together by hand and go out in one write(2): the caller
- * may be on a 4 KiB stack, where printf(3) would overflow, may hold any lock of
- * the C library, and may be a signal handler.
+ * The messages are put together by hand and go out in one write(2), unless they
+ * are longer than any of the library's own: the caller may be on a 4 KiB stack,
+ * where printf(3) would overflow, may hold any lock of the C library, and may
+ * be a signal handler.
  */
 #include "internal.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 
 #define LINE_MAX_LEN 256
 
@@ -17,11 +20,82 @@ struct line {
 	size_t len;
 };
 
+/* The signal that a failed write(2) has sent to its thread; or 0. */
+static int signal_of_write(int err)
+{
+	switch (err) {
+	case EPIPE:
+		return SIGPIPE; /* nobody reads it */
+	case EFBIG:
+		return SIGXFSZ; /* RLIMIT_FSIZE */
+	default:
+		return 0;
+	}
+}
+
+/* Returns 0 or the error. */
+static int write_all(const char *s, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, s, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : 0;
+		s += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Unless it was pending before, or is ignored. */
+static void take_back(int sig, const sigset_t *before)
+{
+	const struct timespec now = { 0, 0 };
+	sigset_t set;
+
+	if (!sig || sigismember(before, sig))
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	while (sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+		;
+}
+
+/*
+ * What writes is about to die of another cause, which is not to be hidden by a
+ * cancellation of the thread, nor by a signal for the state of standard error.
+ */
+static void flush(struct line *l)
+{
+	sigset_t set, mask, before;
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &set, &mask);
+	sigemptyset(&before);
+	sigpending(&before);
+	take_back(signal_of_write(write_all(l->text, l->len)), &before);
+	l->len = 0;
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	pthread_setcancelstate(state, NULL);
+}
+
+static void add_char(struct line *l, char c)
+{
+	if (l->len == LINE_MAX_LEN)
+		flush(l);
+	l->text[l->len++] = c;
+}
+
 static void add(struct line *l, const char *s)
 {
-	/* one byte stays free for the newline */
-	while (*s && l->len < LINE_MAX_LEN - 1)
-		l->text[l->len++] = *s++;
+	while (*s)
+		add_char(l, *s++);
 }
 
 static void add_ptr(struct line *l, uintptr_t p)
@@ -51,25 +125,23 @@ static void add_decimal(struct line *l, size_t n)
 
 static void put(struct line *l)
 {
-	const char *s = l->text;
+	add_char(l, '\n');
+	flush(l);
+}
 
-	l->text[l->len++] = '\n';
-	while (l->len > 0) {
-		ssize_t n = write(STDERR_FILENO, s, l->len);
+void aco_must_abort(void)
+{
+	int state;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		s += n;
-		l->len -= (size_t)n;
-	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 }
 
 void aco_misuse(const char *call, const char *what, const void *co)
 {
-	struct line l = { .len = 0 };
+	struct line l;
 
+	aco_must_abort();
+	l.len = 0;
 	add(&l, "libaco: ");
 	add(&l, call);
 	add(&l, ": ");
@@ -83,8 +155,10 @@ void aco_misuse(const char *call, const char *what, const void *co)
 void aco_misuse_of(const char *call, const char *what, const void *it,
 		   const char *is, const void *co)
 {
-	struct line l = { .len = 0 };
+	struct line l;
 
+	aco_must_abort();
+	l.len = 0;
 	add(&l, "libaco: ");
 	add(&l, call);
 	add(&l, ": ");
@@ -99,16 +173,32 @@ void aco_misuse_of(const char *call, const char *what, const void *it,
 	abort();
 }
 
+void aco_alloc_failed_(const char *file, int line, const char *function)
+{
+	struct line l;
+
+	aco_must_abort();
+	l.len = 0;
+	add(&l, "libaco: out of memory: ");
+	add(&l, file);
+	add(&l, ":");
+	add_decimal(&l, (size_t)line);
+	add(&l, ": ");
+	add(&l, function);
+	put(&l);
+	abort();
+}
+
 void aco_report_return(const aco_t *co)
 {
-	struct line l = { .len = 0 };
+	struct line l;
 
+	l.len = 0;
 	add(&l, "libaco: return: the function ");
 	add_ptr(&l, (uintptr_t)co->fp);
 	add(&l, " returned without aco_exit(): co ");
 	add_ptr(&l, (uintptr_t)co);
 	put(&l);
-	l.len = 0;
 	add(&l, "libaco: end a co with aco_exit(), or create it with "
 		"ACO_RETURN_EXITS");
 	put(&l);
@@ -116,8 +206,9 @@ void aco_report_return(const aco_t *co)
 
 void aco_report_overflow_of(const aco_t *co)
 {
-	struct line l = { .len = 0 };
+	struct line l;
 
+	l.len = 0;
 	add(&l, "libaco: stack overflow: co ");
 	add_ptr(&l, (uintptr_t)co);
 	add(&l, " on share stack ");

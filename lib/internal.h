@@ -285,6 +285,10 @@ ACO_HIDDEN void aco_demote(aco_t *co);
 
 /* ---- fail.c ------------------------------------------------------------- */
 
+/* From here on the thread is not cancelled: it would end, and the process go
+   on. */
+ACO_HIDDEN void aco_must_abort(void);
+
 /* "libaco: <call>: <what>: co 0x..." on standard error, then abort(). */
 ACO_HIDDEN __attribute__((__cold__)) void
 aco_misuse(const char *call, const char *what, const void *co) ACO_NORETURN_;

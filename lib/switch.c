@@ -424,6 +424,7 @@ void aco_returned(void)
 	if (co->flags & ACO_RETURN_EXITS)
 		leave("return");
 	co->state = ACO_RETURNED;
+	aco_must_abort();
 	if (aco_thread.last_word)
 		aco_thread.last_word();
 	else

@@ -587,6 +587,94 @@ START_TEST(errno_is_left_alone)
 }
 END_TEST
 
+static void *cancelled_and_runs(void *co)
+{
+	report_on();
+	pthread_cancel(pthread_self());
+	aco_resume(co);
+	return NULL;
+}
+
+static void in_cancelled_thread(void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	t_child(!pthread_create(&thread, NULL, cancelled_and_runs,
+				overflowing(t_sstk)));
+	pthread_join(thread, NULL);
+}
+
+START_TEST(report_does_not_end_a_cancelled_thread)
+{
+	t_expect_signal(SIGSEGV, in_cancelled_thread, NULL,
+			report_of(t_sstk, ""));
+}
+END_TEST
+
+static void stderr_to_nobody(void)
+{
+	int fd[2];
+
+	t_child(pipe(fd) == 0);
+	t_child(dup2(fd[1], STDERR_FILENO) == STDERR_FILENO);
+	close(fd[0]);
+}
+
+static void report_to_nobody(void *arg)
+{
+	stderr_to_nobody();
+	standalone(arg);
+}
+
+static void checks_sigpipe(int sig)
+{
+	sigset_t set;
+
+	(void)sig;
+	if (sigpending(&set) < 0 || sigismember(&set, SIGPIPE))
+		_exit(2);
+	if (pthread_sigmask(SIG_BLOCK, NULL, &set) ||
+	    sigismember(&set, SIGPIPE))
+		_exit(3);
+	_exit(0);
+}
+
+static void handler_without_sigpipe(void *arg)
+{
+	signal(SIGSEGV, checks_sigpipe);
+	report_to_nobody(arg);
+}
+
+/* One that the program has blocked, and is waiting, stays. */
+static void checks_own_sigpipe(int sig)
+{
+	sigset_t set;
+
+	(void)sig;
+	_exit(sigpending(&set) || !sigismember(&set, SIGPIPE));
+}
+
+static void handler_with_own_sigpipe(void *arg)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	t_child(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	raise(SIGPIPE);
+	signal(SIGSEGV, checks_own_sigpipe);
+	report_to_nobody(arg);
+}
+
+START_TEST(report_that_nobody_reads)
+{
+	t_expect_signal(SIGSEGV, report_to_nobody, NULL, "");
+	t_expect_ok(handler_without_sigpipe, NULL);
+	t_expect_ok(handler_with_own_sigpipe, NULL);
+}
+END_TEST
+
 /* -------------------------------------------------------------- on, off */
 
 static void off_again(void *arg)
@@ -731,6 +819,8 @@ Suite *t_suite(void)
 	tcase_add_test(tc, handler_that_jumps_out);
 	tcase_add_test(tc, handler_that_goes_on);
 	tcase_add_test(tc, errno_is_left_alone);
+	tcase_add_test(tc, report_does_not_end_a_cancelled_thread);
+	tcase_add_test(tc, report_that_nobody_reads);
 	tcase_add_test(tc, off_restores_the_handler);
 	tcase_add_test(tc, handler_installed_on_top);
 	tcase_add_test(tc, each_thread_has_an_alternate_stack);
