@@ -18,7 +18,6 @@
  */
 #include "stacks.h"
 
-#include <pthread.h>
 #include <stddef.h>
 
 /* On i386 no more address space than is worth it is reserved for stacks to
@@ -170,24 +169,24 @@ aco_share_stack_t *aco_arena_get(unsigned size_class)
 	aco_share_stack_t *sstk = NULL;
 	struct arena *a;
 
-	pthread_mutex_lock(&lock);
+	aco_lock(&lock);
 	a = available[size_class];
 	if (!a)
 		a = grow(size_class);
 	if (a)
 		sstk = take(a);
-	pthread_mutex_unlock(&lock);
+	aco_unlock(&lock);
 	return sstk;
 }
 
 void aco_arena_lock(void)
 {
-	pthread_mutex_lock(&lock);
+	aco_lock(&lock);
 }
 
 void aco_arena_unlock(void)
 {
-	pthread_mutex_unlock(&lock);
+	aco_unlock(&lock);
 }
 
 void aco_arena_put(aco_share_stack_t *sstk)
@@ -199,12 +198,12 @@ void aco_arena_put(aco_share_stack_t *sstk)
 	/* the guard stays; locked memory does, too */
 	madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
 
-	pthread_mutex_lock(&lock);
+	aco_lock(&lock);
 	sstk->next = a->given_back;
 	a->given_back = sstk;
 	if (a->used-- == a->slots)
 		make_available(a);
 	if (a->used == 0)
 		drop(a);
-	pthread_mutex_unlock(&lock);
+	aco_unlock(&lock);
 }

@@ -8,6 +8,8 @@
 #include "aco.h"
 #include "thunks.h"
 
+#include <pthread.h>
+
 #define ACO_HIDDEN __attribute__((__visibility__("hidden")))
 
 /*
@@ -160,6 +162,33 @@ ACO_HIDDEN aco_t *aco_thread_own_main(void);
  * -1 with ENOMEM when that can't be had.
  */
 ACO_HIDDEN int aco_thread_notice_end(void);
+
+/* ---- fork.c ------------------------------------------------------------- */
+
+/* Before the first lock is taken; -1: no memory. */
+ACO_HIDDEN int aco_fork_ready(void);
+
+/* Not 0 in a thread that is forking and holds all locks of the library. */
+ACO_HIDDEN extern __thread unsigned aco_forking
+	__attribute__((__tls_model__("initial-exec")));
+
+static inline void aco_lock(pthread_mutex_t *lock)
+{
+	if (!aco_forking)
+		pthread_mutex_lock(lock);
+}
+
+/* 0 when it has been taken. */
+static inline int aco_trylock(pthread_mutex_t *lock)
+{
+	return aco_forking ? 0 : pthread_mutex_trylock(lock);
+}
+
+static inline void aco_unlock(pthread_mutex_t *lock)
+{
+	if (!aco_forking)
+		pthread_mutex_unlock(lock);
+}
 
 /* ---- overflow.c --------------------------------------------------------- */
 

@@ -107,7 +107,7 @@ static aco_share_stack_t *new_of_class(unsigned size_class)
 {
 	aco_share_stack_t *sstk;
 
-	if (aco_stack_cache_ready() < 0)
+	if (aco_fork_ready() < 0)
 		return NULL;
 	sstk = aco_stack_cache_get(size_class);
 	if (sstk)

@@ -17,8 +17,6 @@
  */
 #include "stacks.h"
 
-#include <pthread.h>
-
 #define DEFAULT_LIMIT ((size_t)32 << 20)
 #define SHARDS 16u
 
@@ -34,10 +32,8 @@ static struct shard shards[SHARDS] = {
 static size_t limit = DEFAULT_LIMIT; /* written under all locks */
 static size_t room = DEFAULT_LIMIT;
 
-#define INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
-
-static __thread unsigned my_shard INITIAL_EXEC;
-static __thread int forking INITIAL_EXEC; /* the handlers that have run */
+static __thread unsigned my_shard
+	__attribute__((__tls_model__("initial-exec")));
 
 static struct shard *lock_mine(void)
 {
@@ -45,18 +41,18 @@ static struct shard *lock_mine(void)
 	unsigned i;
 
 	for (i = 0; i < SHARDS; i++) {
-		if (pthread_mutex_trylock(&s->lock) == 0)
+		if (aco_trylock(&s->lock) == 0)
 			return s;
 		my_shard = (my_shard + 1) % SHARDS;
 		s = &shards[my_shard];
 	}
-	pthread_mutex_lock(&s->lock);
+	aco_lock(&s->lock);
 	return s;
 }
 
 static void unlock(struct shard *s)
 {
-	pthread_mutex_unlock(&s->lock);
+	aco_unlock(&s->lock);
 }
 
 /* ---- credit: of a shard whose lock is held ------------------------------ */
@@ -149,7 +145,7 @@ static int take_credit_anywhere(struct shard *s, size_t need, int push_out)
 	if (need > limit)
 		return 0;
 	for (from = shards; from < shards + SHARDS && !got; from++) {
-		if (from != s && pthread_mutex_trylock(&from->lock))
+		if (from != s && aco_trylock(&from->lock))
 			continue;
 		got = take_credit(from, s, need, push_out);
 		if (from != s)
@@ -165,7 +161,7 @@ static aco_share_stack_t *get_anywhere(unsigned size_class)
 
 	for (s = shards; s < shards + SHARDS && !sstk; s++) {
 		if (!__atomic_load_n(&s->kept[size_class], __ATOMIC_RELAXED) ||
-		    pthread_mutex_trylock(&s->lock))
+		    aco_trylock(&s->lock))
 			continue;
 		sstk = pop(s, size_class);
 		unlock(s);
@@ -196,15 +192,15 @@ int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 	return fits;
 }
 
-static void lock_all(void)
+void aco_stack_cache_lock(void)
 {
 	struct shard *s;
 
 	for (s = shards; s < shards + SHARDS; s++)
-		pthread_mutex_lock(&s->lock);
+		aco_lock(&s->lock);
 }
 
-static void unlock_all(void)
+void aco_stack_cache_unlock(void)
 {
 	struct shard *s;
 
@@ -218,7 +214,7 @@ size_t aco_stack_cache_empty(void)
 	size_t n = 0;
 
 	for (s = shards; s < shards + SHARDS; s++) {
-		pthread_mutex_lock(&s->lock);
+		aco_lock(&s->lock);
 		n += empty(s);
 		unlock(s);
 	}
@@ -229,44 +225,11 @@ void aco_share_stack_cache_limit(size_t bytes)
 {
 	struct shard *s;
 
-	aco_stack_cache_ready();
-	lock_all();
+	aco_fork_ready();
+	aco_stack_cache_lock();
 	for (s = shards; s < shards + SHARDS; s++)
 		empty(s);
 	room += bytes - limit;
 	limit = bytes;
-	unlock_all();
-}
-
-/* ---- fork --------------------------------------------------------------- */
-
-/* No other thread is in the middle of something that its copy never ends. */
-static void before_fork(void)
-{
-	if (forking++)
-		return;
-	lock_all();
-	aco_arena_lock();
-}
-
-static void after_fork(void)
-{
-	if (--forking)
-		return;
-	aco_arena_unlock();
-	unlock_all();
-}
-
-/* Two threads may do it at a time, which is harmless; a lock against that would
-   be one more that a fork leaves behind. */
-int aco_stack_cache_ready(void)
-{
-	static int ready;
-
-	if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
-		return 0;
-	if (pthread_atfork(before_fork, after_fork, after_fork))
-		return -1;
-	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
-	return 0;
+	aco_stack_cache_unlock();
 }

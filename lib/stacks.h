@@ -95,9 +95,6 @@ ACO_HIDDEN void aco_arena_unlock(void);
 
 /* ---- stack_cache.c ------------------------------------------------------ */
 
-/* Before the first stack is had from the cache or an arena; -1: no memory. */
-ACO_HIDDEN int aco_stack_cache_ready(void);
-
 /* A stack, as it was left; NULL when there is none of that size. */
 ACO_HIDDEN aco_share_stack_t *aco_stack_cache_get(unsigned size_class);
 
@@ -107,6 +104,10 @@ ACO_HIDDEN int aco_stack_cache_put(aco_share_stack_t *sstk,
 
 /* Give everything back that is kept now.  Returns how many stacks. */
 ACO_HIDDEN size_t aco_stack_cache_empty(void);
+
+/* All of stack_cache.c, for fork(2). */
+ACO_HIDDEN void aco_stack_cache_lock(void);
+ACO_HIDDEN void aco_stack_cache_unlock(void);
 
 /* ---- share_stack.c ------------------------------------------------------ */
 
