@@ -393,7 +393,9 @@ const char *aco_version(void);
  * SIGSEGV in the process, which passes on to the one before, and an alternate
  * signal stack in each thread: the calling thread has one afterwards, others
  * get theirs with their first aco_create() or aco_thread_init().  With on 0 the
- * handler is taken away.  Returns 0, or -1 with ENOMEM and nothing changed.
+ * handler is taken away.  A handler that the program installs later either
+ * calls the old one, or this is called again after it, which puts the library's
+ * in place once more.  Returns 0, or -1 with ENOMEM and nothing changed.
  */
 int aco_overflow_report(int on);
 

@@ -17,6 +17,7 @@ static void before_fork(void)
 	if (!aco_forking) {
 		aco_stack_cache_lock();
 		aco_arena_lock();
+		aco_overflow_lock();
 	}
 	aco_forking++;
 }
@@ -27,6 +28,7 @@ static void after_fork(void)
 {
 	if (!aco_forking || --aco_forking)
 		return;
+	aco_overflow_unlock();
 	aco_arena_unlock();
 	aco_stack_cache_unlock();
 }

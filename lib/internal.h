@@ -196,6 +196,10 @@ static inline void aco_unlock(pthread_mutex_t *lock)
 ACO_HIDDEN void aco_overflow_thread_ready(void);
 ACO_HIDDEN void aco_overflow_thread_end(void);
 
+/* All of overflow.c, for fork(2). */
+ACO_HIDDEN void aco_overflow_lock(void);
+ACO_HIDDEN void aco_overflow_unlock(void);
+
 /* ---- coroutine.c -------------------------------------------------------- */
 
 ACO_HIDDEN aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags);

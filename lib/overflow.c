@@ -11,7 +11,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <ucontext.h>
@@ -21,16 +20,41 @@
 
 #if defined(__x86_64__)
 #define REG_OF_SP REG_RSP
+#define RED_ZONE ((size_t)128)
 #else
 #define REG_OF_SP REG_ESP
+#define RED_ZONE ((size_t)0)
 #endif
 #define TRAP_GENERAL_PROTECTION 13
+#define FLAG_RESUME 0x10000
+
+/*
+ * An action that ours has taken the place of.  Its handler may call ours, which
+ * then takes the one below.  They are never freed nor changed, because a
+ * handler may be looking at them in any thread; so there is one of a kind.
+ */
+struct action {
+	struct sigaction sa;
+	const struct action *below;
+	const struct action *made_before;
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int installed; /* ours, maybe with another one on top that calls it */
 static volatile sig_atomic_t reporting;
-static struct sigaction previous;
-static size_t signal_frame; /* what the kernel may push */
+static const struct action *replaced; /* the last one */
+static const struct action *all_made;
+static size_t signal_frame; /* what the kernel may push, and leave free */
+
+/*
+ * The trap number is that of the last trap of the thread, which may have been
+ * survived.  The processor sets the resume flag for an instruction that it does
+ * not carry out, and else only in the middle of one that is repeated.
+ */
+static int is_general_protection(const greg_t *reg)
+{
+	return reg[REG_TRAPNO] == TRAP_GENERAL_PROTECTION &&
+	       (reg[REG_EFL] & FLAG_RESUME);
+}
 
 /*
  * A signal that finds no room on the stack becomes SIGSEGV without an address,
@@ -40,11 +64,12 @@ static int is_signal_without_room(const aco_share_stack_t *sstk,
 				  const ucontext_t *uc)
 {
 	const greg_t *reg = uc->uc_mcontext.gregs;
-	uintptr_t room = (uintptr_t)reg[REG_OF_SP] - (uintptr_t)sstk->ptr;
+	uintptr_t sp = (uintptr_t)reg[REG_OF_SP];
 
-	return sstk->guard_page_enabled &&
-	       reg[REG_TRAPNO] != TRAP_GENERAL_PROTECTION &&
-	       room < signal_frame;
+	if (!sstk->guard_page_enabled || is_general_protection(reg))
+		return 0;
+	return sp - (uintptr_t)sstk->ptr < signal_frame ||
+	       aco_is_in_guard(sstk, (const void *)sp);
 }
 
 static int is_overflow(const aco_share_stack_t *sstk, const siginfo_t *info,
@@ -70,69 +95,150 @@ static void report(const siginfo_t *info, const void *context)
 }
 
 /* As if there were no handler: on return the fault repeats. */
-static void take_default(int sig, const siginfo_t *info)
+static void take_default(int sig, const siginfo_t *info,
+			 const struct sigaction *sa)
 {
-	if (previous.sa_handler == SIG_IGN && info->si_code <= 0)
+	if (sa->sa_handler == SIG_IGN && info->si_code <= 0)
 		return;
-	sigaction(sig, &previous, NULL);
+	sigaction(sig, sa, NULL);
 	if (info->si_code <= 0 || info->si_code == SI_KERNEL)
 		raise(sig); /* which waits for our return */
 }
 
-static void pass_on(int sig, siginfo_t *info, void *context)
+static int has_handler(const struct sigaction *sa)
 {
-	const struct sigaction now = previous;
+	return sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN;
+}
 
-	if (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN) {
-		take_default(sig, info);
+static void pass_on(const struct sigaction *sa, int sig, siginfo_t *info,
+		    void *context)
+{
+	if (!has_handler(sa)) {
+		take_default(sig, info, sa);
 		return;
 	}
-	if (now.sa_flags & (int)SA_RESETHAND)
+	if (sa->sa_flags & (int)SA_RESETHAND)
 		signal(sig, SIG_DFL);
-	if (now.sa_flags & SA_SIGINFO)
-		now.sa_sigaction(sig, info, context);
+	if (sa->sa_flags & SA_SIGINFO)
+		sa->sa_sigaction(sig, info, context);
 	else
-		now.sa_handler(sig);
+		sa->sa_handler(sig);
+}
+
+/*
+ * The action whose handler calls ours, or NULL: the kernel does.  It leaves
+ * uc_link NULL, and what we pass on has the action there.  Unlike a variable
+ * that is right again after a handler that jumped out.
+ */
+static const struct action *caller(const ucontext_t *uc)
+{
+	const struct action *a = __atomic_load_n(&all_made, __ATOMIC_ACQUIRE);
+
+	while (a && (const void *)a != uc->uc_link)
+		a = a->made_before;
+	return a;
 }
 
 static void on_segv(int sig, siginfo_t *info, void *context)
 {
+	static const struct action none = { .sa = { .sa_handler = SIG_DFL } };
+	const struct action *from = caller(context), *next;
+	ucontext_t *uc = context, *link = uc->uc_link;
 	int saved = errno;
 
-	if (reporting)
+	if (reporting && !from)
 		report(info, context);
 	errno = saved;
-	pass_on(sig, info, context);
+	next = from ? from->below
+		    : __atomic_load_n(&replaced, __ATOMIC_ACQUIRE);
+	if (!next)
+		next = &none;
+	uc->uc_link = (ucontext_t *)(uintptr_t)next;
+	pass_on(&next->sa, sig, info, context);
+	uc->uc_link = link;
+}
+
+/* ---- the actions: under lock -------------------------------------------- */
+
+/* What the handler of sa has replaced, the first time if there were several. */
+static const struct action *replaced_by(const struct sigaction *sa)
+{
+	const struct action *a = replaced;
+
+	if (!has_handler(sa))
+		return NULL; /* it calls nobody */
+	while (a && a->sa.sa_handler != sa->sa_handler)
+		a = a->below;
+	return a ? a->below : replaced;
+}
+
+/* Of the mask, the kernel and sigaction(2) fill no more than there are signals.
+ */
+static int is_same(const struct sigaction *a, const struct sigaction *b)
+{
+	return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags &&
+	       !memcmp(&a->sa_mask, &b->sa_mask, (NSIG - 1) / 8);
+}
+
+static const struct action *action_for(const struct sigaction *sa)
+{
+	const struct action *below = replaced_by(sa), *a;
+	struct action *new;
+
+	for (a = all_made; a; a = a->made_before)
+		if (a->below == below && is_same(&a->sa, sa))
+			return a;
+	new = malloc(sizeof(*new));
+	if (!new)
+		return NULL;
+	new->sa = *sa;
+	new->below = below;
+	new->made_before = all_made;
+	__atomic_store_n(&all_made, new, __ATOMIC_RELEASE);
+	return new;
+}
+
+static int is_ours(const struct sigaction *sa)
+{
+	return sa->sa_sigaction == on_segv;
 }
 
 /* The mask and whether it may be interrupted by itself are those of before. */
-static void install(void)
+static int install(void)
 {
+	const struct action *a;
 	struct sigaction sa;
 
-	signal_frame = getauxval(AT_MINSIGSTKSZ);
-	if (!signal_frame)
-		signal_frame = 2048; /* where it could not vary */
-	sigaction(SIGSEGV, NULL, &previous);
-	sa = previous;
+	sigaction(SIGSEGV, NULL, &sa);
+	if (is_ours(&sa))
+		return 0;
+	a = action_for(&sa);
+	if (!a)
+		return -1;
+	__atomic_store_n(&replaced, a, __ATOMIC_RELEASE);
+	signal_frame = RED_ZONE + getauxval(AT_MINSIGSTKSZ);
+	if (signal_frame == RED_ZONE)
+		signal_frame += 2048; /* where it could not vary */
 	sa.sa_sigaction = on_segv;
 	sa.sa_flags &= SA_NODEFER | SA_RESTART;
 	sa.sa_flags |= SA_SIGINFO | SA_ONSTACK;
-	sigaction(SIGSEGV, &sa, NULL);
-	installed = 1;
+	return sigaction(SIGSEGV, &sa, NULL);
 }
 
-/* A handler that was installed after ours stays, and may call it. */
+/*
+ * A handler that was installed after ours stays, and may call it.  What we have
+ * replaced stays replaced: ours may be running.
+ */
 static void uninstall(void)
 {
 	struct sigaction sa;
 
 	sigaction(SIGSEGV, NULL, &sa);
-	if (sa.sa_sigaction != on_segv)
-		return;
-	sigaction(SIGSEGV, &previous, NULL);
-	installed = 0;
+	if (is_ours(&sa))
+		sigaction(SIGSEGV, &replaced->sa, NULL);
 }
+
+/* ---- alternate stacks ---------------------------------------------------- */
 
 static int has_alt_stack(void)
 {
@@ -183,16 +289,54 @@ void aco_overflow_thread_end(void)
 	munmap(ptr, ALT_STACK_SIZE);
 }
 
+void aco_overflow_lock(void)
+{
+	aco_lock(&lock);
+}
+
+void aco_overflow_unlock(void)
+{
+	aco_unlock(&lock);
+}
+
+static int set_reporting(int on)
+{
+	int result = 0;
+
+	aco_lock(&lock);
+	if (on)
+		result = install();
+	else
+		uninstall();
+	if (result == 0)
+		reporting = on;
+	aco_unlock(&lock);
+	return result;
+}
+
+static int turn_on(void)
+{
+	int had_alt_stack = !!aco_thread.alt_stack;
+
+	if (aco_fork_ready() < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (make_alt_stack() < 0)
+		return -1;
+	if (set_reporting(1) == 0)
+		return 0;
+	if (!had_alt_stack)
+		aco_overflow_thread_end();
+	errno = ENOMEM;
+	return -1;
+}
+
 int aco_overflow_report(int on)
 {
-	if (on && make_alt_stack() < 0)
-		return -1;
-	pthread_mutex_lock(&lock);
-	if (on && !installed)
-		install();
-	else if (!on && installed)
-		uninstall();
-	reporting = !!on;
-	pthread_mutex_unlock(&lock);
-	return 0;
+	if (on)
+		return turn_on();
+	/* if it was never on, fork(2) may not know of the lock */
+	return __atomic_load_n(&replaced, __ATOMIC_ACQUIRE) ? set_reporting(0)
+							    : 0;
 }

@@ -728,12 +728,43 @@ static int report_overflows(void)
 	return result;
 }
 
-/* The key and its value; once there is a key, its value and the stack. */
+/* The key and its value; once there is a key, its value, the stack and a note
+   of the action before. */
 START_TEST(overflow_report)
 {
 	if (_i)
 		in_thread(t_co(t_sstk, nothing, NULL));
-	ck_assert_int_eq(fail_each(report_overflows), 2);
+	ck_assert_int_eq(fail_each(report_overflows), 3);
+	ck_assert_int_eq(aco_overflow_report(0), 0);
+}
+END_TEST
+
+static void plain(int sig)
+{
+	(void)sig;
+}
+
+static void other(int sig)
+{
+	(void)sig;
+}
+
+static int report_after_each(void)
+{
+	if (signal(SIGSEGV, plain) == SIG_ERR || aco_overflow_report(1) < 0)
+		return -1;
+	if (signal(SIGSEGV, other) == SIG_ERR || aco_overflow_report(1) < 0)
+		return -1;
+	return aco_overflow_report(0);
+}
+
+/* What is needed for the handlers there are, is allocated once. */
+START_TEST(overflow_report_again_and_again)
+{
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(report_after_each(), 0);
+	ck_assert_int_eq(fail_each(report_after_each), 0);
+	signal(SIGSEGV, SIG_DFL);
 	ck_assert_int_eq(aco_overflow_report(0), 0);
 }
 END_TEST
@@ -761,5 +792,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, own_main_co);
 	tcase_add_test(tc, own_main_cos_at_the_same_time);
 	tcase_add_loop_test(tc, overflow_report, 0, 2);
+	tcase_add_test(tc, overflow_report_again_and_again);
 	return s;
 }

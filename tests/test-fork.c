@@ -69,7 +69,13 @@ static void limits(void)
 	many();
 }
 
-static void (*const calls[])(void) = { lives, destroys, many, limits };
+static void reports(void)
+{
+	t_child(aco_overflow_report(1) == 0);
+	t_child(aco_overflow_report(0) == 0);
+}
+
+static void (*const calls[])(void) = { lives, destroys, many, limits, reports };
 static void (*call)(void);
 static int called;
 
@@ -100,6 +106,7 @@ static void *lives_in_thread(void *arg)
 {
 	lives();
 	limits();
+	reports();
 	return arg;
 }
 
@@ -177,7 +184,7 @@ static void first_use(void *when)
 
 START_TEST(first_use_in_a_handler)
 {
-	call = lives;
+	call = _i ? lives : reports;
 	for (uintptr_t when = PREPARE; when <= ALL; when++)
 		t_expect_ok(first_use, (void *)when);
 }
@@ -191,6 +198,7 @@ static void *churns(void *arg)
 		live(64 * KIB);
 		many();
 		aco_share_stack_cache_limit(KIB * KIB);
+		reports();
 	}
 	return arg;
 }
@@ -217,6 +225,44 @@ START_TEST(handlers_among_threads)
 }
 END_TEST
 
+static void *reports_all_the_time(void *arg)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		reports();
+	return arg;
+}
+
+/* No handlers of the program, and nothing of the library but this. */
+static void fork_while_another_reports(void *arg)
+{
+	pthread_t thread;
+	int status;
+	pid_t pid;
+
+	alarm(120);
+	reports();
+	t_child(!pthread_create(&thread, NULL, reports_all_the_time, arg));
+	for (int i = 0; i < 1000; i++) {
+		pid = fork();
+		t_child(pid >= 0);
+		if (pid == 0) {
+			alarm(60);
+			reports();
+			_exit(0);
+		}
+		t_child(waitpid(pid, &status, 0) == pid);
+		t_child(status == 0);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	t_child(!pthread_join(thread, NULL));
+}
+
+START_TEST(fork_in_the_middle_of_aco_overflow_report)
+{
+	t_expect_ok(fork_while_another_reports, NULL);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("fork");
@@ -225,8 +271,9 @@ Suite *t_suite(void)
 
 	tcase_set_timeout(tc, 600);
 	tcase_add_loop_test(tc, handlers_may_use_the_library, 0, T_LEN(calls));
-	tcase_add_test(tc, first_use_in_a_handler);
+	tcase_add_loop_test(tc, first_use_in_a_handler, 0, 2);
 	tcase_add_test(tc, handlers_among_threads);
+	tcase_add_test(tc, fork_in_the_middle_of_aco_overflow_report);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
 
 #define REPORT \
 	"libaco: stack overflow: co %%p on share stack %%p of %zu bytes\n"
@@ -265,6 +267,76 @@ START_TEST(signal_that_finds_no_room)
 }
 END_TEST
 
+static size_t room;
+
+static void signals_and_overflows(void)
+{
+	call_near_the_end(room, signals);
+	overflow(0);
+}
+
+static void signal_with_little_room(void *arg)
+{
+	aco_t *co = t_co(t_sstk, signals_and_overflows, NULL);
+
+	(void)arg;
+	says_co_and_stack(co);
+	t_child(signal(SIGUSR1, does_nothing) != SIG_ERR);
+	signals();
+	report_on();
+	aco_resume(co);
+}
+
+/* One that finds room after all is survived, and then there is an overflow. */
+START_TEST(signal_that_finds_little_room)
+{
+	size_t enough = getauxval(AT_MINSIGSTKSZ) + 2048;
+
+	for (room = 400; room < enough; room += 48)
+		t_expect_signal(SIGSEGV, signal_with_little_room, NULL,
+				report_of(t_sstk, ""));
+}
+END_TEST
+
+/* As when a frame has been made and not yet touched.  No call, nor anything
+   else that takes stack. */
+static void signals_in_guard(void)
+{
+	uintptr_t sp = (uintptr_t)aco_co()->share_stack->ptr - 1024;
+	long call = SYS_kill;
+
+#if defined(__x86_64__)
+	__asm__ volatile("mov %%rsp, %%rbx\n\tmov %1, %%rsp\n\t"
+			 "syscall\n\tmov %%rbx, %%rsp"
+			 : "+a"(call)
+			 : "r"(sp), "D"((long)getpid()), "S"((long)SIGUSR1)
+			 : "rbx", "rcx", "r11", "memory");
+#else
+	__asm__ volatile("mov %%esp, %%esi\n\tmov %1, %%esp\n\t"
+			 "int $0x80\n\tmov %%esi, %%esp"
+			 : "+a"(call)
+			 : "d"(sp), "b"(getpid()), "c"(SIGUSR1)
+			 : "esi", "memory");
+#endif
+}
+
+static void signal_in_guard(void *arg)
+{
+	aco_t *co = t_co(t_sstk, signals_in_guard, NULL);
+
+	(void)arg;
+	says_co_and_stack(co);
+	t_child(signal(SIGUSR1, does_nothing) != SIG_ERR);
+	report_on();
+	aco_resume(co);
+}
+
+START_TEST(signal_that_comes_in_the_guard)
+{
+	t_expect_signal(SIGSEGV, signal_in_guard, NULL, report_of(t_sstk, ""));
+}
+END_TEST
+
 /* ---------------------------------------------------------- no overflow */
 
 static void follows_null(void)
@@ -312,6 +384,45 @@ static void without_cos(void *fn)
 	report_on();
 	((aco_cofuncp_t)fn)();
 }
+
+static sigjmp_buf out;
+
+static void jumps_out(int sig)
+{
+	(void)sig;
+	siglongjmp(out, 1);
+}
+
+/* What the kernel says of later signals still has traces of it. */
+static void survive_what_it_may_not(void)
+{
+	struct sigaction sa = { .sa_handler = jumps_out };
+
+	t_child(sigaction(SIGSEGV, &sa, NULL) == 0);
+	if (sigsetjmp(out, 1) == 0)
+		does_what_it_may_not();
+	t_child(signal(SIGSEGV, SIG_DFL) != SIG_ERR);
+}
+
+static void once_more(void *fn)
+{
+	survive_what_it_may_not();
+	in_co(fn);
+}
+
+static void without_room_after(void *arg)
+{
+	survive_what_it_may_not();
+	signal_without_room(arg);
+}
+
+START_TEST(after_a_fault_without_address)
+{
+	t_expect_signal(SIGSEGV, without_room_after, NULL,
+			report_of(t_sstk, ""));
+	t_expect_signal(SIGSEGV, once_more, (void *)does_so_near_the_end, "");
+}
+END_TEST
 
 START_TEST(other_faults_pass_in_silence)
 {
@@ -467,14 +578,6 @@ START_TEST(handler_for_one_time)
 	t_expect_signal(SIGSEGV, once_before, NULL, "once\n");
 }
 END_TEST
-
-static sigjmp_buf out;
-
-static void jumps_out(int sig)
-{
-	(void)sig;
-	siglongjmp(out, 1);
-}
 
 static void survives(void)
 {
@@ -700,6 +803,8 @@ START_TEST(off_restores_the_handler)
 }
 END_TEST
 
+/* ------------------------------------------- handlers that come after ours */
+
 static struct sigaction ours;
 
 static void calls_ours(int sig, siginfo_t *info, void *context)
@@ -708,31 +813,198 @@ static void calls_ours(int sig, siginfo_t *info, void *context)
 	ours.sa_sigaction(sig, info, context);
 }
 
-static void another_on_top(void *off)
+static void install_on_top(void (*handler)(int, siginfo_t *, void *))
 {
-	struct sigaction sa = { .sa_sigaction = calls_ours };
-	struct sigaction now;
+	struct sigaction sa = { .sa_sigaction = handler };
 
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
-	report_on();
 	t_child(sigaction(SIGSEGV, &sa, &ours) == 0);
-	if (off) {
-		t_child(aco_overflow_report(0) == 0);
-		t_child(sigaction(SIGSEGV, NULL, &now) == 0);
-		t_child(now.sa_sigaction == calls_ours);
-		aco_resume(t_co(t_sstk, overflows, NULL));
-	}
-	report_on(); /* must not put it on top once more: they would loop */
+}
+
+static int is_on_top(void (*handler)(int, siginfo_t *, void *))
+{
+	struct sigaction now;
+
+	t_child(sigaction(SIGSEGV, NULL, &now) == 0);
+	return now.sa_sigaction == handler;
+}
+
+static void off(void)
+{
+	t_child(aco_overflow_report(0) == 0);
+}
+
+/* After the program's handler, which does not know of ours. */
+static void plain_after(void *with_off)
+{
+	report_on();
+	install_plain(SA_ONSTACK);
+	if (with_off)
+		off();
+	report_on();
+	report_on();
 	aco_resume(overflowing(t_sstk));
+}
+
+START_TEST(on_again_after_a_handler)
+{
+	const char *text = report_of(t_sstk, "plain\n");
+
+	t_expect_signal(SIGSEGV, plain_after, NULL, text);
+	t_expect_signal(SIGSEGV, plain_after, t_sstk, text);
+}
+END_TEST
+
+/* A library has put the default back, and forgotten a handler with it. */
+static void default_after(void *with_off)
+{
+	install_plain(SA_ONSTACK);
+	report_on();
+	signal(SIGSEGV, SIG_DFL);
+	if (with_off)
+		off();
+	report_on();
+	aco_resume(overflowing(t_sstk));
+}
+
+START_TEST(on_again_after_the_default)
+{
+	t_expect_signal(SIGSEGV, default_after, NULL, report_of(t_sstk, ""));
+	t_expect_signal(SIGSEGV, default_after, t_sstk, report_of(t_sstk, ""));
+}
+END_TEST
+
+static void another_on_top(void *arg)
+{
+	(void)arg;
+	install_plain(SA_ONSTACK);
+	report_on();
+	install_on_top(calls_ours);
+	aco_resume(overflowing(t_sstk));
+}
+
+static void another_on_top_and_off(void *arg)
+{
+	(void)arg;
+	install_plain(SA_ONSTACK);
+	report_on();
+	install_on_top(calls_ours);
+	off();
+	t_child(is_on_top(calls_ours));
+	aco_resume(t_co(t_sstk, overflows, NULL));
 }
 
 START_TEST(handler_installed_on_top)
 {
 	char text[300];
 
-	snprintf(text, sizeof(text), "top\n%s", report_of(t_sstk, ""));
+	snprintf(text, sizeof(text), "top\n%s", report_of(t_sstk, "plain\n"));
 	t_expect_signal(SIGSEGV, another_on_top, NULL, text);
-	t_expect_signal(SIGSEGV, another_on_top, t_sstk, "top\n");
+	t_expect_signal(SIGSEGV, another_on_top_and_off, NULL, "top\nplain\n");
+}
+END_TEST
+
+/* The handlers call each other, each of them once. */
+static void on_again_on_top(void *arg)
+{
+	(void)arg;
+	install_plain(SA_ONSTACK);
+	report_on();
+	install_on_top(calls_ours);
+	report_on();
+	aco_resume(overflowing(t_sstk));
+}
+
+static void second_calls_ours(int sig, siginfo_t *info, void *context)
+{
+	say("second\n");
+	ours.sa_sigaction(sig, info, context);
+}
+
+static void two_on_top(void *first_once_more)
+{
+	install_plain(SA_ONSTACK);
+	report_on();
+	install_on_top(calls_ours);
+	report_on();
+	install_on_top(second_calls_ours);
+	report_on();
+	if (first_once_more) {
+		install_on_top(calls_ours);
+		report_on();
+	}
+	aco_resume(overflowing(t_sstk));
+}
+
+START_TEST(on_again_above_a_handler_that_calls_ours)
+{
+	t_expect_signal(SIGSEGV, on_again_on_top, NULL,
+			report_of(t_sstk, "top\nplain\n"));
+	t_expect_signal(SIGSEGV, two_on_top, NULL,
+			report_of(t_sstk, "second\ntop\nplain\n"));
+	t_expect_signal(SIGSEGV, two_on_top, t_sstk,
+			report_of(t_sstk, "top\nplain\n"));
+}
+END_TEST
+
+static void on_off_on_top(void *on)
+{
+	install_plain(SA_ONSTACK);
+	report_on();
+	install_on_top(calls_ours);
+	report_on();
+	off();
+	t_child(is_on_top(calls_ours));
+	if (on)
+		report_on();
+	aco_resume(on ? overflowing(t_sstk) : t_co(t_sstk, overflows, NULL));
+}
+
+START_TEST(off_below_a_handler_that_calls_ours)
+{
+	t_expect_signal(SIGSEGV, on_off_on_top, t_sstk,
+			report_of(t_sstk, "top\nplain\n"));
+	t_expect_signal(SIGSEGV, on_off_on_top, NULL, "top\ntop\nplain\n");
+}
+END_TEST
+
+static int jumped;
+
+static void jumps_and_calls_ours(int sig, siginfo_t *info, void *context)
+{
+	if (jumped++ < 2)
+		siglongjmp(out, 1);
+	calls_ours(sig, info, context);
+}
+
+static void overflows_again_and_again(void)
+{
+	sigsetjmp(out, 1);
+	overflow(0);
+}
+
+/* Nothing of what the handler knows of a signal is left for the next. */
+static void jumps_from_top(void *arg)
+{
+	aco_t *co = t_co(t_sstk, overflows_again_and_again, NULL);
+
+	(void)arg;
+	report_on();
+	install_on_top(jumps_and_calls_ours);
+	report_on();
+	for (int i = 0; i < 3; i++)
+		says_co_and_stack(co);
+	aco_resume(co);
+}
+
+START_TEST(handler_on_top_that_jumps_out)
+{
+	char text[1024] = "";
+
+	for (int i = 0; i < 3; i++)
+		strcat(text, report_of(t_sstk, ""));
+	strcat(text, "top\n");
+	t_expect_signal(SIGSEGV, jumps_from_top, NULL, text);
 }
 END_TEST
 
@@ -811,6 +1083,9 @@ Suite *t_suite(void)
 	tcase_add_test(tc, names_a_co_that_resumes_another);
 	tcase_add_test(tc, names_a_co_in_another_thread);
 	tcase_add_test(tc, signal_that_finds_no_room);
+	tcase_add_test(tc, signal_that_finds_little_room);
+	tcase_add_test(tc, signal_that_comes_in_the_guard);
+	tcase_add_test(tc, after_a_fault_without_address);
 	tcase_add_test(tc, other_faults_pass_in_silence);
 	tcase_add_test(tc, guard_of_another_stack);
 	tcase_add_test(tc, ignored_stays_ignored);
@@ -822,7 +1097,12 @@ Suite *t_suite(void)
 	tcase_add_test(tc, report_does_not_end_a_cancelled_thread);
 	tcase_add_test(tc, report_that_nobody_reads);
 	tcase_add_test(tc, off_restores_the_handler);
+	tcase_add_test(tc, on_again_after_a_handler);
+	tcase_add_test(tc, on_again_after_the_default);
 	tcase_add_test(tc, handler_installed_on_top);
+	tcase_add_test(tc, on_again_above_a_handler_that_calls_ours);
+	tcase_add_test(tc, off_below_a_handler_that_calls_ours);
+	tcase_add_test(tc, handler_on_top_that_jumps_out);
 	tcase_add_test(tc, each_thread_has_an_alternate_stack);
 	return s;
 }
