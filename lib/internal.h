@@ -190,11 +190,17 @@ static inline void aco_unlock(pthread_mutex_t *lock)
 		pthread_mutex_unlock(lock);
 }
 
+/* ---- unload.c ----------------------------------------------------------- */
+
+/* 0: this code stays until the process ends. */
+ACO_HIDDEN int aco_can_be_unloaded(void);
+
 /* ---- overflow.c --------------------------------------------------------- */
 
 /* An alternate stack for the calling thread, if overflows are reported. */
 ACO_HIDDEN void aco_overflow_thread_ready(void);
 ACO_HIDDEN void aco_overflow_thread_end(void);
+ACO_HIDDEN void aco_overflow_unload(void);
 
 /* All of overflow.c, for fork(2). */
 ACO_HIDDEN void aco_overflow_lock(void);

@@ -283,9 +283,12 @@ void aco_overflow_thread_end(void)
 
 	if (!ptr)
 		return;
-	aco_thread.alt_stack = NULL;
-	if (sigaltstack(NULL, &ss) == 0 && ss.ss_sp == ptr)
+	if (sigaltstack(NULL, &ss) == 0 && ss.ss_sp == ptr) {
+		if (ss.ss_flags & SS_ONSTACK)
+			return; /* exit(3) in a handler */
 		sigaltstack(&none, NULL);
+	}
+	aco_thread.alt_stack = NULL;
 	munmap(ptr, ALT_STACK_SIZE);
 }
 
@@ -339,4 +342,11 @@ int aco_overflow_report(int on)
 	/* if it was never on, fork(2) may not know of the lock */
 	return __atomic_load_n(&replaced, __ATOMIC_ACQUIRE) ? set_reporting(0)
 							    : 0;
+}
+
+/* The actions are not freed: a handler may be running, if this is exit(3). */
+void aco_overflow_unload(void)
+{
+	aco_overflow_report(0);
+	aco_overflow_thread_end();
 }

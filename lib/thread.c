@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "stacks.h"
 #include "tools.h"
 
 #define INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
@@ -21,6 +22,7 @@ static int process_ready;
 /* One more than a key that, where it is not NULL, calls thread_end() at the
    end; 0: there is none yet. */
 static unsigned key_and_1;
+static unsigned key_users; /* threads that are about to set it */
 
 static void own_main_free(void)
 {
@@ -105,24 +107,47 @@ void aco_thread_ready(void)
  * Without a lock, which a fork would leave locked in the child when another
  * thread holds it.
  */
-static int key_ready(void)
+static unsigned make_key(void)
 {
-	unsigned none = 0;
+	unsigned made = __atomic_load_n(&key_and_1, __ATOMIC_SEQ_CST);
 	pthread_key_t key;
 
-	if (__atomic_load_n(&key_and_1, __ATOMIC_ACQUIRE))
-		return 1;
+	if (made)
+		return made;
 	if (pthread_key_create(&key, thread_end))
 		return 0;
-	if (!__atomic_compare_exchange_n(&key_and_1, &none, key + 1, 0,
-					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		pthread_key_delete(key); /* another thread was faster */
-	return 1;
+	if (__atomic_compare_exchange_n(&key_and_1, &made, key + 1, 0,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return key + 1;
+	pthread_key_delete(key);
+	return made; /* by another thread, which was faster */
+}
+
+static int set_key(void)
+{
+	unsigned made;
+	int result = -1;
+
+	__atomic_fetch_add(&key_users, 1, __ATOMIC_SEQ_CST);
+	made = make_key();
+	if (made && !pthread_setspecific(made - 1, &aco_thread))
+		result = 0;
+	__atomic_fetch_sub(&key_users, 1, __ATOMIC_RELEASE);
+	return result;
+}
+
+/* Unless a thread is about to use it. */
+static void delete_key(void)
+{
+	unsigned made = __atomic_exchange_n(&key_and_1, 0, __ATOMIC_SEQ_CST);
+
+	if (made && !__atomic_load_n(&key_users, __ATOMIC_SEQ_CST))
+		pthread_key_delete(made - 1);
 }
 
 int aco_thread_notice_end(void)
 {
-	if (key_ready() && !pthread_setspecific(key_and_1 - 1, &aco_thread))
+	if (set_key() == 0)
 		return 0;
 	errno = ENOMEM;
 	return -1;
@@ -142,4 +167,21 @@ aco_t *aco_thread_own_main(void)
 		return NULL;
 	t->own_main = aco_main_new(NULL, NULL, 0);
 	return t->own_main;
+}
+
+/*
+ * The last of this code that runs when a plugin is closed that contains it: the
+ * C library and the kernel must not call any of it later.  At exit(3) it runs
+ * as well, but other threads may go on with their cos, and this one may be in
+ * one.
+ */
+__attribute__((__destructor__(101))) static void unload(void)
+{
+	if (!aco_can_be_unloaded())
+		return;
+	delete_key();
+	if (!aco_gtls_co || aco_gtls_co->state == ACO_MAIN)
+		own_main_free();
+	aco_overflow_unload();
+	aco_stack_cache_empty();
 }

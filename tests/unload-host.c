@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unload-host.c - loads unload-plugin.c and closes it while the process goes on
+ *
+ * Arguments: the path of the plugin, and the name of a test below.
+ */
+#define _GNU_SOURCE 1
+#include <dlfcn.h>
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *path;
+static void *handle;
+
+#define CHECK(cond)                                                \
+	do {                                                       \
+		if (!(cond)) {                                     \
+			fprintf(stderr,                            \
+				"unload-host: line %d: not true: " \
+				"%s\n",                            \
+				__LINE__, #cond);                  \
+			_exit(1);                                  \
+		}                                                  \
+	} while (0)
+
+static void load(void)
+{
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	CHECK(handle);
+}
+
+/* Or all tests would pass. */
+static void unload(void)
+{
+	CHECK(dlclose(handle) == 0);
+	CHECK(!dlopen(path, RTLD_NOW | RTLD_NOLOAD));
+}
+
+static void call(const char *name)
+{
+	void *p = dlsym(handle, name);
+	void (*fn)(void);
+
+	CHECK(p);
+	memcpy(&fn, &p, sizeof(p));
+	fn();
+}
+
+static void report(int on)
+{
+	void *p = dlsym(handle, "plugin_report");
+	void (*fn)(int);
+
+	CHECK(p);
+	memcpy(&fn, &p, sizeof(p));
+	fn(on);
+}
+
+/* ---- a thread that goes on ----------------------------------------------- */
+
+static sem_t done, go_on;
+static int reporting;
+
+static void *uses_and_waits(void *arg)
+{
+	if (reporting)
+		report(1);
+	call("plugin_resume");
+	call("plugin_resume");
+	sem_post(&done);
+	sem_wait(&go_on);
+	return arg;
+}
+
+static pthread_t thread_that_used_it(void)
+{
+	pthread_t thread;
+
+	CHECK(sem_init(&done, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
+	load();
+	call("plugin_make");
+	CHECK(!pthread_create(&thread, NULL, uses_and_waits, NULL));
+	sem_wait(&done);
+	return thread;
+}
+
+static void thread_ends(void)
+{
+	pthread_t thread = thread_that_used_it();
+
+	call("plugin_destroy");
+	unload();
+	sem_post(&go_on);
+	CHECK(!pthread_join(thread, NULL));
+}
+
+static void thread_with_alternate_stack_ends(void)
+{
+	reporting = 1;
+	thread_ends();
+}
+
+/* ---- again and again ------------------------------------------------------
+ */
+
+static void *makes(void *arg)
+{
+	call("plugin_make");
+	return arg;
+}
+
+/* So this thread gets a main co of the library's own. */
+static void make_in_another_thread(void)
+{
+	pthread_t thread;
+
+	CHECK(!pthread_create(&thread, NULL, makes, NULL));
+	CHECK(!pthread_join(thread, NULL));
+}
+
+static void live(const char *use)
+{
+	load();
+	make_in_another_thread();
+	call("plugin_resume");
+	call(use);
+	call("plugin_destroy");
+	unload();
+}
+
+static void keys_do_not_run_out(void)
+{
+	for (int i = 0; i < PTHREAD_KEYS_MAX + 10; i++)
+		live("plugin_resume");
+}
+
+static long pages(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	long n = 0;
+
+	CHECK(file && fscanf(file, "%ld", &n) == 1);
+	fclose(file);
+	return n;
+}
+
+static void memory_is_given_back(void)
+{
+	long before;
+
+	live("plugin_use_stacks");
+	before = pages();
+	for (int i = 0; i < 10; i++)
+		live("plugin_use_stacks");
+	CHECK(pages() < before + 256);
+}
+
+/* ---- signals and fork ------------------------------------------------------
+ */
+
+static struct sigaction action(void)
+{
+	struct sigaction sa;
+
+	CHECK(sigaction(SIGSEGV, NULL, &sa) == 0);
+	return sa;
+}
+
+static void handler_and_alternate_stack_go(void)
+{
+	stack_t ss;
+
+	load();
+	report(1);
+	CHECK(action().sa_handler != SIG_DFL);
+	unload();
+	CHECK(action().sa_handler == SIG_DFL);
+	CHECK(sigaltstack(NULL, &ss) == 0 && (ss.ss_flags & SS_DISABLE));
+}
+
+static void says_nothing(int sig)
+{
+	(void)sig;
+}
+
+static void later_handler_stays(void)
+{
+	load();
+	report(1);
+	signal(SIGSEGV, says_nothing);
+	unload();
+	CHECK(action().sa_handler == says_nothing);
+}
+
+static void forks(void)
+{
+	int status;
+	pid_t pid;
+
+	live("plugin_use_stacks");
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* ---- exit(3), which calls the same destructors -----------------------------
+ */
+
+static void exits_while_loaded(void)
+{
+	thread_that_used_it();
+	reporting = 1;
+	report(1);
+	call("plugin_use_stacks");
+	exit(0);
+}
+
+static void exits_in_handler(int sig)
+{
+	stack_t ss;
+
+	(void)sig;
+	CHECK(sigaltstack(NULL, &ss) == 0 && (ss.ss_flags & SS_ONSTACK));
+	exit(0);
+}
+
+/* On the alternate stack. */
+static void exits_from_handler(void)
+{
+	signal(SIGSEGV, exits_in_handler);
+	load();
+	call("plugin_make");
+	report(1);
+	call("plugin_fault");
+	_exit(1);
+}
+
+static void exits_in_a_co(void)
+{
+	load();
+	make_in_another_thread();
+	call("plugin_exit_in_co");
+	_exit(1);
+}
+
+static void *lives_on(void *arg)
+{
+	for (int i = 0;; i++) {
+		call("plugin_use_stacks");
+		call("plugin_resume");
+		if (i == 10)
+			sem_post(&done);
+	}
+	return arg;
+}
+
+static void exits_while_a_thread_runs(void)
+{
+	pthread_t thread;
+
+	CHECK(sem_init(&done, 0, 0) == 0);
+	load();
+	report(1);
+	call("plugin_make");
+	CHECK(!pthread_create(&thread, NULL, lives_on, NULL));
+	sem_wait(&done);
+	exit(0);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(void);
+} tests[] = {
+	{ "thread_ends", thread_ends },
+	{ "thread_with_alternate_stack_ends",
+	  thread_with_alternate_stack_ends },
+	{ "keys_do_not_run_out", keys_do_not_run_out },
+	{ "memory_is_given_back", memory_is_given_back },
+	{ "handler_and_alternate_stack_go", handler_and_alternate_stack_go },
+	{ "later_handler_stays", later_handler_stays },
+	{ "forks", forks },
+	{ "exits_while_loaded", exits_while_loaded },
+	{ "exits_from_handler", exits_from_handler },
+	{ "exits_in_a_co", exits_in_a_co },
+	{ "exits_while_a_thread_runs", exits_while_a_thread_runs },
+};
+
+int main(int argc, char **argv)
+{
+	size_t n = sizeof(tests) / sizeof(tests[0]);
+
+	if (argc != 3) {
+		for (size_t i = 0; i < n; i++)
+			puts(tests[i].name);
+		return 0;
+	}
+	path = argv[1];
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(argv[2], tests[i].name)) {
+			tests[i].fn();
+			return 0;
+		}
+	return 99;
+}
