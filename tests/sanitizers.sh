@@ -47,6 +47,18 @@ finds() {
 	}
 }
 
+# announce COMPILER MESSAGE FLAG...: a program must not tell what the library tells.
+announce() {
+	with=$1 message=$2
+	shift 2
+	build "$with" announce announce.c "$@" ||
+		fail "$with: $(cat "$scratch/log")"
+	build "$with" announces announce.c "$@" -DANNOUNCE ||
+		fail "$with: $(cat "$scratch/log")"
+	silent "$scratch/announce"
+	finds "$message" "$scratch/announces"
+}
+
 for cc in gcc clang; do
 	compiler $cc || continue
 	if usable $cc -fsanitize=address,undefined; then
@@ -64,6 +76,8 @@ for cc in gcc clang; do
 			finds SEGV "$scratch/asan" destroyed
 		done
 		unset ASAN_OPTIONS
+		announce $cc "starting fiber switch while in fiber switch" \
+			-fsanitize=address
 		ran=$((ran + 1))
 	fi
 	if usable $cc -fsanitize=thread; then
@@ -73,6 +87,7 @@ for cc in gcc clang; do
 		build $cc tsan-pool pool.c -fsanitize=thread ||
 			fail "$cc: $(cat "$scratch/log")"
 		silent "$scratch/tsan-pool"
+		announce $cc "ThreadSanitizer" -fsanitize=thread -DTSAN
 		ran=$((ran + 1))
 	fi
 done

@@ -9,6 +9,8 @@
 
 #include "testutil.h"
 
+#include <errno.h>
+
 /* ----------------------------------------------------- a counter, a main -- */
 
 static void last_word(void)
@@ -223,6 +225,87 @@ START_TEST(is_end_is_an_ordinary_member)
 }
 END_TEST
 
+/* ----------------------------------------------------- what is different -- */
+
+static void sets_to_one(void)
+{
+	*(int *)aco_get_arg() = 1;
+	aco_exit();
+}
+
+static void sets_to_two(void)
+{
+	*(int *)aco_get_arg() = 2;
+	aco_exit();
+}
+
+/* Fields are no way to use an ended co again. */
+static void writes_fields(void *arg)
+{
+	aco_t *co = t_co(t_sstk, sets_to_one, arg);
+
+	t_says(co);
+	aco_resume(co);
+	co->is_end = 0;
+	co->fp = sets_to_two;
+	aco_resume(co);
+}
+
+START_TEST(ended_co_used_again)
+{
+	int n = 0;
+	aco_t *co = t_co(t_sstk, sets_to_one, &n);
+
+	t_expect_abort(writes_fields, &n,
+		       "libaco: aco_resume: the co has ended: co %p\n");
+	aco_resume(co);
+	ck_assert_int_eq(n, 1);
+	ck_assert_int_eq(aco_reset(co, sets_to_two, &n), 0);
+	ck_assert(!co->is_end);
+	aco_resume(co);
+	ck_assert_int_eq(n, 2);
+	ck_assert(co->is_end);
+}
+END_TEST
+
+/* No co without a function; aco_reset() gives it the right one. */
+START_TEST(function_set_later)
+{
+	int n = 0;
+	aco_t *co;
+
+	errno = 0;
+	ck_assert_ptr_null(aco_create(t_main, t_sstk, 0, NULL, &n));
+	ck_assert_int_eq(errno, EINVAL);
+	co = t_co(t_sstk, sets_to_one, &n);
+	ck_assert_int_eq(aco_reset(co, sets_to_two, &n), 0);
+	aco_resume(co);
+	ck_assert_int_eq(n, 2);
+}
+END_TEST
+
+/* In place of what is gone. */
+static void sets_own_arg(void)
+{
+	aco_get_co()->arg = &tasks_done;
+	ck_assert_ptr_eq(aco_get_arg(), &tasks_done);
+	aco_yield();
+	aco_exit();
+}
+
+START_TEST(arg_and_top_of_the_stack)
+{
+	aco_t *co = t_co(t_sstk, sets_own_arg, NULL);
+
+	ck_assert_ptr_eq(co->reg[ACO_REG_IDX_SP],
+			 (char *)t_sstk->align_retptr + sizeof(void *));
+	ck_assert((char *)t_sstk->align_retptr <
+		  (char *)t_sstk->ptr + t_sstk->sz);
+	aco_resume(co);
+	ck_assert_ptr_eq(co->arg, &tasks_done);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("compat");
@@ -234,5 +317,9 @@ Suite *t_suite(void)
 
 	tc = t_case(s, "fields");
 	tcase_add_test(tc, is_end_is_an_ordinary_member);
+	tc = t_case(s, "differences");
+	tcase_add_test(tc, ended_co_used_again);
+	tcase_add_test(tc, function_set_later);
+	tcase_add_test(tc, arg_and_top_of_the_stack);
 	return s;
 }

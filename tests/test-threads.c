@@ -264,12 +264,15 @@ static void *create_with_main(void *main_co)
 	aco_resume(co);
 	main_seen = aco_get_co();
 	require(main_seen != main_co);
+	require(aco_is_main_co(main_seen));
+	require(!aco_get_arg()); /* it is the library's own */
 	aco_destroy(co);
 	return NULL;
 }
 
 START_TEST(main_co_of_another_thread)
 {
+	t_main->arg = &main_seen;
 	run_threads(1, create_with_main, t_main);
 	ck_assert_ptr_nonnull(main_seen);
 	ck_assert_ptr_null(aco_get_co());
