@@ -76,6 +76,9 @@ for cc in gcc clang; do
 			finds SEGV "$scratch/asan" destroyed
 		done
 		unset ASAN_OPTIONS
+		build $cc asan-thread-end thread-end.c -fsanitize=address ||
+			fail "$cc: $(cat "$scratch/log")"
+		silent "$scratch/asan-thread-end"
 		announce $cc "starting fiber switch while in fiber switch" \
 			-fsanitize=address
 		ran=$((ran + 1))
@@ -87,6 +90,9 @@ for cc in gcc clang; do
 		build $cc tsan-pool pool.c -fsanitize=thread ||
 			fail "$cc: $(cat "$scratch/log")"
 		silent "$scratch/tsan-pool"
+		build $cc tsan-thread-end thread-end.c -fsanitize=thread ||
+			fail "$cc: $(cat "$scratch/log")"
+		silent "$scratch/tsan-thread-end"
 		announce $cc "ThreadSanitizer" -fsanitize=thread -DTSAN
 		ran=$((ran + 1))
 	fi

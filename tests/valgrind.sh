@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # A program with sharing, standalone and nested cos under Valgrind: no error, no
-# leak, and no question about switched stacks.
+# leak, and no question about switched stacks.  Nor under Helgrind, which aco(7)
+# names in place of DRD.
 . "${top_srcdir:-.}/tests/common.sh"
 
 command -v valgrind >/dev/null || skip "no valgrind here"
@@ -31,3 +32,13 @@ run guards || {
 }
 ! run leak || fail "valgrind does not find a leak"
 ! run destroyed || fail "valgrind does not find the use of a destroyed stack"
+
+valgrind -q --tool=helgrind --error-exitcode=9 "$scratch/prog" \
+	>"$scratch/out" 2>&1 || {
+	cat "$scratch/out"
+	fail "helgrind finds errors"
+}
+[ ! -s "$scratch/out" ] || {
+	cat "$scratch/out"
+	fail "helgrind says something"
+}
