@@ -244,7 +244,7 @@ ACO_HIDDEN int aco_suspended_state(const aco_t *co);
 /* Memory as malloc(3) gives it; NULL with ENOMEM. */
 ACO_HIDDEN void *aco_mem_alloc(size_t sz);
 
-/* Free it; sz is what it was allocated with.  ptr may be NULL. */
+/* Free it; sz is what it was allocated with. */
 ACO_HIDDEN void aco_mem_free(void *ptr, size_t sz);
 
 /* ---- save_stack.c ------------------------------------------------------- */

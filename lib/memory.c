@@ -44,6 +44,6 @@ void aco_mem_free(void *ptr, size_t sz)
 {
 	if (aco_likely(!allocator.alloc))
 		free(ptr);
-	else if (ptr)
+	else
 		allocator.free(ptr, sz, allocator.ctx);
 }
