@@ -161,6 +161,24 @@ static void resume_on_stack_of_resumer(void *call)
 	aco_resume(t_co(t_sstk, resumes_pair, &outer));
 }
 
+/* The same for a co that was resumed from there before. */
+static void resumes_pair_twice(void)
+{
+	resumes_pair();
+	resumes_pair();
+}
+
+static void resume_again_on_stack_of_resumer(void *call)
+{
+	struct pair pair = { call, new_co(yields, NULL) };
+	struct pair outer = { (void *)aco_resume, NULL };
+	aco_t *owner = t_co(t_sstk, resumes_pair, &outer);
+
+	outer.co = t_co(t_stack(T_STACK_SIZE), resumes_pair_twice, &pair);
+	aco_resume(outer.co);
+	aco_resume(owner);
+}
+
 static void fills_the_stack(void)
 {
 	char *p = __builtin_alloca((size_t)8 << 20);
@@ -171,7 +189,7 @@ static void fills_the_stack(void)
 		aco_yield();
 }
 
-static void resume_without_memory(void *call)
+static void resume_where_none_is_left(void *call, int before)
 {
 	const struct rlimit limit = { 1 << 20, 1 << 20 };
 	aco_share_stack_t *sstk = t_stack((size_t)9 << 20);
@@ -179,9 +197,21 @@ static void resume_without_memory(void *call)
 	aco_t *co = t_co(sstk, yields, NULL);
 
 	t_says(co);
+	while (before-- > 0)
+		aco_resume(co);
 	aco_resume(big);
 	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
 	((resume_t)call)(co);
+}
+
+static void resume_without_memory(void *call)
+{
+	resume_where_none_is_left(call, 0);
+}
+
+static void resume_again_without_memory(void *call)
+{
+	resume_where_none_is_left(call, 1);
 }
 
 /* -------------------------------------------------------- yield and exit -- */
@@ -667,7 +697,14 @@ static const struct {
 	{ resume_on_stack_of_resumer, CALL(try_resume),
 	  "libaco: aco_try_resume: a running co uses its share stack: co "
 	  "%p\n" },
+	{ resume_again_on_stack_of_resumer, CALL(aco_resume),
+	  "libaco: aco_resume: a running co uses its share stack: co %p\n" },
+	{ resume_again_on_stack_of_resumer, CALL(try_resume),
+	  "libaco: aco_try_resume: a running co uses its share stack: co "
+	  "%p\n" },
 	{ resume_without_memory, CALL(aco_resume),
+	  "libaco: aco_resume: no memory to make room for it: co %p\n" },
+	{ resume_again_without_memory, CALL(aco_resume),
 	  "libaco: aco_resume: no memory to make room for it: co %p\n" },
 
 	{ resume_ended_from_a_co, CALL(yield_to),
@@ -699,6 +736,12 @@ static const struct {
 	  "libaco: aco_resume_value: a running co uses its share stack: co "
 	  "%p\n" },
 	{ resume_without_memory, CALL(resume_value),
+	  "libaco: aco_resume_value: no memory to make room for it: co "
+	  "%p\n" },
+	{ resume_again_on_stack_of_resumer, CALL(resume_value),
+	  "libaco: aco_resume_value: a running co uses its share stack: co "
+	  "%p\n" },
+	{ resume_again_without_memory, CALL(resume_value),
 	  "libaco: aco_resume_value: no memory to make room for it: co "
 	  "%p\n" },
 	{ outside_no_main, CALL(yield_value),
