@@ -148,6 +148,46 @@ START_TEST(max_cpsz_never_goes_down)
 }
 END_TEST
 
+/* A frame of *arg bytes. */
+static void yields_below_any_frame(void)
+{
+	const size_t *sz = aco_get_arg();
+
+	for (;;) {
+		char mine[*sz];
+		char *p = mine;
+
+		t_opaque(p);
+		aco_yield();
+	}
+}
+
+/* Few bytes, and room for them: copied where the co is resumed. */
+START_TEST(max_cpsz_of_small_copies)
+{
+	static const size_t sizes[] = { 8, 40, 72, 8, 56, 88, 8 };
+	size_t frame = sizes[0];
+	aco_t *co = t_co2(t_sstk, yields_below_any_frame, &frame, 600, 0);
+	aco_t *other = t_co2(t_sstk, yields_for_ever, NULL, 600, 0);
+	size_t rises = 0;
+	size_t max = 0;
+
+	for (size_t i = 0; i < T_LEN(sizes); i++) {
+		frame = sizes[i];
+		aco_resume(co);
+		aco_resume(other);
+		if (co->save_stack.valid_sz > max) {
+			max = co->save_stack.valid_sz;
+			rises++;
+		}
+		ck_assert_uint_eq(co->save_stack.max_cpsz, max);
+	}
+	ck_assert_uint_ge(rises, 3);
+	ck_assert_uint_lt(co->save_stack.valid_sz, max);
+	ck_assert_uint_le(max, 600);
+}
+END_TEST
+
 /* ------------------------------------------------------------ the memory -- */
 
 static const size_t hints[] = { 0, 1, 15, 16, 63, 64, 65, 127, 1000, 100000 };
@@ -227,7 +267,7 @@ static void very_deep_once(void)
 
 static size_t resident_pages(const aco_share_stack_t *sstk)
 {
-	static unsigned char in_memory[1024];
+	static unsigned char in_memory[2048];
 	size_t pages = sstk->sz / 4096;
 	size_t n = 0;
 
@@ -238,9 +278,12 @@ static size_t resident_pages(const aco_share_stack_t *sstk)
 	return n;
 }
 
+/* Large stacks come from elsewhere. */
+static const size_t trimmed[] = { 1 << 20, 6 << 20 };
+
 START_TEST(share_stack_shrinks_after_a_very_deep_call)
 {
-	aco_share_stack_t *sstk = t_stack(1 << 20);
+	aco_share_stack_t *sstk = t_stack(trimmed[_i]);
 	aco_t *co = t_co(sstk, very_deep_once, NULL);
 	aco_t *other = t_co(sstk, yields_for_ever, NULL);
 	size_t deep;
@@ -484,12 +527,14 @@ Suite *t_suite(void)
 	tcase_add_test(tc, none_for_the_dead_and_the_unborn);
 	tcase_add_loop_test(tc, max_cpsz_is_what_was_copied, 0, FRAME_COUNT);
 	tcase_add_test(tc, max_cpsz_never_goes_down);
+	tcase_add_test(tc, max_cpsz_of_small_copies);
 
 	tc = t_case(s, "memory");
 	tcase_add_loop_test(tc, grows_from_every_hint, 0, T_LEN(hints));
 	tcase_add_test(tc, nothing_before_the_first_copy);
 	tcase_add_test(tc, shrinks_after_a_deep_call);
-	tcase_add_test(tc, share_stack_shrinks_after_a_very_deep_call);
+	tcase_add_loop_test(tc, share_stack_shrinks_after_a_very_deep_call, 0,
+			    T_LEN(trimmed));
 
 	tc = t_case(s, "contents");
 	tcase_add_test(tc, contents_stay);
