@@ -21,7 +21,8 @@ int __wrap_pthread_mutex_trylock(pthread_mutex_t *lock);
 int __real_madvise(void *at, size_t sz, int advice);
 int __wrap_madvise(void *at, size_t sz, int advice);
 
-static int busy;  /* so many of the next locks are taken */
+static int idle;  /* so many of the next locks are not taken, */
+static int busy;  /* so many of those after them are */
 static int held;  /* by this thread */
 static int calls; /* for guards, and to give memory back */
 static pthread_mutex_t *last_tried;
@@ -40,7 +41,9 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *lock)
 
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *lock)
 {
-	if (busy > 0) {
+	if (idle > 0) {
+		idle--;
+	} else if (busy > 0) {
 		busy--;
 		return EBUSY;
 	}
@@ -91,6 +94,29 @@ START_TEST(found_in_another_shard)
 		ck_assert_int_eq(calls, 0);
 	}
 	aco_share_stack_destroy(sstk);
+	ck_assert_int_eq(held, 0);
+}
+END_TEST
+
+/* Nobody waits for another shard: there is new memory. */
+START_TEST(not_found_in_a_shard_in_use)
+{
+	aco_share_stack_t *sstk = new (80 * KIB);
+	void *ptr = sstk->ptr;
+	aco_share_stack_t *other;
+
+	aco_share_stack_destroy(sstk);
+	move();
+	idle = 1; /* its own */
+	busy = 1;
+	other = new (80 * KIB);
+	ck_assert_int_eq(idle + busy, 0);
+	ck_assert_ptr_ne(other->ptr, ptr);
+	/* it is still there */
+	sstk = new (80 * KIB);
+	ck_assert_ptr_eq(sstk->ptr, ptr);
+	aco_share_stack_destroy(sstk);
+	aco_share_stack_destroy(other);
 	ck_assert_int_eq(held, 0);
 }
 END_TEST
@@ -207,6 +233,7 @@ Suite *t_suite(void)
 	TCase *tc = t_case(s, "shards");
 
 	tcase_add_test(tc, found_in_another_shard);
+	tcase_add_test(tc, not_found_in_a_shard_in_use);
 	tcase_add_test(tc, all_busy);
 	tcase_add_test(tc, one_limit);
 	tcase_add_test(tc, credit_of_another_shard);
