@@ -27,6 +27,7 @@ unsigned long __real_getauxval(unsigned long type);
 int __real_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 			  void (*in_child)(void));
 int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+int __real_pthread_key_delete(pthread_key_t key);
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 
 void *__wrap_malloc(size_t sz);
@@ -40,6 +41,7 @@ unsigned long __wrap_getauxval(unsigned long type);
 int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 			  void (*in_child)(void));
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+int __wrap_pthread_key_delete(pthread_key_t key);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
 static int armed;     /* only calls between arm() and disarm() count */
@@ -52,6 +54,7 @@ static int keeps_stacks;    /* destroyed ones, with their mappings */
 static void (*at_the_same_time)(void);
 static size_t mapped; /* bytes, beginning anywhere */
 static int allocated; /* blocks, likewise */
+static int keys;
 
 static int fails_as(int how)
 {
@@ -154,9 +157,19 @@ int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 {
+	int result;
+
 	if (at_the_same_time)
 		at_the_same_time();
-	return fails() ? EAGAIN : __real_pthread_key_create(key, destroy);
+	result = fails() ? EAGAIN : __real_pthread_key_create(key, destroy);
+	keys += result == 0;
+	return result;
+}
+
+int __wrap_pthread_key_delete(pthread_key_t key)
+{
+	keys--;
+	return __real_pthread_key_delete(key);
 }
 
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
@@ -704,6 +717,8 @@ static void fork_and_resume(void)
 
 START_TEST(own_main_cos_at_the_same_time)
 {
+	int before = keys;
+
 	for (size_t i = 0; i < T_LEN(others); i++)
 		others[i] = t_co(t_stack(0), nothing, NULL);
 	at_the_same_time = fork_and_resume;
@@ -711,6 +726,7 @@ START_TEST(own_main_cos_at_the_same_time)
 	ck_assert(!at_the_same_time);
 	ck_assert_int_eq(others[1]->is_end, 1);
 	ck_assert_int_eq(others[2]->is_end, 1);
+	ck_assert_int_eq(keys, before + 1);
 }
 END_TEST
 
