@@ -253,6 +253,69 @@ START_TEST(many_threads_with_an_own_main_co)
 }
 END_TEST
 
+/*
+ * At the end of a thread the main co of the library's own is freed, and is
+ * current no more; another one stays.  A destructor that asks for it is called
+ * again after all others.
+ */
+static pthread_key_t late_key;
+static aco_t *current_late;
+
+struct late {
+	aco_t *foreign;
+	aco_share_stack_t *sstk; /* for a co of the thread's; or NULL */
+	aco_t *main_co;		 /* of that */
+	aco_t *co;
+	long sum;
+	int destructions;
+};
+
+static void look_late(void *arg)
+{
+	struct late *late = arg;
+
+	current_late = aco_get_co();
+	if (++late->destructions == 1)
+		pthread_setspecific(late_key, late);
+}
+
+static void *leaves_its_main_co(void *arg)
+{
+	struct late *late = arg;
+
+	require(!pthread_setspecific(late_key, late));
+	aco_resume(late->foreign);
+	require(aco_get_co() && aco_get_co() != t_main);
+	if (!late->sstk)
+		return NULL;
+	late->main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	require(late->main_co);
+	late->co = aco_create(late->main_co, late->sstk, 0, adds, &late->sum);
+	require(late->co);
+	aco_resume(late->co);
+	require(aco_get_co() == late->main_co);
+	return NULL;
+}
+
+START_TEST(current_at_the_end_of_a_thread)
+{
+	long sum = 0;
+	struct late late = { .foreign = t_co(t_sstk, adds, &sum) };
+
+	if (_i)
+		late.sstk = t_stack(T_STACK_SIZE);
+	ck_assert_int_eq(pthread_key_create(&late_key, look_late), 0);
+	run_threads(1, leaves_its_main_co, &late);
+	ck_assert_int_eq(late.destructions, 2);
+	ck_assert_ptr_eq(current_late, late.main_co);
+	pthread_key_delete(late_key);
+	if (late.sstk) {
+		aco_destroy(late.co);
+		aco_destroy(late.main_co);
+	}
+}
+END_TEST
+
 /* A main co made here and used there belongs to nobody there. */
 static aco_t *main_seen;
 
@@ -287,6 +350,48 @@ START_TEST(destroyed_by_another_thread)
 	run_threads(1, make_and_start, &made);
 	aco_destroy(made.co);
 	ck_assert_ptr_null(t_sstk->owner);
+}
+END_TEST
+
+/* It ends where it is: inside a co that may have a resumer that is one. */
+static void ends_the_thread(void)
+{
+	pthread_exit(NULL);
+}
+
+static void resumes_its_arg(void)
+{
+	aco_resume(aco_get_arg());
+	aco_exit();
+}
+
+static void *resume_to_the_end(void *co)
+{
+	aco_resume(co);
+	return (void *)"the thread has ended inside";
+}
+
+START_TEST(thread_ends_inside_a_co)
+{
+	long sum = 0;
+	aco_t *co = t_co(t_sstk, ends_the_thread, NULL);
+	aco_t *next = t_co(t_sstk, adds, &sum);
+	aco_t *outer = t_co(t_stack(T_STACK_SIZE), resumes_its_arg, co);
+
+	run_threads(1, resume_to_the_end, _i ? outer : co);
+	ck_assert_int_eq(aco_state(co), ACO_STATE_END);
+	ck_assert_int_eq(co->is_end, 1);
+	ck_assert_int_eq(outer->is_end, _i);
+	/* what they leave is good for others, and for themselves */
+	for (int i = 0; i < 3; i++)
+		aco_resume(next);
+	ck_assert_int_eq(sum, 1);
+	ck_assert_uint_eq(co->save_stack.max_cpsz, 0);
+	sum = 0;
+	ck_assert_int_eq(aco_reset(co, adds, &sum), 0);
+	for (int i = 0; i < 3; i++)
+		aco_resume(co);
+	ck_assert_int_eq(sum, 1);
 }
 END_TEST
 
@@ -398,5 +503,9 @@ Suite *t_suite(void)
 	tcase_add_test(tc, main_co_of_another_thread);
 	tcase_add_test(tc, many_threads_with_an_own_main_co);
 	tcase_add_test(tc, destroyed_by_another_thread);
+
+	tc = t_case(s, "ending");
+	tcase_add_loop_test(tc, current_at_the_end_of_a_thread, 0, 2);
+	tcase_add_loop_test(tc, thread_ends_inside_a_co, 0, 2);
 	return s;
 }
