@@ -14,7 +14,9 @@
 #include <stdexcept>
 #include <string>
 
+#include <cerrno>
 #include <pthread.h>
+#include <sys/resource.h>
 
 static void check(bool ok, const char *what, int line)
 {
@@ -282,6 +284,118 @@ static void standalone()
 	CHECK(tasks[0].rounds == 20 && tasks[1].rounds == 20);
 	aco_destroy(a);
 	aco_destroy(b);
+}
+
+/* Its stack gets another user while it runs, and a third while it waits. */
+struct sharers {
+	aco_t *co[2];
+	task tasks[2];
+};
+
+static void shares_from_a_catch_block()
+{
+	sharers *other = static_cast<sharers *>(aco_get_arg());
+	volatile char bytes[500];
+
+	std::memset(const_cast<char *>(bytes), 77, sizeof(bytes));
+	try {
+		throw std::string("shared");
+	} catch (const std::string &s) {
+		for (int i = 0; i < 2; i++) {
+			other->co[i] = aco_create(
+				main_co, aco_co()->share_stack, 0,
+				throws_and_catches, &other->tasks[i]);
+			aco_yield();
+			CHECK(s == "shared");
+			CHECK(bytes[0] == 77 && bytes[sizeof(bytes) - 1] == 77);
+		}
+		try {
+			throw;
+		} catch (const std::string &again) {
+			CHECK(again == "shared");
+		}
+	}
+	aco_exit();
+}
+
+static void loses_its_stack_while_it_runs()
+{
+	sharers other = { { NULL, NULL }, { { 3, 0 }, { 4, 0 } } };
+	aco_t *first = aco_create(main_co, stack_a, 0,
+				  shares_from_a_catch_block, &other);
+
+	for (int i = 0; i < 2; i++) {
+		aco_resume(first);
+		for (int j = 0; j < 3; j++)
+			aco_resume(other.co[i]);
+	}
+	aco_resume(first);
+	CHECK(first->is_end);
+	aco_destroy(first);
+	for (int i = 0; i < 2; i++) {
+		while (!other.co[i]->is_end)
+			aco_resume(other.co[i]);
+		CHECK(other.tasks[i].rounds == 20);
+		aco_destroy(other.co[i]);
+	}
+}
+
+/* ------------------------------------------------ no memory to make room -- */
+
+static bool allow_memory(bool allowed)
+{
+	rlimit limit;
+
+	getrlimit(RLIMIT_AS, &limit);
+	limit.rlim_cur = allowed ? limit.rlim_max : 1 << 20;
+	return setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+/* It fills its stack, and what it yields to is another user of that. */
+static void yields_in_vain()
+{
+	const size_t sz = 8 << 20;
+	char *bytes = static_cast<char *>(__builtin_alloca(sz));
+	aco_t *to = static_cast<aco_t *>(aco_get_arg());
+
+	__asm__ volatile("" : "+r"(bytes) : : "memory"); /* all are used */
+	bytes[0] = bytes[sz - 1] = 77;
+	try {
+		throw std::string("no memory");
+	} catch (const std::string &s) {
+		CHECK(allow_memory(false));
+		for (int i = 0; i < 2; i++) {
+			errno = 0;
+			CHECK(aco_yield_to(to) == -1);
+			CHECK(errno == ENOMEM);
+			CHECK(aco_state(to) == ACO_STATE_INIT);
+			CHECK(aco_state(aco_co()) == ACO_STATE_RUNNING);
+			CHECK(std::current_exception() != nullptr);
+		}
+		CHECK(allow_memory(true));
+		CHECK(aco_yield_to(to) == 0);
+		CHECK(s == "no memory");
+		CHECK(bytes[0] == 77 && bytes[sz - 1] == 77);
+	}
+	aco_exit();
+}
+
+static void yield_to_without_memory()
+{
+	task t = { 3, 0 };
+	aco_share_stack_t *sstk = aco_share_stack_new(9 << 20);
+	aco_t *to = aco_create(main_co, sstk, 0, throws_and_catches, &t);
+	aco_t *co = aco_create(main_co, sstk, 0, yields_in_vain, to);
+
+	aco_resume(co);
+	CHECK(!std::current_exception());
+	while (!to->is_end)
+		aco_resume(to);
+	aco_resume(co);
+	CHECK(co->is_end);
+	aco_destroy(co);
+	aco_destroy(to);
+	aco_share_stack_destroy(sstk);
 }
 
 /* A co is resumed in the catch block of its resumer. */
@@ -567,6 +681,7 @@ static void *run_all(void *)
 	resumed_in_a_catch_block();
 	nested();
 	reset_in_a_catch_block();
+	loses_its_stack_while_it_runs();
 	return NULL;
 }
 
@@ -605,6 +720,7 @@ int cxx_main(int argc, char **argv)
 	const char *what = argc > 1 ? argv[1] : "";
 
 	run_all(NULL);
+	yield_to_without_memory();
 	if (!std::strcmp(what, "leave"))
 		leaves_a_co();
 	if (!std::strcmp(what, "leave-nested"))
