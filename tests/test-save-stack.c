@@ -300,6 +300,36 @@ START_TEST(share_stack_shrinks_after_a_very_deep_call)
 }
 END_TEST
 
+/* It may be painted, to see how much of it the cos use. */
+START_TEST(memory_of_the_caller_does_not_shrink)
+{
+	const size_t sz = 1 << 20;
+	char *mem = mmap(NULL, sz, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	aco_share_stack_t *sstk;
+	aco_t *co, *other;
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	memset(mem, 0x5a, sz);
+	sstk = aco_share_stack_from(mem, sz);
+	ck_assert_ptr_nonnull(sstk);
+	co = aco_create(t_main, sstk, 0, very_deep_once, NULL);
+	other = aco_create(t_main, sstk, 0, yields_for_ever, NULL);
+	for (int i = 0; i < 3; i++) {
+		aco_resume(co);
+		aco_resume(other);
+	}
+	ck_assert_uint_lt(co->save_stack.sz, 4000 * 64 / 4);
+	ck_assert_int_eq(mem[0], 0x5a);
+	ck_assert_uint_eq(resident_pages(sstk), sz / 4096);
+	aco_destroy(co);
+	aco_destroy(other);
+	aco_share_stack_destroy(sstk);
+	ck_assert_int_eq(mem[0], 0x5a);
+	munmap(mem, sz);
+}
+END_TEST
+
 /* -------------------------------------------------------- a shadow model -- */
 
 #define MODEL_COS 60
@@ -535,6 +565,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, shrinks_after_a_deep_call);
 	tcase_add_loop_test(tc, share_stack_shrinks_after_a_very_deep_call, 0,
 			    T_LEN(trimmed));
+	tcase_add_test(tc, memory_of_the_caller_does_not_shrink);
 
 	tc = t_case(s, "contents");
 	tcase_add_test(tc, contents_stay);
