@@ -5,11 +5,10 @@
  * Each uses nothing that 1.2.4 did not have, fields of the structures
  * included.
  */
-#include <stddef.h>
-
 #include "testutil.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 /* ----------------------------------------------------- a counter, a main -- */
 
