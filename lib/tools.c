@@ -19,6 +19,7 @@
 #define RUNNING_ON_VALGRIND 0
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#define VALGRIND_MAKE_MEM_DEFINED(ptr, sz) (void)(ptr), (void)(sz)
 #define VALGRIND_MAKE_MEM_UNDEFINED(ptr, sz) (void)(ptr)
 #define VALGRIND_DISABLE_ERROR_REPORTING (void)0
 #define VALGRIND_ENABLE_ERROR_REPORTING (void)0
@@ -265,4 +266,10 @@ void aco_tools_look_away(int away)
 		VALGRIND_DISABLE_ERROR_REPORTING;
 	else
 		VALGRIND_ENABLE_ERROR_REPORTING;
+}
+
+void aco_tools_defined(const void *p, size_t sz)
+{
+	if (aco_tools & ACO_TOOL_VALGRIND)
+		VALGRIND_MAKE_MEM_DEFINED(p, sz);
 }

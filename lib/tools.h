@@ -96,6 +96,9 @@ static inline void aco_tools_after_switch(aco_t *from)
 /* Between 1 and 0: reads what no program may look at. */
 ACO_HIDDEN void aco_tools_look_away(int away);
 
+/* What the library has computed or written there is initialised. */
+ACO_HIDDEN void aco_tools_defined(const void *p, size_t sz);
+
 /* The bytes of co are about to leave its stack, or to be written to it. */
 ACO_HIDDEN void aco_tools_copy_out(aco_t *co);
 ACO_HIDDEN void aco_tools_copy_in(aco_t *co, void *to, size_t sz);

@@ -104,6 +104,28 @@ static void overflow(void)
 	aco_exit();
 }
 
+/* Most of its frames is never written to. */
+static __attribute__((noinline)) void measure(int depth)
+{
+	volatile char buf[200];
+
+	buf[99] = 1;
+	if (depth > 0)
+		measure(depth - 1);
+	else if (aco_stack_usage(aco_co()) < sizeof(buf))
+		failures++;
+	buf[0] = 1;
+}
+
+/* Deeper than what the dynamic linker needs for the first call. */
+static void measures(void)
+{
+	measure(0);
+	measure(30);
+	aco_yield();
+	aco_exit();
+}
+
 /* Each in turn on one or two stacks; with ring, they yield to each other. */
 static void share(aco_t *main_co, aco_share_stack_t *sstk,
 		  aco_share_stack_t *sstk2, int ring)
@@ -134,7 +156,8 @@ static void share(aco_t *main_co, aco_share_stack_t *sstk,
 			break;
 	}
 	/* reads where no program may: below its stack pointer */
-	failures += aco_stack_usage(cos[0]) < sizeof(ids);
+	if (aco_stack_usage(cos[0]) < sizeof(ids))
+		failures++;
 	for (i = 0; i < COS; i++)
 		aco_destroy(cos[i]);
 }
@@ -150,6 +173,18 @@ static void run_nested(aco_t *main_co, aco_share_stack_t *a,
 		aco_resume(outer);
 	aco_destroy(outer);
 	aco_destroy(inner);
+}
+
+/* By itself and by another, with the stack for itself. */
+static void run_measured(aco_t *main_co, aco_share_stack_t *sstk)
+{
+	aco_t *co = aco_create(main_co, sstk, 0, measures, NULL);
+
+	aco_resume(co);
+	if (aco_stack_usage(co) < 6000)
+		failures++;
+	aco_resume(co);
+	aco_destroy(co);
 }
 
 static void suspend_deep(void)
@@ -258,6 +293,7 @@ int main(int argc, char **argv)
 	volatile char *in_stack = a->ptr;
 	int past = 16;
 
+	run_measured(main_co, a);
 	share(main_co, a, a, 0);
 	share(main_co, a, a, 1);
 	share(main_co, a, b, 1);
