@@ -254,9 +254,10 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 		   unsigned flags);
 
 /*
- * Free a main co of the calling thread, or a co that is not running: never
- * started, suspended or ended.  What a suspended co holds (memory, locks, C++
- * objects) is not released.  A main co has to outlive the cos created with it.
+ * Free a main co of the calling thread or of one that has ended, or a co that is
+ * not running: never started, suspended or ended.  What a suspended co holds
+ * (memory, locks, C++ objects) is not released.  A main co has to outlive the
+ * cos created with it.
  * Aborts for NULL, for a running co, for one (main cos included) that has
  * resumed another and waits for it, and for the library's own main co.
  */

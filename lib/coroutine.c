@@ -83,7 +83,7 @@ aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags)
 		return NULL;
 	set_up(co, fp, arg, flags);
 	co->state = ACO_MAIN;
-	co->resumer = aco_thread_id();
+	co->thread = aco_thread.number;
 	return co;
 }
 

@@ -139,6 +139,7 @@ struct aco_thread {
 	aco_t *own_main; /* made by the library, freed when the thread ends */
 	void *alt_stack; /* the same; for the handler of overflow.c */
 	aco_cofuncp_t last_word;
+	uint64_t number; /* no other thread's; 0: not ready yet */
 	void *cxx;	/* the exception state of libstdc++, if it is there */
 	uint32_t mxcsr; /* what new cos start with */
 	uint16_t fpucw;
@@ -211,10 +212,10 @@ ACO_HIDDEN void aco_overflow_unlock(void);
 ACO_HIDDEN aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags);
 ACO_HIDDEN void aco_free(aco_t *co);
 
-/* What a main co keeps in its resumer field: which thread it stands for. */
-static inline aco_t *aco_thread_id(void)
+/* co is a main co of the calling thread. */
+static inline int aco_is_main_here(const aco_t *co)
 {
-	return (aco_t *)(void *)&aco_thread;
+	return co->thread == aco_thread.number;
 }
 
 /* ---- switch.c ----------------------------------------------------------- */

@@ -90,7 +90,7 @@ static aco_t *resumer_for(const aco_t *co)
 
 	if (cur && cur->state != ACO_MAIN)
 		return cur;
-	if (co->main_co->resumer == aco_thread_id())
+	if (aco_is_main_here(co->main_co))
 		return co->main_co;
 	return aco_thread_own_main();
 }

@@ -63,6 +63,19 @@ static int has_sse(void)
 #endif
 }
 
+/*
+ * Threads have numbers, each its own: where one keeps its variables, the next
+ * may keep its own as soon as the first has ended.
+ */
+static void number_thread(void)
+{
+	static uint64_t threads;
+
+	if (!aco_thread.number)
+		aco_thread.number =
+			__atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+}
+
 static void record_control_words(void)
 {
 	struct aco_thread *t = &aco_thread;
@@ -89,6 +102,7 @@ void aco_process_ready(void)
 void aco_thread_init(aco_cofuncp_t last_word)
 {
 	aco_process_ready();
+	number_thread();
 	record_control_words();
 	if (last_word)
 		aco_thread.last_word = last_word;

@@ -342,6 +342,70 @@ START_TEST(main_co_of_another_thread)
 }
 END_TEST
 
+/*
+ * Two threads, one after the other, whose stacks and thread-local variables lie
+ * at the same place.
+ */
+#define PLACE_SIZE ((size_t)256 << 10)
+
+static char place[PLACE_SIZE] __attribute__((__aligned__(4096)));
+
+static void run_in_place(void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *wrong;
+
+	ck_assert_int_eq(pthread_attr_init(&attr), 0);
+	ck_assert_int_eq(pthread_attr_setstack(&attr, place, PLACE_SIZE), 0);
+	ck_assert_int_eq(pthread_create(&thread, &attr, fn, arg), 0);
+	ck_assert_int_eq(pthread_join(thread, &wrong), 0);
+	ck_assert_msg(!wrong, "not true: %s", (const char *)wrong);
+	pthread_attr_destroy(&attr);
+}
+
+struct heritage {
+	int *errno_was;
+	aco_t *main_co;
+	aco_t *co;
+};
+
+static void *leaves_a_main_co(void *arg)
+{
+	struct heritage *h = arg;
+
+	h->errno_was = &errno;
+	h->main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	require(h->main_co);
+	return NULL;
+}
+
+static void *finds_a_main_co(void *arg)
+{
+	struct heritage *h = arg;
+
+	require(&errno == h->errno_was);
+	h->co = aco_create(h->main_co, t_sstk, 0, adds, &(long){ 0 });
+	require(h->co);
+	aco_resume(h->co);
+	require(aco_get_co() != h->main_co);
+	require(aco_is_main_co(aco_get_co()));
+	aco_destroy(h->co);
+	/* its thread has ended, so anyone may */
+	aco_destroy(h->main_co);
+	require(aco_get_co());
+	return NULL;
+}
+
+START_TEST(main_co_of_a_dead_thread)
+{
+	struct heritage h;
+
+	run_in_place(leaves_a_main_co, &h);
+	run_in_place(finds_a_main_co, &h);
+}
+END_TEST
+
 /* A thread's cos may be destroyed by another. */
 START_TEST(destroyed_by_another_thread)
 {
@@ -392,6 +456,30 @@ START_TEST(thread_ends_inside_a_co)
 	for (int i = 0; i < 3; i++)
 		aco_resume(co);
 	ck_assert_int_eq(sum, 1);
+}
+END_TEST
+
+static void *ends_inside(void *arg)
+{
+	struct heritage *h = arg;
+
+	h->main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	h->co = aco_create(h->main_co, t_sstk, 0, ends_the_thread, NULL);
+	require(h->co);
+	aco_resume(h->co);
+	return (void *)"the thread has ended inside";
+}
+
+/* Its main co waited for the co, and then was nobody's. */
+START_TEST(main_co_of_a_thread_that_ended_inside_a_co)
+{
+	struct heritage h;
+
+	run_threads(1, ends_inside, &h);
+	ck_assert_int_eq(h.co->is_end, 1);
+	aco_destroy(h.co);
+	aco_destroy(h.main_co);
+	ck_assert_ptr_null(aco_get_co());
 }
 END_TEST
 
@@ -501,11 +589,13 @@ Suite *t_suite(void)
 	tcase_add_test(tc, sharing_cos_taken_in_turns);
 	tcase_add_test(tc, co_outlives_its_thread);
 	tcase_add_test(tc, main_co_of_another_thread);
+	tcase_add_test(tc, main_co_of_a_dead_thread);
 	tcase_add_test(tc, many_threads_with_an_own_main_co);
 	tcase_add_test(tc, destroyed_by_another_thread);
 
 	tc = t_case(s, "ending");
 	tcase_add_loop_test(tc, current_at_the_end_of_a_thread, 0, 2);
 	tcase_add_loop_test(tc, thread_ends_inside_a_co, 0, 2);
+	tcase_add_test(tc, main_co_of_a_thread_that_ended_inside_a_co);
 	return s;
 }
