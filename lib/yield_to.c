@@ -44,16 +44,36 @@ static void switch_words(aco_t *co, aco_t *to)
 /* to takes the place of co. */
 static inline void take_over(aco_t *co, aco_t *to, int suspended, int running)
 {
-	if (to->resumer != co->resumer)
-		to->resumer = co->resumer;
 	co->state = (uint8_t)suspended;
 	to->state = (uint8_t)running;
 	aco_gtls_co = to;
 }
 
+/* As a plain resume of co from the main context would have it. */
+static int is_right_main(const aco_t *main_co, const aco_t *co)
+{
+	if (aco_is_main_here(co->main_co))
+		return main_co == co->main_co;
+	return main_co == aco_thread.own_main;
+}
+
+/*
+ * What to is from now on.  A main co that it inherits may not be the one that it
+ * is to be resumed from later, and where it is fast nothing looks at that.
+ */
+static int state_of_heir(aco_t *to)
+{
+	const aco_t *resumer = to->resumer;
+
+	if (resumer->state == ACO_MAIN && !is_right_main(resumer, to))
+		return ACO_RUNNING;
+	return aco_running_state(to);
+}
+
 static void take_over_any(aco_t *co, aco_t *to)
 {
-	take_over(co, to, aco_suspended_state(co), aco_running_state(to));
+	to->resumer = co->resumer;
+	take_over(co, to, aco_suspended_state(co), state_of_heir(to));
 	aco_tools_before_switch(co, to);
 }
 
@@ -85,7 +105,7 @@ ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to, struct aco_move *move)
 	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
 	aco_copy_in_later(to, move);
 	to->share_stack->owner = to;
-	if (aco_likely(sharing))
+	if (aco_likely(sharing && to->resumer == co->resumer))
 		take_over(co, to, ACO_SHARING_SUSPENDED, ACO_SHARING_RUNNING);
 	else
 		take_over_any(co, to);
@@ -135,15 +155,18 @@ NOINLINE static int yield_to_any(aco_t *to)
 			 : aco_switch(co, to, aco_switch_landing);
 }
 
-/* Both have their stacks for themselves, with nobody to tell but libstdc++. */
+/* Both have their stacks for themselves, with nobody to tell but libstdc++, and
+   have been resumed from one place. */
 static inline int is_common(const aco_t *co, const aco_t *to)
 {
-	return co->state == ACO_FAST_RUNNING && to->state == ACO_FAST_SUSPENDED;
+	return co->state == ACO_FAST_RUNNING &&
+	       to->state == ACO_FAST_SUSPENDED && to->resumer == co->resumer;
 }
 
 static inline int is_common_lone(const aco_t *co, const aco_t *to)
 {
-	return co->state == ACO_LONE_RUNNING && to->state == ACO_LONE_SUSPENDED;
+	return co->state == ACO_LONE_RUNNING &&
+	       to->state == ACO_LONE_SUSPENDED && to->resumer == co->resumer;
 }
 
 static inline int is_common_sharing(const aco_t *co, const aco_t *to)

@@ -172,6 +172,41 @@ START_TEST(the_resumer_is_inherited)
 }
 END_TEST
 
+/* ... but once only: what resumes b from the main context is its own main co. */
+static void keeps_going_to_b(void)
+{
+	for (;;)
+		aco_yield_to(b);
+}
+
+static void keeps_yielding(void)
+{
+	for (;;)
+		aco_yield();
+}
+
+START_TEST(main_co_after_another_was_inherited)
+{
+	aco_t *other = aco_create(NULL, NULL, 0, NULL, NULL);
+
+	a = t_co(t_sstk, keeps_going_to_b, NULL);
+	b = aco_create(other, _i ? t_sstk : t_stack(T_STACK_SIZE), 0,
+		       keeps_yielding, NULL);
+	for (int i = 0; i < 4; i++) {
+		aco_resume(b);
+		ck_assert_ptr_eq(aco_get_co(), other);
+		if (i == 2) /* twice in a row */
+			continue;
+		aco_resume(a);
+		ck_assert_ptr_eq(aco_get_co(), t_main);
+	}
+	aco_resume_value(b, NULL);
+	ck_assert_ptr_eq(aco_get_co(), other);
+	aco_destroy(b);
+	aco_destroy(other);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- chain -- */
 
 static void resumes_a(void)
@@ -626,6 +661,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, to_one_that_ends, 0, 2);
 	tcase_add_loop_test(tc, to_one_that_was_reset, 0, 2);
 	tcase_add_loop_test(tc, the_resumer_is_inherited, 0, 2);
+	tcase_add_loop_test(tc, main_co_after_another_was_inherited, 0, 2);
 
 	tc = t_case(s, "chain");
 	tcase_add_loop_test(tc, in_the_middle_of_a_chain, 0, 2);
