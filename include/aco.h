@@ -237,12 +237,12 @@ int aco_set_allocator(const aco_allocator_t *allocator);
 /*
  * Make a co.  With main_co NULL: a main co for the calling thread (arg and fp
  * are recorded, the rest is unused).  Otherwise a co that runs fp on
- * share_stack when it is first resumed, with arg for aco_get_arg();
+ * share_stack when it is first resumed, with arg for aco_get_arg(); a main_co
+ * that is itself a co with a main co stands for that one.
  * save_stack_sz is a hint, in bytes, for the save stack (0: whatever turns out
  * to be needed), which grows when it must.  Never writes to the share stack.
- * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument, main_co
- * that is not a main co, destroyed share stack, sizes that overflow, unknown
- * flags).
+ * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument,
+ * destroyed share stack, sizes that overflow, unknown flags).
  * Costs one allocation.
  */
 aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,

@@ -87,9 +87,10 @@ aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags)
 	return co;
 }
 
-static int is_usable_main_co(const aco_t *co)
+/* A co stands for its main co: programs for 1.2.4 nest that way. */
+static aco_t *main_of(aco_t *co)
 {
-	return ACO_IS_ALIGNED(co) && co->state == ACO_MAIN;
+	return co->state == ACO_MAIN ? co : co->main_co;
 }
 
 static int is_usable_stack(const aco_share_stack_t *sstk)
@@ -137,14 +138,14 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 	aco_thread_ready();
 	if (!main_co)
 		return aco_main_new(fp, arg, flags);
-	if (!is_usable_main_co(main_co) || !is_usable_stack(share_stack) || !fp)
+	if (!ACO_IS_ALIGNED(main_co) || !is_usable_stack(share_stack) || !fp)
 		goto invalid;
 
 	co = co_alloc(save_stack_sz);
 	if (!co)
 		return NULL;
 	set_up(co, fp, arg, flags);
-	co->main_co = main_co;
+	co->main_co = main_of(main_co);
 	co->share_stack = share_stack;
 	make_ready(co);
 	add_user(share_stack);

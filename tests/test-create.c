@@ -18,6 +18,37 @@ static void yields_once(void)
 	aco_exit();
 }
 
+/* ------------------------------------------------------------ its main co -- */
+
+static void creates_with_itself(void)
+{
+	aco_t **inner = aco_get_arg();
+
+	*inner = aco_create(aco_get_co(), t_stack(T_STACK_SIZE), 0, ends, NULL);
+	aco_resume(*inner);
+	aco_exit();
+}
+
+/* Programs for 1.2.4 nest that way. */
+START_TEST(any_co_stands_for_its_main_co)
+{
+	aco_t *inner = NULL;
+	aco_t *outer = t_co(t_sstk, creates_with_itself, &inner);
+	aco_t *last;
+
+	aco_resume(outer);
+	ck_assert_ptr_nonnull(inner);
+	ck_assert_int_eq(inner->is_end, 1);
+	ck_assert_ptr_eq(inner->main_co, t_main);
+	last = aco_create(inner, t_sstk, 0, ends, NULL);
+	ck_assert_ptr_eq(last->main_co, t_main);
+	aco_resume(last);
+	ck_assert_ptr_eq(aco_get_co(), t_main);
+	aco_destroy(last);
+	aco_destroy(inner);
+}
+END_TEST
+
 /* ----------------------------------------------------- invalid arguments -- */
 
 static void check_einval(aco_t *main_co, aco_share_stack_t *sstk, size_t sz,
@@ -42,16 +73,6 @@ END_TEST
 START_TEST(no_function)
 {
 	check_einval(t_main, t_sstk, 0, NULL, 0);
-}
-END_TEST
-
-START_TEST(main_co_is_not_one)
-{
-	aco_t *co = t_co(t_sstk, ends, NULL);
-
-	check_einval(co, t_sstk, 0, ends, 0);
-	aco_resume(co);
-	check_einval(co, t_sstk, 0, ends, 0);
 }
 END_TEST
 
@@ -321,7 +342,7 @@ Suite *t_suite(void)
 
 	tcase_add_test(tc, no_share_stack);
 	tcase_add_test(tc, no_function);
-	tcase_add_test(tc, main_co_is_not_one);
+	tcase_add_test(tc, any_co_stands_for_its_main_co);
 	tcase_add_test(tc, misaligned);
 	tcase_add_test(tc, save_stack_overflows);
 	tcase_add_test(tc, unknown_flags);
