@@ -194,8 +194,8 @@ aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);
 /*
  * Give a share stack back.  Where cos created on it are left, that happens with
  * the aco_destroy() of the last; until then they can't be resumed.  Memory of
- * the caller's is not touched after this call.  Aborts for NULL, for one that is
- * destroyed, and when a co of it is running or has resumed another and waits.
+ * the caller's is not touched after this call.  Aborts for NULL, for one that
+ * is destroyed, and when one of its cos runs or waits for a co it has resumed.
  * A guarded one of up to 4 MiB is kept for the next of about its size, see
  * aco_share_stack_cache_limit().
  */
