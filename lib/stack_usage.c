@@ -12,7 +12,7 @@
  * Asking the kernel for the pages there are would be faster, but it counts
  * whole pages, and takes those that are swapped out for untouched.
  */
-static size_t touched(const aco_share_stack_t *sstk)
+ACO_UNCHECKED static size_t touched(const aco_share_stack_t *sstk)
 {
 	const char *base = aco_stack_base(sstk);
 	const size_t word = sizeof(uintptr_t);

@@ -17,7 +17,7 @@
  * Suspend from, continue to.  co is the one that is not the resumer: whether
  * the control words are switched is its property.
  */
-static inline int go(aco_t *from, aco_t *to, const aco_t *co)
+ACO_ALWAYS_INLINE int go(aco_t *from, aco_t *to, const aco_t *co)
 {
 	if (co->flags & ACO_SHARE_FPENV)
 		return aco_switch(from, to, aco_switch_landing);
@@ -26,7 +26,7 @@ static inline int go(aco_t *from, aco_t *to, const aco_t *co)
 
 #define NOINLINE __attribute__((__noinline__))
 
-NOINLINE static int go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
+ACO_UNCHECKED static int go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
 {
 	go(from, to, co);
 	aco_tools_after_switch(from);

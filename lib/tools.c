@@ -20,7 +20,7 @@
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
 #define VALGRIND_MAKE_MEM_DEFINED(ptr, sz) (void)(ptr), (void)(sz)
-#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, sz) (void)(ptr)
+#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, sz) (void)(ptr), (void)(sz)
 #define VALGRIND_DISABLE_ERROR_REPORTING (void)0
 #define VALGRIND_ENABLE_ERROR_REPORTING (void)0
 #endif
@@ -224,7 +224,7 @@ void aco_tools_cxx_find(void)
 	aco_thread.cxx = cxx_get_globals();
 }
 
-void aco_tools_leave(aco_t *from, aco_t *to)
+ACO_UNCHECKED void aco_tools_leave(aco_t *from, aco_t *to)
 {
 	record_of(to)->came_from = from;
 	if (aco_tools & ACO_TOOL_ASAN)

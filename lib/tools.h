@@ -10,6 +10,29 @@
 
 #include "internal.h"
 
+/*
+ * A library that is itself compiled with a sanitizer must not have all checked.
+ * ACO_UNCHECKED: functions that look at what belongs to others, or that begin
+ * in the books of one co and end in those of another.  ThreadSanitizer keeps a
+ * list of calls for each: so from where it is told of a switch to the switch,
+ * all are of the first kind, or inline even where nothing is optimised.
+ */
+#if !defined(__clang__)
+#define ACO_UNCHECKED                                         \
+	__attribute__((__noinline__, __no_sanitize_address__, \
+		       __no_sanitize_thread__))
+#elif __has_feature(thread_sanitizer) && \
+	__has_attribute(__disable_sanitizer_instrumentation__)
+/* with no_sanitize it keeps that list all the same */
+#define ACO_UNCHECKED \
+	__attribute__((__noinline__, __disable_sanitizer_instrumentation__))
+#else
+#define ACO_UNCHECKED                \
+	__attribute__((__noinline__, \
+		       __no_sanitize__("address", "memory", "thread")))
+#endif
+#define ACO_ALWAYS_INLINE static inline __attribute__((__always_inline__))
+
 enum {
 	ACO_TOOL_ASAN = 1,
 	ACO_TOOL_TSAN = 2,
@@ -76,7 +99,7 @@ ACO_HIDDEN void aco_tools_leave(aco_t *from, aco_t *to);
 ACO_HIDDEN void aco_tools_back(aco_t *co);
 
 /* All that has to be done before, and after when from goes on. */
-static inline void aco_tools_before_switch(aco_t *from, aco_t *to)
+ACO_ALWAYS_INLINE void aco_tools_before_switch(aco_t *from, aco_t *to)
 {
 	if (aco_tools & ACO_TOOL_CXX) {
 		if (!aco_thread.cxx)

@@ -20,14 +20,14 @@ static inline void send(const aco_t *to, void *v)
 }
 
 /* Suspend from, continue to, as in switch.c, and return what is sent here. */
-static inline void *go(aco_t *from, aco_t *to, const aco_t *co)
+ACO_ALWAYS_INLINE void *go(aco_t *from, aco_t *to, const aco_t *co)
 {
 	if (!(co->flags & ACO_SHARE_FPENV))
 		aco_exchange_words(from, to);
 	return aco_switch_value(from, to, aco_value_landing);
 }
 
-NOINLINE static void *go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
+ACO_UNCHECKED static void *go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
 {
 	void *v = go(from, to, co);
 

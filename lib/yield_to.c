@@ -70,7 +70,7 @@ static int state_of_heir(aco_t *to)
 	return aco_running_state(to);
 }
 
-static void take_over_any(aco_t *co, aco_t *to)
+ACO_ALWAYS_INLINE void take_over_any(aco_t *co, aco_t *to)
 {
 	to->resumer = co->resumer;
 	take_over(co, to, aco_suspended_state(co), state_of_heir(to));
@@ -95,7 +95,8 @@ ACO_TRADE_TARGET static int keep_small(aco_t *co)
  *	+-----------+    +-----------+        :           :
  *	: this call :    : this call :
  */
-ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to, struct aco_move *move)
+ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
+					      struct aco_move *move)
 {
 	int sharing = co->state == ACO_SHARING_RUNNING;
 
@@ -114,7 +115,7 @@ ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to, struct aco_move *move)
 	return 0;
 }
 
-static int switch_told(aco_t *co, aco_t *to)
+ACO_UNCHECKED static int switch_told(aco_t *co, aco_t *to)
 {
 	aco_switch(co, to, aco_switch_landing);
 	aco_tools_after_switch(co);

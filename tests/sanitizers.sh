@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Programs under AddressSanitizer, UBSan, LeakSanitizer and ThreadSanitizer with
-# the library as it is: right programs run in silence, wrong ones are found.
+# the library as it is: right programs run in silence, wrong ones are found.  And
+# with a library that has been compiled in the same way.
 . "${top_srcdir:-.}/tests/common.sh"
 
 ran=0
@@ -14,6 +15,42 @@ build() {
 	"$with" $(arch_flags) -g -O1 "$@" -I"$include" \
 		"$top_srcdir/tests/$source" -o "$scratch/$name" $(library) \
 		-pthread -lm 2>"$scratch/log"
+}
+
+# build_with_library COMPILER NAME SOURCE FLAG...: the library is compiled, too.
+build_with_library() {
+	with=$1 name=$2 source=$3
+	shift 3
+	case $(target "$with" "$@") in
+	__x86_64__*) arch=i386 ;;
+	*) arch=amd64 ;;
+	esac
+	mkdir -p "$scratch/objects"
+	rm -f "$scratch"/objects/*
+	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch/acosw.S"; do
+		"$with" -std=gnu11 -g "$@" -I"$include" -DACO_BUILDING_ \
+			-c "$file" -o "$scratch/objects/${file##*/}.o" \
+			2>"$scratch/log" || return 1
+		[ ! -s "$scratch/log" ] || return 1
+	done
+	"$with" -g "$@" -I"$include" "$top_srcdir/tests/$source" \
+		"$scratch"/objects/* -o "$scratch/$name" -pthread -lm -ldl \
+		2>"$scratch/log"
+}
+
+# with_library COMPILER FLAG...: they run in silence.
+with_library() {
+	with=$1
+	shift
+	for level in -O0 -O2; do
+		# shellcheck disable=SC2046 # words
+		build_with_library "$with" both toolprog.c $(arch_flags) \
+			-Wall -Wextra $level "$@" ||
+			fail "$with $level $*: $(cat "$scratch/log")"
+		silent "$scratch/both"
+		silent env ASAN_OPTIONS=detect_stack_use_after_return=1 \
+			"$scratch/both"
+	done
 }
 
 # usable COMPILER FLAG...: the sanitizer's runtime is there and works here.
@@ -81,6 +118,7 @@ for cc in gcc clang; do
 		silent "$scratch/asan-thread-end"
 		announce $cc "starting fiber switch while in fiber switch" \
 			-fsanitize=address
+		with_library $cc -fsanitize=address,undefined
 		ran=$((ran + 1))
 	fi
 	if usable $cc -fsanitize=thread; then
@@ -94,6 +132,7 @@ for cc in gcc clang; do
 			fail "$cc: $(cat "$scratch/log")"
 		silent "$scratch/tsan-thread-end"
 		announce $cc "ThreadSanitizer" -fsanitize=thread -DTSAN
+		with_library $cc -fsanitize=thread
 		ran=$((ran + 1))
 	fi
 done
