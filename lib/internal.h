@@ -13,6 +13,13 @@
 #define ACO_HIDDEN __attribute__((__visibility__("hidden")))
 
 /*
+ * For exported functions that return after a switch, maybe on another thread.
+ * None of them uses the address of aco_gtls_co after it; one that -flto inlined
+ * into a caller's loop would.
+ */
+#define ACO_SWITCHES __attribute__((__noinline__))
+
+/*
  * Values of aco_t.state.  "Fast" is a co that the code of aco/switch.h may
  * switch: the only user and the owner of its share stack, with nobody else to
  * tell.  "Lone" is the same in a process with libstdc++, whose exception state

@@ -272,7 +272,7 @@ ACO_TRADE_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 	go(cur, co, co);
 }
 
-int aco_try_resume(aco_t *co)
+ACO_SWITCHES int aco_try_resume(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
 
@@ -282,7 +282,7 @@ int aco_try_resume(aco_t *co)
 	return try_resume_any(co);
 }
 
-void aco_resume(aco_t *co)
+ACO_SWITCHES void aco_resume(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
 
@@ -347,7 +347,7 @@ NOINLINE static void yield_other(aco_t *co)
 	go(co, co->resumer, co);
 }
 
-void aco_yield(void)
+ACO_SWITCHES void aco_yield(void)
 {
 	aco_t *co = aco_gtls_co;
 
@@ -367,7 +367,7 @@ void aco_switch_cxx_(aco_t *to, aco_t *from)
 	aco_tools_cxx(from, to);
 }
 
-void aco_yield1(aco_t *co)
+ACO_SWITCHES void aco_yield1(aco_t *co)
 {
 	if (co != aco_gtls_co)
 		aco_misuse("aco_yield1", "it is not the running co", co);

@@ -51,7 +51,7 @@ NOINLINE static void *resume_any(aco_t *co, void *v)
 	return go_told(cur, co, co);
 }
 
-void *aco_resume_value(aco_t *co, void *v)
+ACO_SWITCHES void *aco_resume_value(aco_t *co, void *v)
 {
 	aco_t *cur = aco_gtls_co;
 
@@ -72,7 +72,7 @@ NOINLINE static void *yield_any(void *v)
 	return go_told(co, co->resumer, co);
 }
 
-void *aco_yield_value(void *v)
+ACO_SWITCHES void *aco_yield_value(void *v)
 {
 	aco_t *co = aco_gtls_co;
 

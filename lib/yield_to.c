@@ -190,7 +190,7 @@ static inline int yield_to_common(aco_t *co, aco_t *to, int suspended,
 	return aco_switch(co, to, aco_switch_landing);
 }
 
-int aco_yield_to(aco_t *to)
+ACO_SWITCHES int aco_yield_to(aco_t *to)
 {
 	aco_t *co = aco_gtls_co;
 
