@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/auxv.h>
 #include <ucontext.h>
 
 /* For what the kernel pushes, this handler, and the one it passes on to. */
@@ -20,10 +19,8 @@
 
 #if defined(__x86_64__)
 #define REG_OF_SP REG_RSP
-#define RED_ZONE ((size_t)128)
 #else
 #define REG_OF_SP REG_ESP
-#define RED_ZONE ((size_t)0)
 #endif
 #define TRAP_GENERAL_PROTECTION 13
 #define FLAG_RESUME 0x10000
@@ -216,9 +213,7 @@ static int install(void)
 	if (!a)
 		return -1;
 	__atomic_store_n(&replaced, a, __ATOMIC_RELEASE);
-	signal_frame = RED_ZONE + getauxval(AT_MINSIGSTKSZ);
-	if (signal_frame == RED_ZONE)
-		signal_frame += 2048; /* where it could not vary */
+	signal_frame = aco_signal_frame();
 	sa.sa_sigaction = on_segv;
 	sa.sa_flags &= SA_NODEFER | SA_RESTART;
 	sa.sa_flags |= SA_SIGINFO | SA_ONSTACK;

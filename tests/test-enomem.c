@@ -785,6 +785,53 @@ START_TEST(overflow_report_again_and_again)
 }
 END_TEST
 
+/* More than the least signal frame is left, and less than one with AVX-512. */
+static void is_signalled_near_the_end(void)
+{
+	const char *low = aco_co()->share_stack->ptr;
+	char here;
+	volatile char *p = __builtin_alloca((size_t)(&here - low) - 2600);
+
+	*p = 1;
+	kill(getpid(), SIGUSR1);
+	aco_exit();
+}
+
+static void ignores(int sig)
+{
+	(void)sig;
+}
+
+static void signal_without_room(void *arg)
+{
+	aco_t *co = t_co(t_sstk, is_signalled_near_the_end, NULL);
+
+	(void)arg;
+	t_says(co);
+	t_says(t_sstk);
+	signal(SIGUSR1, ignores);
+	kill(getpid(), SIGUSR1); /* the dynamic linker needs more, once */
+	t_child(aco_overflow_report(1) == 0);
+	aco_resume(co);
+}
+
+/* The report doesn't depend on what the kernel says of signal frames. */
+START_TEST(overflow_report_of_a_signal)
+{
+	char text[200];
+
+	if (__real_getauxval(AT_MINSIGSTKSZ) < 3200)
+		return;
+	snprintf(text, sizeof(text),
+		 "libaco: stack overflow: co %%p on share stack %%p of %zu "
+		 "bytes\n",
+		 t_sstk->sz);
+	no_frame_size = 1;
+	t_expect_signal(SIGSEGV, signal_without_room, NULL, text);
+	no_frame_size = 0;
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("enomem");
@@ -809,5 +856,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, own_main_cos_at_the_same_time);
 	tcase_add_loop_test(tc, overflow_report, 0, 2);
 	tcase_add_test(tc, overflow_report_again_and_again);
+	tcase_add_test(tc, overflow_report_of_a_signal);
 	return s;
 }
