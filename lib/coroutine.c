@@ -38,6 +38,8 @@ static aco_t *co_alloc(size_t save_stack_sz)
 	if (!mem)
 		return NULL;
 	memset(mem, 0, before + sizeof(aco_t));
+	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
+		aco_tools_defined(mem, before + sizeof(aco_t));
 	co = (aco_t *)(void *)(mem + before);
 	if (save_stack_sz) {
 		co->flags = ACO_ONE_PIECE;

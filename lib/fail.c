@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "tools.h"
+
 #define LINE_MAX_LEN 256
 
 struct line {
@@ -72,6 +74,7 @@ static void flush(struct line *l)
 	sigset_t set, mask, before;
 	int state;
 
+	aco_tools_defined(l->text, l->len);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "tools.h"
+
 /* Without alloc: malloc(3). */
 static aco_allocator_t allocator;
 
@@ -34,6 +36,7 @@ void *aco_mem_alloc(size_t sz)
 		__atomic_store_n(&used, 1, __ATOMIC_RELAXED);
 	if (aco_likely(!allocator.alloc))
 		return malloc(sz);
+	aco_tools_defined_args(2);
 	ptr = allocator.alloc(sz, allocator.ctx);
 	if (!ptr)
 		errno = ENOMEM;
@@ -42,8 +45,10 @@ void *aco_mem_alloc(size_t sz)
 
 void aco_mem_free(void *ptr, size_t sz)
 {
-	if (aco_likely(!allocator.alloc))
+	if (aco_likely(!allocator.alloc)) {
 		free(ptr);
-	else
-		allocator.free(ptr, sz, allocator.ctx);
+		return;
+	}
+	aco_tools_defined_args(3);
+	allocator.free(ptr, sz, allocator.ctx);
 }

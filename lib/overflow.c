@@ -14,6 +14,8 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include "tools.h"
+
 /* For what the kernel pushes, this handler, and the one it passes on to. */
 #define ALT_STACK_SIZE ((size_t)64 << 10)
 
@@ -189,6 +191,7 @@ static const struct action *action_for(const struct sigaction *sa)
 	if (!new)
 		return NULL;
 	new->sa = *sa;
+	aco_tools_defined(&new->sa, sizeof(new->sa));
 	new->below = below;
 	new->made_before = all_made;
 	__atomic_store_n(&all_made, new, __ATOMIC_RELEASE);
@@ -217,6 +220,7 @@ static int install(void)
 	sa.sa_sigaction = on_segv;
 	sa.sa_flags &= SA_NODEFER | SA_RESTART;
 	sa.sa_flags |= SA_SIGINFO | SA_ONSTACK;
+	aco_tools_defined(&sa, sizeof(sa));
 	return sigaction(SIGSEGV, &sa, NULL);
 }
 
@@ -256,6 +260,7 @@ static int make_alt_stack(void)
 		errno = ENOMEM;
 		return -1;
 	}
+	aco_tools_defined(&ss, sizeof(ss));
 	sigaltstack(&ss, NULL);
 	aco_thread.alt_stack = ss.ss_sp;
 	return 0;
@@ -278,6 +283,7 @@ void aco_overflow_thread_end(void)
 
 	if (!ptr)
 		return;
+	aco_tools_defined(&none, sizeof(none));
 	if (sigaltstack(NULL, &ss) == 0 && ss.ss_sp == ptr) {
 		if (ss.ss_flags & SS_ONSTACK)
 			return; /* exit(3) in a handler */

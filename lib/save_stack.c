@@ -195,8 +195,8 @@ ALWAYS_INLINE int copy_out(aco_t *co)
 	if (aco_unlikely(!has_room(s, below + keep)) &&
 	    resize(co, below + keep) < 0)
 		return -1;
-	aco_tools_before_copy_out(co);
 	s->valid_sz = below + keep;
+	aco_tools_before_copy_out(co);
 	copy(s->ptr, from, s->valid_sz);
 	s->ct_save++;
 	if (keep > s->max_cpsz)

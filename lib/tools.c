@@ -44,6 +44,20 @@ extern WEAK void *__tsan_create_fiber(unsigned flags);
 extern WEAK void __tsan_destroy_fiber(void *fiber);
 extern WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
+/*
+ * <sanitizer/msan_interface.h>.  What it knows of memory is kept by code that
+ * is compiled for it, and this library is not: it has to be told what is
+ * written, and of each copy, even of those that memcpy(3) makes, because
+ * compilers know better than to call that.
+ */
+extern WEAK void __msan_start_switch_fiber(const void *bottom, size_t sz);
+extern WEAK void __msan_finish_switch_fiber(const void **old_bottom,
+					    size_t *old_sz);
+extern WEAK void __msan_unpoison(const volatile void *p, size_t n);
+extern WEAK void __msan_unpoison_param(size_t n);
+extern WEAK void __msan_copy_shadow(const volatile void *dst,
+				    const volatile void *src, size_t n);
+
 /* libstdc++ */
 extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
 
@@ -100,6 +114,8 @@ void aco_tools_find(void)
 
 	if (__sanitizer_start_switch_fiber && __asan_unpoison_memory_region)
 		tools |= ACO_TOOL_ASAN;
+	if (__msan_start_switch_fiber)
+		tools |= ACO_TOOL_MSAN;
 	if (__tsan_create_fiber)
 		tools |= ACO_TOOL_TSAN;
 	if (RUNNING_ON_VALGRIND)
@@ -185,7 +201,7 @@ void aco_tools_stack_free(aco_share_stack_t *sstk)
 	__asan_unpoison_memory_region(sstk->ptr, sstk->sz);
 }
 
-static void asan_leave(aco_t *from, aco_t *to)
+static void stack_leave(aco_t *from, aco_t *to)
 {
 	void **fake = &record_of(from)->fake_stack;
 	const void *bottom = to->state == ACO_MAIN ? record_of(to)->bottom
@@ -193,19 +209,24 @@ static void asan_leave(aco_t *from, aco_t *to)
 	size_t sz = to->state == ACO_MAIN ? record_of(to)->sz
 					  : to->share_stack->sz;
 
-	/* a co that ends gives its fake stack back */
-	__sanitizer_start_switch_fiber(from->state == ACO_END ? NULL : fake,
-				       bottom, sz);
+	if (aco_tools & ACO_TOOL_MSAN)
+		__msan_start_switch_fiber(bottom, sz);
+	else /* a co that ends gives its fake stack back */
+		__sanitizer_start_switch_fiber(
+			from->state == ACO_END ? NULL : fake, bottom, sz);
 }
 
 void aco_tools_back(aco_t *co)
 {
 	aco_t *came_from = record_of(co)->came_from;
-	const void *bottom;
-	size_t sz;
+	const void *bottom = NULL;
+	size_t sz = 0;
 
-	__sanitizer_finish_switch_fiber(record_of(co)->fake_stack, &bottom,
-					&sz);
+	if (aco_tools & ACO_TOOL_MSAN)
+		__msan_finish_switch_fiber(&bottom, &sz);
+	else
+		__sanitizer_finish_switch_fiber(record_of(co)->fake_stack,
+						&bottom, &sz);
 	record_of(co)->fake_stack = NULL;
 	if (came_from->state == ACO_MAIN) {
 		record_of(came_from)->bottom = bottom;
@@ -215,7 +236,7 @@ void aco_tools_back(aco_t *co)
 
 void aco_tools_entered(void)
 {
-	if (aco_tools & ACO_TOOL_ASAN)
+	if (aco_tools & ACO_TOOLS_STACK)
 		aco_tools_back(aco_gtls_co);
 }
 
@@ -227,8 +248,8 @@ void aco_tools_cxx_find(void)
 ACO_UNCHECKED void aco_tools_leave(aco_t *from, aco_t *to)
 {
 	record_of(to)->came_from = from;
-	if (aco_tools & ACO_TOOL_ASAN)
-		asan_leave(from, to);
+	if (aco_tools & ACO_TOOLS_STACK)
+		stack_leave(from, to);
 	if (aco_tools & ACO_TOOL_TSAN) {
 		record_of(from)->tsan_fiber = __tsan_get_current_fiber();
 		__tsan_switch_to_fiber(record_of(to)->tsan_fiber, 0);
@@ -244,9 +265,19 @@ static void unpoison(aco_t *co)
 					      co->share_stack->sz);
 }
 
+/* MemorySanitizer: what of from isn't initialised will not be in to. */
+static void copy_shadow(void *to, const void *from, size_t sz)
+{
+	if (aco_tools & ACO_TOOL_MSAN)
+		__msan_copy_shadow(to, from, sz);
+}
+
+/* With tools there is no red zone, and all words are kept, zeros as well. */
 void aco_tools_copy_out(aco_t *co)
 {
 	unpoison(co);
+	copy_shadow(co->save_stack.ptr, co->reg[ACO_REG_IDX_SP],
+		    co->save_stack.valid_sz);
 }
 
 void aco_tools_copy_in(aco_t *co, void *to, size_t sz)
@@ -256,6 +287,14 @@ void aco_tools_copy_in(aco_t *co, void *to, size_t sz)
 	   to Valgrind */
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		VALGRIND_MAKE_MEM_UNDEFINED(to, sz);
+	copy_shadow(to, co->save_stack.ptr, sz);
+}
+
+void aco_tools_move(const struct aco_move *move)
+{
+	size_t sz = move->words * sizeof(void *);
+
+	copy_shadow((char *)move->end - sz, move->from, sz);
 }
 
 void aco_tools_look_away(int away)
@@ -272,4 +311,13 @@ void aco_tools_defined(const void *p, size_t sz)
 {
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		VALGRIND_MAKE_MEM_DEFINED(p, sz);
+	/* also before the first co */
+	if (__msan_unpoison)
+		__msan_unpoison(p, sz);
+}
+
+void aco_tools_defined_args(size_t n)
+{
+	if (__msan_unpoison_param)
+		__msan_unpoison_param(n);
 }

@@ -37,9 +37,12 @@ enum {
 	ACO_TOOL_ASAN = 1,
 	ACO_TOOL_TSAN = 2,
 	ACO_TOOL_VALGRIND = 4,
-	ACO_TOOL_CXX = 8 /* the exception state of libstdc++ */
+	ACO_TOOL_CXX = 8, /* the exception state of libstdc++ */
+	ACO_TOOL_MSAN = 16
 };
-#define ACO_TOOLS_SWITCH (ACO_TOOL_ASAN | ACO_TOOL_TSAN)
+/* Those that hear of a switch before and after it, and all that hear of it. */
+#define ACO_TOOLS_STACK (ACO_TOOL_ASAN | ACO_TOOL_MSAN)
+#define ACO_TOOLS_SWITCH (ACO_TOOLS_STACK | ACO_TOOL_TSAN)
 ACO_HIDDEN extern unsigned aco_tools;
 
 /*
@@ -112,7 +115,7 @@ ACO_ALWAYS_INLINE void aco_tools_before_switch(aco_t *from, aco_t *to)
 
 static inline void aco_tools_after_switch(aco_t *from)
 {
-	if (aco_tools & ACO_TOOL_ASAN)
+	if (aco_tools & ACO_TOOLS_STACK)
 		aco_tools_back(from);
 }
 
@@ -122,9 +125,17 @@ ACO_HIDDEN void aco_tools_look_away(int away);
 /* What the library has computed or written there is initialised. */
 ACO_HIDDEN void aco_tools_defined(const void *p, size_t sz);
 
-/* The bytes of co are about to leave its stack, or to be written to it. */
+/* So are the first n arguments of the next call, which is one of the program's:
+   MemorySanitizer would take those for it that its last call had. */
+ACO_HIDDEN void aco_tools_defined_args(size_t n);
+
+/*
+ * The bytes of co are about to leave its stack, as many as its save stack now
+ * says, or to be written to it.
+ */
 ACO_HIDDEN void aco_tools_copy_out(aco_t *co);
 ACO_HIDDEN void aco_tools_copy_in(aco_t *co, void *to, size_t sz);
+ACO_HIDDEN void aco_tools_move(const struct aco_move *move);
 
 static inline void aco_tools_before_copy_out(aco_t *co)
 {
@@ -136,6 +147,16 @@ static inline void aco_tools_before_copy_in(aco_t *co, void *to, size_t sz)
 {
 	if (aco_unlikely(aco_tools))
 		aco_tools_copy_in(co, to, sz);
+}
+
+/*
+ * The same for a copy in that acosw.S makes.  The last thing before it: there
+ * may be frames where the bytes will lie.
+ */
+static inline void aco_tools_before_move(const struct aco_move *move)
+{
+	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
+		aco_tools_move(move);
 }
 
 #endif /* ACO_TOOLS_H */

@@ -39,7 +39,7 @@ static void end_unwound(aco_t *co)
  */
 ACO_HIDDEN int aco_personality(int version, int actions);
 
-int aco_personality(int version, int actions)
+ACO_UNCHECKED int aco_personality(int version, int actions)
 {
 	(void)version;
 	if (!(actions & UA_FORCE_UNWIND))

@@ -112,6 +112,7 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 		take_over_any(co, to);
 	if (!both_share_words(co, to))
 		switch_words(co, to);
+	aco_tools_before_move(move);
 	return 0;
 }
 

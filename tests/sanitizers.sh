@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Programs under AddressSanitizer, UBSan, LeakSanitizer and ThreadSanitizer with
-# the library as it is: right programs run in silence, wrong ones are found.  And
+# Programs under AddressSanitizer, UBSan, LeakSanitizer, MemorySanitizer and
+# ThreadSanitizer with the library as it is: right programs run in silence, wrong ones are found.  And
 # with a library that has been compiled in the same way.
 . "${top_srcdir:-.}/tests/common.sh"
 
@@ -119,6 +119,26 @@ for cc in gcc clang; do
 		announce $cc "starting fiber switch while in fiber switch" \
 			-fsanitize=address
 		with_library $cc -fsanitize=address,undefined
+		ran=$((ran + 1))
+	fi
+	if usable $cc -fsanitize=memory; then
+		for flags in -O0 -O1 -O2 "-O2 -DACO_NO_INLINE"; do
+			# shellcheck disable=SC2086 # words
+			build $cc msan toolprog.c $flags -fsanitize=memory ||
+				fail "$cc: $(cat "$scratch/log")"
+			silent "$scratch/msan"
+			finds use-of-uninitialized-value "$scratch/msan" \
+				uninitialised
+			finds use-of-uninitialized-value "$scratch/msan" \
+				in-place
+			finds "libaco: aco_yield: called" "$scratch/msan" misuse
+			! grep MemorySanitizer "$scratch/out" ||
+				fail "$cc $flags: the message is reported"
+		done
+		build $cc msan-pool pool.c -fsanitize=memory ||
+			fail "$cc: $(cat "$scratch/log")"
+		silent "$scratch/msan-pool"
+		with_library $cc -fsanitize=memory
 		ran=$((ran + 1))
 	fi
 	if usable $cc -fsanitize=thread; then

@@ -4,9 +4,11 @@
  *
  * Sharing, standalone and nested cos with live data in frames that have
  * redzones; cos destroyed or reset while they are suspended, and one whose
- * stack holds the only pointer to memory.  "overflow", "leak", "freed" and
- * "destroyed" (use of a stack that is) do what the name says, for the tool to
- * find.  "guards" wants each guard to be a mapping.
+ * stack holds the only pointer to memory.  "overflow", "leak", "freed",
+ * "destroyed" (use of a stack that is), "uninitialised" and "in-place" (the same
+ * in a co that another has yielded to) do what the name says, for the tool to
+ * find; "misuse" is for the library to find.  "guards" wants each guard to be a
+ * mapping.
  */
 #include <aco.h>
 
@@ -34,6 +36,53 @@ static __attribute__((noinline)) int is_filled(const char *buf, size_t sz,
 	return 1;
 }
 
+/* What a tool remembers of arguments and results isn't there any more, or is
+   wrong, after a call of code that it doesn't know. */
+struct pair {
+	long a, b;
+};
+
+static struct pair mix(struct pair p, struct pair q)
+{
+	p.b |= q.b;
+	return p;
+}
+
+/* The compiler can't know that it does nothing. */
+static struct pair (*volatile pass)(struct pair p, struct pair q) = mix;
+
+static __attribute__((noinline)) void mislead(void)
+{
+	volatile char unset[2000];
+	struct pair *p = malloc(sizeof(*p));
+
+	unset[0] = 0;
+	pass(*p, *p);
+	free(p);
+}
+
+/* The library has the memory of cos from here. */
+static int allocations;
+
+static void *give(size_t sz, void *ctx)
+{
+	void *p = malloc(sz);
+
+	if (!sz || ctx != &allocations)
+		failures++;
+	allocations++;
+	mislead();
+	return p;
+}
+
+static void take_back(void *ptr, size_t sz, void *ctx)
+{
+	if (!ptr || !sz || ctx != &allocations)
+		failures++;
+	allocations--;
+	free(ptr);
+}
+
 /* Where the next pause leads, if not to the resumer. */
 static aco_t *next_co;
 
@@ -42,12 +91,15 @@ static void pause_co(void)
 	aco_t *to = next_co;
 
 	next_co = NULL;
-	if (to && !to->is_end && to != aco_co())
-		failures += aco_yield_to(to) != 0;
-	else if (to)
+	mislead();
+	if (to && !to->is_end && to != aco_co()) {
+		if (aco_yield_to(to) != 0)
+			failures++;
+	} else if (to) {
 		aco_yield();
-	else
-		aco_yield_value(to);
+	} else if (aco_yield_value(to) == &failures) {
+		failures++;
+	}
 }
 
 static __attribute__((noinline)) void deep(int depth, int value)
@@ -77,7 +129,8 @@ static void nest(void)
 	aco_t *inner = aco_get_arg();
 
 	while (!inner->is_end) {
-		aco_resume(inner);
+		if (aco_try_resume(inner) != 0)
+			failures++;
 		aco_yield();
 	}
 	aco_exit();
@@ -102,6 +155,42 @@ static void overflow(void)
 	buf[n] = 2;
 	failures += is_filled(buf, sizeof(buf), 3);
 	aco_exit();
+}
+
+/* What it branches on has been copied out and in. */
+static void branches(void)
+{
+	volatile char buf[100];
+
+	buf[0] = 0;
+	aco_yield();
+	if (buf[50])
+		failures++;
+	aco_exit();
+}
+
+static void goes_there(void)
+{
+	aco_t *to = aco_get_arg();
+
+	if (to && aco_yield_to(to) != 0)
+		failures++;
+	aco_exit();
+}
+
+static void branch_on_garbage(aco_t *main_co, aco_share_stack_t *sstk,
+			      int in_place)
+{
+	aco_t *a = aco_create(main_co, sstk, 0, branches, NULL);
+	aco_t *b = aco_create(main_co, sstk, 0, goes_there,
+			      in_place ? a : NULL);
+
+	aco_resume(a);
+	aco_resume(b);
+	if (!in_place)
+		aco_resume(a);
+	aco_destroy(a);
+	aco_destroy(b);
 }
 
 /* Most of its frames is never written to. */
@@ -144,10 +233,11 @@ static void share(aco_t *main_co, aco_share_stack_t *sstk,
 			if (cos[i]->is_end)
 				continue;
 			next_co = ring ? cos[i % (COS - 1) + 1] : NULL;
+			mislead();
 			if (i % 2)
 				aco_resume(cos[i]);
-			else
-				aco_resume_value(cos[i], cos[i]);
+			else if (aco_resume_value(cos[i], cos[i]) == &failures)
+				failures++;
 		}
 		for (alive = 0, i = 0; i < COS; i++)
 			alive += !cos[i]->is_end;
@@ -283,10 +373,21 @@ static void many_guards(void)
 		aco_share_stack_destroy(sstk[i]);
 }
 
+static aco_t *first_co(void)
+{
+	const aco_allocator_t allocator = { give, take_back, &allocations };
+
+	mislead();
+	if (aco_overflow_report(1) != 0 || aco_overflow_report(0) != 0 ||
+	    aco_set_allocator(&allocator) != 0)
+		failures++;
+	return aco_create(NULL, NULL, 0, NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	aco_t *main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	aco_t *main_co = first_co();
 	aco_share_stack_t *a = aco_share_stack_new2(1 << 16, 1);
 	aco_share_stack_t *b = aco_share_stack_new2(1 << 16, 0);
 	aco_t *holder = aco_create(main_co, b, 0, hold, NULL);
@@ -310,6 +411,14 @@ int main(int argc, char **argv)
 		aco_resume(co);
 		aco_resume(co);
 	}
+	if (!strcmp(what, "uninitialised"))
+		branch_on_garbage(main_co, a, 0);
+	if (!strcmp(what, "in-place"))
+		branch_on_garbage(main_co, a, 1);
+	if (!strcmp(what, "misuse")) {
+		mislead();
+		aco_yield(); /* never returns */
+	}
 	if (!strcmp(what, "leak")) {
 		aco_destroy(holder); /* and with it the only pointer */
 		holder = NULL;
@@ -325,5 +434,5 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "destroyed"))
 		*in_stack = 1;
 	aco_destroy(main_co);
-	return failures != 0;
+	return failures != 0 || allocations != 0;
 }

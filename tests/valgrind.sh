@@ -31,6 +31,9 @@ run guards || {
 	fail "guards that Valgrind may have no room for"
 }
 ! run leak || fail "valgrind does not find a leak"
+! run uninitialised ||
+	fail "valgrind does not find an uninitialised value"
+! run in-place || fail "valgrind does not find it where a co was yielded to"
 ! run destroyed || fail "valgrind does not find the use of a destroyed stack"
 
 valgrind -q --tool=helgrind --error-exitcode=9 "$scratch/prog" \
