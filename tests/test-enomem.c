@@ -744,13 +744,12 @@ static int report_overflows(void)
 	return result;
 }
 
-/* The key and its value; once there is a key, its value, the stack and a note
-   of the action before. */
+/* The key and its value; once there is a key, its value and the stack. */
 START_TEST(overflow_report)
 {
 	if (_i)
 		in_thread(t_co(t_sstk, nothing, NULL));
-	ck_assert_int_eq(fail_each(report_overflows), 3);
+	ck_assert_int_eq(fail_each(report_overflows), 2);
 	ck_assert_int_eq(aco_overflow_report(0), 0);
 }
 END_TEST
@@ -764,6 +763,27 @@ static void other(int sig)
 {
 	(void)sig;
 }
+
+static int report_on_top(void)
+{
+	int result = aco_overflow_report(1);
+	struct sigaction sa;
+
+	t_child(sigaction(SIGSEGV, NULL, &sa) == 0);
+	t_child((sa.sa_handler == plain) == (result < 0));
+	return result;
+}
+
+/* A note of the program's own handler, after that of the default. */
+START_TEST(overflow_report_on_top)
+{
+	ck_assert_int_eq(aco_overflow_report(1), 0);
+	ck_assert(signal(SIGSEGV, plain) != SIG_ERR);
+	ck_assert_int_eq(fail_each(report_on_top), 1);
+	ck_assert_int_eq(aco_overflow_report(0), 0);
+	signal(SIGSEGV, SIG_DFL);
+}
+END_TEST
 
 static int report_after_each(void)
 {
@@ -855,6 +875,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, own_main_co);
 	tcase_add_test(tc, own_main_cos_at_the_same_time);
 	tcase_add_loop_test(tc, overflow_report, 0, 2);
+	tcase_add_test(tc, overflow_report_on_top);
 	tcase_add_test(tc, overflow_report_again_and_again);
 	tcase_add_test(tc, overflow_report_of_a_signal);
 	return s;
