@@ -184,8 +184,9 @@ void aco_tools_stack_new(aco_share_stack_t *sstk)
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		sstk->valgrind_id =
 			(unsigned)VALGRIND_STACK_REGISTER(ptr, ptr + sstk->sz);
-	/* what only a suspended co points at is not leaked */
-	if ((aco_tools & ACO_TOOL_ASAN) && __lsan_register_root_region)
+	/* what only a suspended co points at is not leaked; LeakSanitizer is
+	   there without ASan, too, and has no other wishes */
+	if (__lsan_register_root_region)
 		__lsan_register_root_region(ptr, sstk->sz);
 }
 
@@ -193,12 +194,11 @@ void aco_tools_stack_free(aco_share_stack_t *sstk)
 {
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		VALGRIND_STACK_DEREGISTER(sstk->valgrind_id);
-	if (!(aco_tools & ACO_TOOL_ASAN))
-		return;
 	if (__lsan_unregister_root_region)
 		__lsan_unregister_root_region(sstk->ptr, sstk->sz);
 	/* frames that never returned leave poison, and the pages are reused */
-	__asan_unpoison_memory_region(sstk->ptr, sstk->sz);
+	if (aco_tools & ACO_TOOL_ASAN)
+		__asan_unpoison_memory_region(sstk->ptr, sstk->sz);
 }
 
 static void stack_leave(aco_t *from, aco_t *to)

@@ -121,6 +121,14 @@ for cc in gcc clang; do
 		with_library $cc -fsanitize=address,undefined
 		ran=$((ran + 1))
 	fi
+	if usable $cc -fsanitize=leak; then
+		build $cc lsan toolprog.c -fsanitize=leak ||
+			fail "$cc: $(cat "$scratch/log")"
+		silent "$scratch/lsan"
+		silent "$scratch/lsan" exit
+		finds "detected memory leaks" "$scratch/lsan" leak
+		ran=$((ran + 1))
+	fi
 	if usable $cc -fsanitize=memory; then
 		for flags in -O0 -O1 -O2 "-O2 -DACO_NO_INLINE"; do
 			# shellcheck disable=SC2086 # words
