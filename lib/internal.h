@@ -147,7 +147,7 @@ struct aco_thread {
 	void *alt_stack; /* the same; for the handler of overflow.c */
 	aco_cofuncp_t last_word;
 	uint64_t number; /* no other thread's; 0: not ready yet */
-	void *cxx;	/* the exception state of libstdc++, if it is there */
+	void *cxx;	/* the exception state of a C++ runtime */
 	uint32_t mxcsr; /* what new cos start with */
 	uint16_t fpucw;
 	uint8_t ready;

@@ -178,7 +178,7 @@ static void copy(void *to, const void *from, size_t sz)
    use of undefined values. */
 ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 {
-	if ((aco_tools & ~ACO_TOOL_CXX) ||
+	if ((aco_tools & ~ACO_TOOLS_CXX) ||
 	    !aco_has_zeros_below(co->share_stack->align_retptr, live))
 		return 0;
 	return ACO_ZEROS;

@@ -98,7 +98,7 @@ static size_t pages_for(size_t sz)
  */
 static unsigned class_for(size_t pages)
 {
-	if (aco_tools & ~ACO_TOOL_CXX)
+	if (aco_tools & ~ACO_TOOLS_CXX)
 		return ACO_STACK_CLASSES;
 	return aco_stack_class(pages);
 }

@@ -95,7 +95,7 @@ void aco_process_ready(void)
 {
 	if (__atomic_load_n(&process_ready, __ATOMIC_ACQUIRE))
 		return;
-	aco_tools_find_cxx();
+	aco_cxx_find();
 	pthread_once(&once, set_up);
 }
 

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tools.c - sanitizers, Valgrind and libstdc++ in the same process
+ * tools.c - sanitizers, Valgrind and C++ runtimes in the same process
  *
  * All of them are weak symbols, found when the program that uses them is
  * linked or loaded; Valgrind is reached by client requests, which are nothing
  * but a few rotations outside of it.
  */
-#define _GNU_SOURCE 1 /* RTLD_DEFAULT, RTLD_NOLOAD */
-
 #include "tools.h"
-
-#include <dlfcn.h>
 
 #if defined(HAVE_VALGRIND_MEMCHECK_H)
 #include <valgrind/memcheck.h>
@@ -58,15 +54,9 @@ extern WEAK void __msan_unpoison_param(size_t n);
 extern WEAK void __msan_copy_shadow(const volatile void *dst,
 				    const volatile void *src, size_t n);
 
-/* libstdc++ */
-extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
-
-/* Finds dlopen(), of which the linker would warn in static programs. */
-extern WEAK void *dlsym(void *handle, const char *name);
-
 /*
- * What lies before each aco_t.  Where only libstdc++ is there, that is only the
- * last member.
+ * What lies before each aco_t.  Where only one C++ runtime is there, that is
+ * only the last member; where there are more, their states lie before it all.
  */
 struct record {
 	/* sanitizers: the stack and who came to it */
@@ -81,35 +71,9 @@ struct record {
 
 unsigned aco_tools;
 
-static struct aco_cxx_globals *(*cxx_get_globals)(void);
-
-/*
- * A weak symbol stays NULL when the library that has it is loaded later, and
- * for good: the handle keeps it loaded.
- */
-void aco_tools_find_cxx(void)
-{
-	static const char *const names[] = { "libstdc++.so.6",
-					     "libc++abi.so.1" };
-	void *found = (void *)(uintptr_t)__cxa_get_globals;
-	void *(*load)(const char *name, int mode) = NULL;
-	void *handle;
-
-	if (!found && dlsym)
-		load = (void *(*)(const char *, int))(uintptr_t)dlsym(
-			RTLD_DEFAULT, "dlopen");
-	for (size_t i = 0; !found && load && i < 2; i++) {
-		handle = load(names[i], RTLD_LAZY | RTLD_NOLOAD);
-		if (handle)
-			found = dlsym(handle, "__cxa_get_globals");
-	}
-	if (found)
-		__atomic_store_n((void **)(void *)&cxx_get_globals, found,
-				 __ATOMIC_RELAXED);
-}
-
 void aco_tools_find(void)
 {
+	unsigned runtimes = aco_cxx_count();
 	unsigned tools = 0;
 
 	if (__sanitizer_start_switch_fiber && __asan_unpoison_memory_region)
@@ -120,15 +84,22 @@ void aco_tools_find(void)
 		tools |= ACO_TOOL_TSAN;
 	if (RUNNING_ON_VALGRIND)
 		tools |= ACO_TOOL_VALGRIND;
-	if (cxx_get_globals)
+	if (runtimes > 0)
 		tools |= ACO_TOOL_CXX;
+	if (runtimes > 1)
+		tools |= ACO_TOOL_CXX_MORE;
 	aco_tools = tools;
+}
+
+static size_t more_size(void)
+{
+	return aco_tools & ACO_TOOL_CXX_MORE ? aco_cxx_more_size() : 0;
 }
 
 size_t aco_tools_record(void)
 {
 	if (aco_tools & ACO_TOOLS_SWITCH)
-		return sizeof(struct record);
+		return more_size() + sizeof(struct record);
 	if (aco_tools & ACO_TOOL_CXX)
 		return sizeof(struct aco_cxx_globals);
 	return 0;
@@ -139,6 +110,12 @@ static struct record *record_of(aco_t *co)
 	return (struct record *)(void *)co - 1;
 }
 
+/* The states of all C++ runtimes but the first. */
+static void *more_of(aco_t *co)
+{
+	return (char *)record_of(co) - more_size();
+}
+
 void aco_tools_co_new(aco_t *co)
 {
 	static const struct aco_cxx_globals none;
@@ -147,6 +124,8 @@ void aco_tools_co_new(aco_t *co)
 		record_of(co)->tsan_fiber = __tsan_create_fiber(0);
 	if (aco_tools & ACO_TOOL_CXX)
 		((struct aco_cxx_globals *)(void *)co)[-1] = none;
+	if (aco_tools & ACO_TOOL_CXX_MORE)
+		memset(more_of(co), 0, more_size());
 }
 
 /*
@@ -240,14 +219,16 @@ void aco_tools_entered(void)
 		aco_tools_back(aco_gtls_co);
 }
 
-void aco_tools_cxx_find(void)
+void aco_tools_cxx_more(aco_t *from, aco_t *to)
 {
-	aco_thread.cxx = cxx_get_globals();
+	aco_cxx_more_switch(more_of(from), more_of(to));
 }
 
 ACO_UNCHECKED void aco_tools_leave(aco_t *from, aco_t *to)
 {
 	record_of(to)->came_from = from;
+	if (aco_tools & ACO_TOOL_CXX_MORE)
+		aco_tools_cxx_more(from, to);
 	if (aco_tools & ACO_TOOLS_STACK)
 		stack_leave(from, to);
 	if (aco_tools & ACO_TOOL_TSAN) {

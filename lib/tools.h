@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tools.h - what sanitizers, Valgrind and libstdc++ want to hear
+ * tools.h - what sanitizers, Valgrind and C++ runtimes want to hear
  *
  * The library finds out at run time who is there; without any of them the cost
  * is one test of aco_tools per switch and per copy.
@@ -37,20 +37,17 @@ enum {
 	ACO_TOOL_ASAN = 1,
 	ACO_TOOL_TSAN = 2,
 	ACO_TOOL_VALGRIND = 4,
-	ACO_TOOL_CXX = 8, /* the exception state of libstdc++ */
-	ACO_TOOL_MSAN = 16
+	ACO_TOOL_CXX = 8, /* the exception state of a C++ runtime */
+	ACO_TOOL_MSAN = 16,
+	ACO_TOOL_CXX_MORE = 32 /* and of others */
 };
+#define ACO_TOOLS_CXX (ACO_TOOL_CXX | ACO_TOOL_CXX_MORE)
 /* Those that hear of a switch before and after it, and all that hear of it. */
 #define ACO_TOOLS_STACK (ACO_TOOL_ASAN | ACO_TOOL_MSAN)
-#define ACO_TOOLS_SWITCH (ACO_TOOLS_STACK | ACO_TOOL_TSAN)
+#define ACO_TOOLS_SWITCH (ACO_TOOLS_STACK | ACO_TOOL_TSAN | ACO_TOOL_CXX_MORE)
 ACO_HIDDEN extern unsigned aco_tools;
 
-/*
- * Set aco_tools; before the first co of the process.  The first one looks for
- * libstdc++, may be called by several threads, and takes the lock of the
- * dynamic linker.
- */
-ACO_HIDDEN void aco_tools_find_cxx(void);
+/* Set aco_tools; before the first co of the process, after aco_cxx_find(). */
 ACO_HIDDEN void aco_tools_find(void);
 
 /* What a tool needs of each co lies before its aco_t; see co_alloc(). */
@@ -75,19 +72,36 @@ static inline void *aco_tools_entry(void)
 /* What aco_entry_tools calls first, on the new stack. */
 ACO_HIDDEN void aco_tools_entered(void);
 
+/* ---- cxx.c --------------------------------------------------------------- */
+
 /* Itanium C++ ABI, 2.2.2: the exceptions that are caught and in flight. */
 struct aco_cxx_globals {
 	void *caught;
 	unsigned uncaught;
 };
 
-/* Where those of the calling thread are: sets aco_thread.cxx. */
-ACO_HIDDEN void aco_tools_cxx_find(void);
+/* Look for C++ runtimes.  May be called by several threads, and takes the lock
+   of the dynamic linker. */
+ACO_HIDDEN void aco_cxx_find(void);
+
+/* How many were found; called once, the others only later. */
+ACO_HIDDEN unsigned aco_cxx_count(void);
+
+/* Where the first one has the state of the calling thread: sets
+   aco_thread.cxx. */
+ACO_HIDDEN void aco_cxx_thread(void);
+
+/* The others: the size of all their states, and to exchange them. */
+ACO_HIDDEN size_t aco_cxx_more_size(void);
+ACO_HIDDEN void aco_cxx_more_switch(struct aco_cxx_globals *from,
+				    const struct aco_cxx_globals *to);
+
+/* ---- switches ------------------------------------------------------------ */
 
 /*
  * Before a switch: everybody's exception state waits right before his aco_t.
- * The thread has been through aco_tools_cxx_find(): a "lone" co was resumed in
- * it before, and that goes the long way.
+ * The thread has been through aco_cxx_thread(): a "lone" co was resumed in it
+ * before, and that goes the long way.
  */
 static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 {
@@ -97,7 +111,10 @@ static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 	*now = ((struct aco_cxx_globals *)(void *)to)[-1];
 }
 
-/* What sanitizers have to be told before a switch and after it. */
+/* The same for all C++ runtimes but the first. */
+ACO_HIDDEN void aco_tools_cxx_more(aco_t *from, aco_t *to);
+
+/* What else has to be done before a switch and after it. */
 ACO_HIDDEN void aco_tools_leave(aco_t *from, aco_t *to);
 ACO_HIDDEN void aco_tools_back(aco_t *co);
 
@@ -106,7 +123,7 @@ ACO_ALWAYS_INLINE void aco_tools_before_switch(aco_t *from, aco_t *to)
 {
 	if (aco_tools & ACO_TOOL_CXX) {
 		if (!aco_thread.cxx)
-			aco_tools_cxx_find();
+			aco_cxx_thread();
 		aco_tools_cxx(from, to);
 	}
 	if (aco_tools & ACO_TOOLS_SWITCH)

@@ -26,6 +26,8 @@ static void end_unwound(aco_t *co)
 
 	if (aco_tools & ACO_TOOL_CXX)
 		aco_tools_cxx(co, resumer);
+	if (aco_tools & ACO_TOOL_CXX_MORE)
+		aco_tools_cxx_more(co, resumer);
 	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
 	co->is_end = 1;
 	co->state = ACO_END;

@@ -2,16 +2,20 @@
 /*
  * cxx-host.c - a C program that loads a C++ library; cxx.sh runs it
  *
- *	cxx-host LIBRARY        before the first co; then all of cxx.cc, in it
- *	cxx-host LIBRARY late   with a co suspended; then what is safe
+ *	cxx-host LIBRARY...      before the first co; then all of cxx.cc in each
+ *	cxx-host late LIBRARY    with a co suspended; then what is safe
  */
 #include <aco.h>
 #include <dlfcn.h>
 
+static void *handle; /* of the last one */
+
 static void *function(const char *library, const char *name)
 {
-	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-	void *f = handle ? dlsym(handle, name) : NULL;
+	void *f;
+
+	handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+	f = handle ? dlsym(handle, name) : NULL;
 
 	if (f)
 		return f;
@@ -45,16 +49,52 @@ static void call_late(const char *library)
 	aco_destroy(main_co);
 }
 
-int main(int argc, char **argv)
+static void yields_once(void)
+{
+	aco_yield();
+	aco_exit();
+}
+
+/* A C++ runtime is unloaded whose state is to be switched. */
+static void go_on_without(void)
+{
+	aco_t *main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	aco_share_stack_t *sstk = aco_share_stack_new(0);
+	aco_t *co = aco_create(main_co, sstk, 0, yields_once, NULL);
+
+	dlclose(handle);
+	aco_resume(co);
+	aco_resume(co);
+	aco_assert(co->is_end);
+	aco_destroy(co);
+	aco_share_stack_destroy(sstk);
+	aco_destroy(main_co);
+}
+
+static int call_all(int (*cxx_main)(int, char **))
 {
 	char name[] = "cxx-host";
 	char *args[] = { name, NULL };
-	int (*cxx_main)(int, char **);
 
-	if (argc > 2) {
-		call_late(argv[1]);
+	return cxx_main(1, args);
+}
+
+int main(int argc, char **argv)
+{
+	int (*cxx_main[4])(int, char **);
+	int i;
+
+	if (argc < 2 || argc > 4)
+		return 99;
+	if (!strcmp(argv[1], "late")) {
+		call_late(argv[2]);
 		return 0;
 	}
-	*(void **)&cxx_main = function(argv[1], "cxx_main");
-	return cxx_main(1, args);
+	for (i = 1; i < argc; i++)
+		*(void **)&cxx_main[i] = function(argv[i], "cxx_main");
+	for (i = 1; i < argc; i++)
+		if (call_all(cxx_main[i]) != 0)
+			return i;
+	go_on_without();
+	return 0;
 }

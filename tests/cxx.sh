@@ -3,40 +3,64 @@
 # C++ exceptions in cos, with each C++ compiler here.
 . "${top_srcdir:-.}/tests/common.sh"
 
-ran=0
+ran=0 own=0
+
+# build_library NAME COMPILER FLAG...: all of cxx.cc in a library, or failure.
+build_library() {
+	name=$1 with=$2
+	shift 2
+	# shellcheck disable=SC2046 # words
+	[ ! -e "$libdir/libaco.so" ] || set -- "$@" $(library)
+	# shellcheck disable=SC2046 # words
+	$with $(arch_flags) -g -fPIC -shared -I"$include" \
+		"$top_srcdir/tests/cxx.cc" -o "$scratch/$name.so" \
+		-pthread "$@" >"$scratch/log" 2>&1
+}
 
 # The C++ runtime comes with a library that a C program loads.
-# try_library COMPILER FLAG...
-try_library() {
-	with=$1
-	shift
-	if [ -e "$libdir/libaco.so" ]; then
-		# shellcheck disable=SC2046 # words
-		set -- "$@" $(library)
-		host=$(library)
-	else
-		# the program has all of it, for the library
-		host="-Wl,--whole-archive $libdir/libaco.a -Wl,--no-whole-archive -rdynamic"
-	fi
+build_host() {
+	# the program has all of it, for the library
+	host="-Wl,--whole-archive $libdir/libaco.a -Wl,--no-whole-archive -rdynamic"
+	[ ! -e "$libdir/libaco.so" ] || host=$(library)
 	# shellcheck disable=SC2046,SC2086 # words
-	{
-		$with $(arch_flags) -g -fPIC -shared -I"$include" \
-			"$top_srcdir/tests/cxx.cc" -o "$scratch/cxx.so" \
-			-pthread "$@" &&
-			$CC -g -I"$include" "$top_srcdir/tests/cxx-host.c" \
-				-o "$scratch/cxx-host" $host -ldl -pthread
-	} >"$scratch/log" 2>&1 || {
+	$CC -g -I"$include" "$top_srcdir/tests/cxx-host.c" \
+		-o "$scratch/cxx-host" $host -ldl -pthread >"$scratch/log" 2>&1 || {
 		cat "$scratch/log"
-		fail "$with $*: a C++ library"
+		fail "a C program"
 	}
 	! readelf -dW "$scratch/cxx-host" | grep -q 'stdc++' ||
 		fail "the C program has the C++ runtime from the start"
-	"$scratch/cxx-host" "$scratch/cxx.so" ||
-		fail "$with $*: a C++ library: exit status $?"
-	"$scratch/cxx-host" "$scratch/cxx.so" late ||
-		fail "$with $*: a C++ library, late: exit status $?"
 }
 
+host() {
+	"$scratch/cxx-host" "$@" || fail "$cxx: cxx-host $*: exit status $?"
+}
+
+try_libraries() {
+	for flags in -O2 "-O2 -DACO_NO_INLINE"; do
+		# shellcheck disable=SC2086 # words
+		build_library cxx $cxx $flags || {
+			cat "$scratch/log"
+			fail "$cxx $flags: a C++ library"
+		}
+		host "$scratch/cxx.so"
+		host late "$scratch/cxx.so"
+		# a runtime of its own, and then there are two
+		# shellcheck disable=SC2086 # words
+		build_library own $cxx $flags -static-libstdc++ || continue
+		! readelf -dW "$scratch/own.so" | grep -q 'NEEDED.*stdc++' ||
+			fail "$cxx: a library with a C++ runtime of its own"
+		host "$scratch/own.so"
+		host "$scratch/own.so" "$scratch/cxx.so"
+		host "$scratch/cxx.so" "$scratch/own.so"
+		cp "$scratch/own.so" "$scratch/own2.so"
+		host "$scratch/own.so" "$scratch/own2.so" "$scratch/cxx.so"
+		host late "$scratch/own.so"
+		own=$((own + 1))
+	done
+}
+
+build_host
 for cxx in g++ clang++; do
 	command -v $cxx >/dev/null || continue
 	for flags in -O0 -O2 "-O2 -fPIE -pie" "-O2 -DACO_NO_INLINE"; do
@@ -70,8 +94,7 @@ for cxx in g++ clang++; do
 		fi
 		ran=$((ran + 1))
 	done
-	try_library $cxx -O2
-	try_library $cxx -O2 -DACO_NO_INLINE
+	try_libraries
 done
 [ $ran -gt 0 ] || skip "no C++ compiler works here"
-echo "$ran programs"
+echo "$ran programs, $own libraries with a C++ runtime of their own"

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cxx.c - the C++ runtimes in the process
+ *
+ * The exceptions that are caught and in flight are known to the runtime, for
+ * each thread; __cxa_get_globals() tells where.  Mostly there is one runtime,
+ * or none.  But a plugin that is linked with -static-libstdc++ brings one of
+ * its own, which nobody else sees: it has to be looked for in each object.
+ */
+#define _GNU_SOURCE 1 /* RTLD_DEFAULT, RTLD_NOLOAD, dl_iterate_phdr() */
+
+#include "tools.h"
+
+#include <dlfcn.h>
+#include <link.h>
+
+#define WEAK __attribute__((__weak__))
+#define NAME "__cxa_get_globals"
+#define MAX_RUNTIMES 8
+
+extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
+
+/* Finds dlopen(), of which the linker would warn in static programs. */
+extern WEAK void *dlsym(void *handle, const char *name);
+
+/* Their functions; the order is that in which they were found. */
+static void *runtimes[MAX_RUNTIMES];
+static unsigned count;
+
+static struct aco_cxx_globals *globals(unsigned i)
+{
+	struct aco_cxx_globals *(*get)(void);
+
+	get = (struct aco_cxx_globals * (*)(void))(uintptr_t)runtimes[i];
+	return get();
+}
+
+/* Without a lock: other threads may find the same at the same time. */
+static void add(void *found)
+{
+	for (unsigned i = 0; found && i < MAX_RUNTIMES; i++) {
+		void *there = NULL;
+
+		if (__atomic_compare_exchange_n(&runtimes[i], &there, found, 0,
+						__ATOMIC_RELAXED,
+						__ATOMIC_RELAXED) ||
+		    there == found)
+			return;
+	}
+}
+
+/* ---- which objects have one ---------------------------------------------- */
+
+typedef ElfW(Dyn) elf_dyn;
+typedef ElfW(Sym) elf_sym;
+
+/* The C library mostly has added the load address, but not everywhere. */
+static const void *address(const struct dl_phdr_info *info, ElfW(Addr) ptr)
+{
+	return (const void *)(uintptr_t)(ptr < info->dlpi_addr
+						 ? ptr + info->dlpi_addr
+						 : ptr);
+}
+
+static uint32_t hash_of(const char *name)
+{
+	uint32_t h = 5381;
+
+	while (*name)
+		h = h * 33 + (unsigned char)*name++;
+	return h;
+}
+
+/*
+ * table, DT_GNU_HASH: number of buckets, first symbol, words of a filter, its
+ * shift; the filter; the buckets; and for each symbol its hash, of which bit 0
+ * says that it is the last one of its bucket.
+ */
+static int has_symbol(const uint32_t *table, const elf_sym *sym,
+		      const char *strings)
+{
+	const uint32_t *bucket = table + 4 +
+				 table[2] * sizeof(ElfW(Addr)) / sizeof(*table);
+	const uint32_t *chain = bucket + table[0] - table[1];
+	const uint32_t hash = hash_of(NAME);
+	uint32_t i = table[0] ? bucket[hash % table[0]] : 0;
+
+	if (!i)
+		return 0;
+	do {
+		if ((chain[i] | 1) == (hash | 1) &&
+		    !strcmp(strings + sym[i].st_name, NAME))
+			return sym[i].st_shndx != SHN_UNDEF;
+	} while (!(chain[i++] & 1));
+	return 0;
+}
+
+static int has_runtime(const struct dl_phdr_info *info, const elf_dyn *dyn)
+{
+	const void *table = NULL, *sym = NULL, *strings = NULL;
+
+	for (; dyn->d_tag != DT_NULL; dyn++) {
+		if (dyn->d_tag == DT_GNU_HASH)
+			table = address(info, dyn->d_un.d_ptr);
+		if (dyn->d_tag == DT_SYMTAB)
+			sym = address(info, dyn->d_un.d_ptr);
+		if (dyn->d_tag == DT_STRTAB)
+			strings = address(info, dyn->d_un.d_ptr);
+	}
+	return table && sym && strings && has_symbol(table, sym, strings);
+}
+
+struct search {
+	unsigned skip;
+	char *name;
+};
+
+static int look_at(struct dl_phdr_info *info, size_t sz, void *arg)
+{
+	struct search *search = arg;
+	unsigned i = 0;
+
+	(void)sz;
+	while (i < info->dlpi_phnum && info->dlpi_phdr[i].p_type != PT_DYNAMIC)
+		i++;
+	if (i == info->dlpi_phnum ||
+	    !has_runtime(info, (const void *)(info->dlpi_addr +
+					      info->dlpi_phdr[i].p_vaddr)) ||
+	    search->skip-- > 0)
+		return 0;
+	search->name = strdup(info->dlpi_name);
+	return 1;
+}
+
+/* The file of the nth object that has one, to be freed; NULL: no more. */
+static char *object(unsigned n)
+{
+	struct search search = { n, NULL };
+
+	dl_iterate_phdr(look_at, &search);
+	return search.name;
+}
+
+/*
+ * The handle keeps the object loaded, for good.  Another thread may have
+ * unloaded it meanwhile, and then it isn't there any more.
+ */
+static void add_from(const char *name)
+{
+	void *(*load)(const char *name, int mode);
+	void *handle = NULL;
+
+	load = (void *(*)(const char *, int))(uintptr_t)dlsym(RTLD_DEFAULT,
+							      "dlopen");
+	if (load)
+		handle = load(*name ? name : NULL, RTLD_LAZY | RTLD_NOLOAD);
+	if (handle)
+		add(dlsym(handle, NAME));
+}
+
+void aco_cxx_find(void)
+{
+	char *name;
+
+	add((void *)(uintptr_t)__cxa_get_globals);
+	for (unsigned n = 0; dlsym && (name = object(n)); n++) {
+		add_from(name);
+		free(name);
+	}
+}
+
+/* ---- their states -------------------------------------------------------- */
+
+unsigned aco_cxx_count(void)
+{
+	while (count < MAX_RUNTIMES &&
+	       __atomic_load_n(&runtimes[count], __ATOMIC_RELAXED))
+		count++;
+	return count;
+}
+
+void aco_cxx_thread(void)
+{
+	aco_thread.cxx = globals(0);
+}
+
+size_t aco_cxx_more_size(void)
+{
+	return (count - 1) * sizeof(struct aco_cxx_globals);
+}
+
+void aco_cxx_more_switch(struct aco_cxx_globals *from,
+			 const struct aco_cxx_globals *to)
+{
+	for (unsigned i = 1; i < count; i++) {
+		struct aco_cxx_globals *now = globals(i);
+
+		*from++ = *now;
+		*now = *to++;
+	}
+}
