@@ -15,6 +15,7 @@
 #include <string>
 
 #include <cerrno>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
@@ -717,6 +718,9 @@ extern "C" int cxx_main(int argc, char **argv);
 
 int cxx_main(int argc, char **argv)
 {
+	/* yields_in_vain() wants no memory from what was freed or reserved */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_ARENA_MAX, 1);
 	const char *what = argc > 1 ? argv[1] : "";
 
 	run_all(NULL);
