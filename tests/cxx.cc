@@ -9,6 +9,7 @@
 #include <aco.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
@@ -475,7 +476,7 @@ static void nested()
 static void says_terminate()
 {
 	std::fputs("terminate\n", stderr);
-	std::_Exit(3);
+	std::exit(3); // not _Exit(), which would keep coverage from counting
 }
 
 static void lets_one_out()

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test-unwind.c - exceptions without a C++ runtime
+ *
+ * The unwinder itself is asked to raise one, and says what came of it.  cxx.sh
+ * has what C++ makes of that, and threads that end inside a co.
+ */
+#include "testutil.h"
+
+#include <unwind.h>
+
+static int result;
+static struct _Unwind_Exception exception;
+
+/* Returns when there is no way, and nothing has been unwound then. */
+static void raise_one(void)
+{
+	memset(&exception, 0, sizeof(exception));
+	result = _Unwind_RaiseException(&exception);
+}
+
+__attribute__((__noinline__)) static void raise_deep(int depth)
+{
+	int *p = &depth;
+
+	t_opaque(p);
+	if (depth > 0)
+		raise_deep(depth - 1);
+	else
+		raise_one();
+	t_opaque(p);
+}
+
+static void raises(void)
+{
+	int *rounds = aco_get_arg();
+
+	for (;;) {
+		raise_deep(*rounds % 3);
+		++*rounds;
+		aco_yield();
+	}
+}
+
+static void check_refused(aco_t *co, const int *rounds)
+{
+	int before = *rounds;
+
+	result = -1;
+	aco_resume(co);
+	ck_assert_int_eq(*rounds, before + 1);
+	ck_assert_int_eq(result, _URC_FATAL_PHASE1_ERROR);
+	ck_assert_int_eq(aco_state(co), ACO_STATE_SUSPENDED);
+}
+
+START_TEST(ends_at_the_co)
+{
+	int rounds = 0;
+	aco_t *co = t_co(t_sstk, raises, &rounds);
+
+	for (int i = 0; i < 6; i++)
+		check_refused(co, &rounds);
+}
+END_TEST
+
+START_TEST(ends_at_a_sharing_co)
+{
+	int rounds[2] = { 0, 1 };
+	aco_t *co[2];
+
+	for (int i = 0; i < 2; i++)
+		co[i] = t_co(t_sstk, raises, &rounds[i]);
+	for (int i = 0; i < 6; i++)
+		check_refused(co[i % 2], &rounds[i % 2]);
+}
+END_TEST
+
+static void resumes_its_arg(void)
+{
+	for (;;) {
+		aco_resume(aco_get_arg());
+		aco_yield();
+	}
+}
+
+START_TEST(ends_at_a_nested_co)
+{
+	int rounds = 0;
+	aco_t *inner = t_co(t_stack(0), raises, &rounds);
+	aco_t *outer = t_co(t_sstk, resumes_its_arg, inner);
+
+	for (int i = 0; i < 6; i++) {
+		check_refused(outer, &rounds);
+		ck_assert_int_eq(aco_state(inner), ACO_STATE_SUSPENDED);
+	}
+}
+END_TEST
+
+/* The unwinder works: in a main context it finds another end. */
+START_TEST(goes_on_to_the_end_outside)
+{
+	raise_one();
+	ck_assert_int_eq(result, _URC_END_OF_STACK);
+}
+END_TEST
+
+Suite *t_suite(void)
+{
+	Suite *s = suite_create("unwind");
+	TCase *tc = t_case(s, "unwind");
+
+	tcase_add_test(tc, ends_at_the_co);
+	tcase_add_test(tc, ends_at_a_sharing_co);
+	tcase_add_test(tc, ends_at_a_nested_co);
+	tcase_add_test(tc, goes_on_to_the_end_outside);
+	return s;
+}
