@@ -24,14 +24,14 @@ static void end_unwound(aco_t *co)
 {
 	aco_t *resumer = co->resumer;
 
-	if (aco_tools & ACO_TOOL_CXX)
-		aco_tools_cxx(co, resumer);
-	if (aco_tools & ACO_TOOL_CXX_MORE)
-		aco_tools_cxx_more(co, resumer);
 	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
 	co->is_end = 1;
 	co->state = ACO_END;
 	aco_gtls_co = resumer;
+	/* A switch to the tools that are told of switches: the frames of the
+	   resumer are next. */
+	aco_tools_before_switch(co, resumer);
+	aco_tools_after_switch(resumer);
 }
 
 /*

@@ -113,9 +113,11 @@ for cc in gcc clang; do
 			finds SEGV "$scratch/asan" destroyed
 		done
 		unset ASAN_OPTIONS
-		build $cc asan-thread-end thread-end.c -fsanitize=address ||
-			fail "$cc: $(cat "$scratch/log")"
-		silent "$scratch/asan-thread-end"
+		build $cc asan-thread-end thread-end.c -fsanitize=address \
+			-fexceptions || fail "$cc: $(cat "$scratch/log")"
+		for how in "" exit cancel; do
+			silent "$scratch/asan-thread-end" $how
+		done
 		announce $cc "starting fiber switch while in fiber switch" \
 			-fsanitize=address
 		with_library $cc -fsanitize=address,undefined
@@ -156,9 +158,12 @@ for cc in gcc clang; do
 		build $cc tsan-pool pool.c -fsanitize=thread ||
 			fail "$cc: $(cat "$scratch/log")"
 		silent "$scratch/tsan-pool"
-		build $cc tsan-thread-end thread-end.c -fsanitize=thread ||
-			fail "$cc: $(cat "$scratch/log")"
-		silent "$scratch/tsan-thread-end"
+		build $cc tsan-thread-end thread-end.c -fsanitize=thread \
+			-fexceptions || fail "$cc: $(cat "$scratch/log")"
+		# its pthread_exit() must be called in the main context
+		for how in "" cancel; do
+			silent "$scratch/tsan-thread-end" $how
+		done
 		announce $cc "ThreadSanitizer" -fsanitize=thread -DTSAN
 		with_library $cc -fsanitize=thread
 		ran=$((ran + 1))
