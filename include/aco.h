@@ -36,6 +36,13 @@
 #error "libaco supports amd64 and i386 only (x32 is neither)"
 #endif
 
+/* clang's second stack belongs to the thread, and cos would share it. */
+#if defined(__has_feature)
+#if __has_feature(safe_stack)
+#error "cos do not work with -fsanitize=safe-stack, see aco(7)"
+#endif
+#endif
+
 #define ACO_VERSION_MAJOR 2
 #define ACO_VERSION_MINOR 0
 #define ACO_VERSION_PATCH 0

@@ -80,5 +80,21 @@ for cc in gcc clang; do
 	done
 	try $cxx c++ gnu++17 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV
 done
+
+# What would go wrong in silence is refused.
+for cc in clang gcc; do
+	compiler $cc || continue
+	# shellcheck disable=SC2046 # words
+	echo 'int x;' | $cc $(arch_flags) -fsanitize=safe-stack -x c \
+		-fsyntax-only - 2>/dev/null || continue
+	# shellcheck disable=SC2046 # words
+	! echo '#include <aco.h>' | $cc $(arch_flags) -fsanitize=safe-stack \
+		-x c -I"$include" -fsyntax-only - 2>"$scratch/log" ||
+		fail "$cc takes aco.h with -fsanitize=safe-stack"
+	grep -q 'error: .*safe-stack' "$scratch/log" || {
+		cat "$scratch/log"
+		fail "$cc does not say why"
+	}
+done
 [ $compiled -gt 0 ] || skip "neither gcc nor clang here"
 echo "$compiled compilations"
