@@ -24,7 +24,7 @@ static size_t piece_size(size_t save_stack_sz)
 	return save_stack_sz;
 }
 
-static aco_t *co_alloc(size_t save_stack_sz)
+ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
 {
 	size_t before = aco_unlikely(aco_tools) ? aco_tools_record_size() : 0;
 	char *mem;

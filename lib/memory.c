@@ -28,14 +28,13 @@ int aco_set_allocator(const aco_allocator_t *a)
 	return 0;
 }
 
-void *aco_mem_alloc(size_t sz)
+/* Rare, and out of the way of what is not. */
+#define COLD __attribute__((__cold__, __noinline__))
+
+COLD static void *alloc_elsewhere(size_t sz)
 {
 	void *ptr;
 
-	if (aco_unlikely(!__atomic_load_n(&used, __ATOMIC_RELAXED)))
-		__atomic_store_n(&used, 1, __ATOMIC_RELAXED);
-	if (aco_likely(!allocator.alloc))
-		return malloc(sz);
 	aco_tools_defined_args(2);
 	ptr = allocator.alloc(sz, allocator.ctx);
 	if (!ptr)
@@ -43,12 +42,25 @@ void *aco_mem_alloc(size_t sz)
 	return ptr;
 }
 
-void aco_mem_free(void *ptr, size_t sz)
+COLD static void free_elsewhere(void *ptr, size_t sz)
 {
-	if (aco_likely(!allocator.alloc)) {
-		free(ptr);
-		return;
-	}
 	aco_tools_defined_args(3);
 	allocator.free(ptr, sz, allocator.ctx);
+}
+
+void *aco_mem_alloc(size_t sz)
+{
+	if (aco_unlikely(!__atomic_load_n(&used, __ATOMIC_RELAXED)))
+		__atomic_store_n(&used, 1, __ATOMIC_RELAXED);
+	if (aco_likely(!allocator.alloc))
+		return malloc(sz);
+	return alloc_elsewhere(sz);
+}
+
+void aco_mem_free(void *ptr, size_t sz)
+{
+	if (aco_likely(!allocator.alloc))
+		free(ptr);
+	else
+		free_elsewhere(ptr, sz);
 }

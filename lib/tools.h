@@ -156,13 +156,13 @@ ACO_HIDDEN void aco_tools_move(const struct aco_move *move);
 
 static inline void aco_tools_before_copy_out(aco_t *co)
 {
-	if (aco_unlikely(aco_tools))
+	if (aco_unlikely(aco_tools & ~ACO_TOOLS_CXX))
 		aco_tools_copy_out(co);
 }
 
 static inline void aco_tools_before_copy_in(aco_t *co, void *to, size_t sz)
 {
-	if (aco_unlikely(aco_tools))
+	if (aco_unlikely(aco_tools & ~ACO_TOOLS_CXX))
 		aco_tools_copy_in(co, to, sz);
 }
 
