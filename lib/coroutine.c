@@ -198,7 +198,7 @@ static aco_t *chain_root(void)
 	aco_t *co = aco_gtls_co;
 
 	while (co && co->state != ACO_MAIN)
-		co = co->resumer;
+		co = aco_resumer_of(co);
 	return co;
 }
 
@@ -264,7 +264,7 @@ static int waits(const aco_t *co)
 	if (at == co)
 		return 0;
 	while (at && at != co && at->state != ACO_MAIN)
-		at = at->resumer;
+		at = aco_resumer_of(at);
 	return at == co;
 }
 

@@ -219,10 +219,31 @@ ACO_HIDDEN void aco_overflow_unlock(void);
 ACO_HIDDEN aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags);
 ACO_HIDDEN void aco_free(aco_t *co);
 
+/*
+ * Who resumed co, also in the instructions in which it ends and is still the
+ * current one: the byte of is_end is no part of an address.
+ */
+static inline aco_t *aco_resumer_of(const aco_t *co)
+{
+#if defined(__x86_64__)
+	return (aco_t *)(uintptr_t)(co->thread & (UINT64_MAX >> 8));
+#else
+	return co->resumer;
+#endif
+}
+
 /* co is a main co of the calling thread. */
 static inline int aco_is_main_here(const aco_t *co)
 {
 	return co->thread == aco_thread.number;
+}
+
+/* Who co goes back to when the main context resumes it; NULL: the main co of
+   the library's own is not made yet. */
+static inline aco_t *aco_main_of(const aco_t *co)
+{
+	return aco_is_main_here(co->main_co) ? co->main_co
+					     : aco_thread.own_main;
 }
 
 /* ---- switch.c ----------------------------------------------------------- */

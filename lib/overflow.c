@@ -89,7 +89,7 @@ static void report(const siginfo_t *info, const void *context)
 			aco_report_overflow_of(co);
 			return;
 		}
-		co = co->resumer;
+		co = aco_resumer_of(co);
 	}
 }
 

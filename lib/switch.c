@@ -90,9 +90,8 @@ static aco_t *resumer_for(const aco_t *co)
 
 	if (cur && cur->state != ACO_MAIN)
 		return cur;
-	if (aco_is_main_here(co->main_co))
-		return co->main_co;
-	return aco_thread_own_main();
+	cur = aco_main_of(co);
+	return cur ? cur : aco_thread_own_main();
 }
 
 void aco_demote(aco_t *co)

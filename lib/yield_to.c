@@ -49,14 +49,6 @@ static inline void take_over(aco_t *co, aco_t *to, int suspended, int running)
 	aco_gtls_co = to;
 }
 
-/* As a plain resume of co from the main context would have it. */
-static int is_right_main(const aco_t *main_co, const aco_t *co)
-{
-	if (aco_is_main_here(co->main_co))
-		return main_co == co->main_co;
-	return main_co == aco_thread.own_main;
-}
-
 /*
  * What to is from now on.  A main co that it inherits may not be the one that it
  * is to be resumed from later, and where it is fast nothing looks at that.
@@ -65,7 +57,7 @@ static int state_of_heir(aco_t *to)
 {
 	const aco_t *resumer = to->resumer;
 
-	if (resumer->state == ACO_MAIN && !is_right_main(resumer, to))
+	if (resumer->state == ACO_MAIN && resumer != aco_main_of(to))
 		return ACO_RUNNING;
 	return aco_running_state(to);
 }

@@ -285,6 +285,8 @@ END_TEST
 static unsigned long instructions;
 static unsigned long wrong_sp;
 static uintptr_t main_low; /* of what counts as the main stack */
+static aco_t *asked;	   /* whose state is asked for each time, or NULL */
+static unsigned states;	   /* a bit for each answer */
 
 #if defined(__x86_64__)
 #define SP_OF(uc) ((char *)(uc)->uc_mcontext.gregs[REG_RSP])
@@ -325,6 +327,8 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	wrong_sp += !valid;
 	if (valid)
 		memset(sp - RED_ZONE - 256, 0x5a, 256);
+	if (asked)
+		states |= 1u << aco_state(asked);
 }
 
 static char trap_stack[65536];
@@ -344,7 +348,8 @@ static void single_step(aco_t **co, size_t count)
 	TRAP_ON();
 	for (int k = 0; k < 6; k++)
 		for (size_t i = 0; i < count; i++)
-			aco_resume(co[i]);
+			if (!co[i]->is_end)
+				aco_resume(co[i]);
 	TRAP_OFF();
 }
 
@@ -387,8 +392,57 @@ START_TEST(every_instruction_of_yield_to_interrupted)
 }
 END_TEST
 
+static void exits(void)
+{
+	aco_exit();
+}
+
+static void exits_with_a_value(void)
+{
+	aco_exit_value(&states);
+}
+
+static void returns(void)
+{
+}
+
+static void resumes_its_arg(void)
+{
+	aco_resume(aco_get_arg());
+	aco_yield();
+	aco_exit();
+}
+
+/* A handler may ask for states, which leads along the chain of resumers, while
+   a co of the chain ends. */
+START_TEST(every_instruction_of_an_exit_interrupted)
+{
+	static const aco_cofuncp_t ends[] = { exits, exits_with_a_value,
+					      returns };
+	aco_t *inner;
+
+	make_stacks();
+	inner = aco_create2(t_main, stacks[0], 0, ends[_i], NULL,
+			    ACO_RETURN_EXITS);
+	asked = t_co(stacks[2], resumes_its_arg, inner);
+	main_low = (uintptr_t)__builtin_frame_address(0) - MAIN_SIZE / 2;
+	catch_traps();
+	single_step(&asked, 1);
+	ck_assert_uint_gt(instructions, 100);
+	ck_assert_uint_eq(wrong_sp, 0);
+	ck_assert_uint_eq(states, 1u << ACO_STATE_INIT |
+					  1u << ACO_STATE_RUNNING |
+					  1u << ACO_STATE_RESUMING |
+					  1u << ACO_STATE_SUSPENDED |
+					  1u << ACO_STATE_END);
+	aco_destroy(inner);
+}
+END_TEST
+
 void t_reset(void)
 {
+	asked = NULL;
+	states = 0;
 	signals = 0;
 	on_share_stack = 0;
 	handlers_steps = 0;
@@ -410,5 +464,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, every_instruction_interrupted);
 	tcase_add_loop_test(tc, every_instruction_of_yield_to_interrupted, 1,
 			    4);
+	tcase_add_loop_test(tc, every_instruction_of_an_exit_interrupted, 0, 3);
 	return s;
 }
