@@ -98,7 +98,8 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
 	aco_copy_in_later(to, move);
 	to->share_stack->owner = to;
-	if (aco_likely(sharing && to->resumer == co->resumer))
+	if (aco_likely(sharing && to->resumer == co->resumer &&
+		       to->state == ACO_SHARING_SUSPENDED))
 		take_over(co, to, ACO_SHARING_SUSPENDED, ACO_SHARING_RUNNING);
 	else
 		take_over_any(co, to);

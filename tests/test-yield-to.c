@@ -207,6 +207,33 @@ START_TEST(main_co_after_another_was_inherited)
 }
 END_TEST
 
+static void goes_to_b_and_again(void)
+{
+	aco_yield_to(b);
+	aco_yield_to(b);
+	for (;;)
+		aco_yield();
+}
+
+/* ... also when it has inherited that more than once. */
+START_TEST(main_co_after_another_was_inherited_twice)
+{
+	aco_t *other = aco_create(NULL, NULL, 0, NULL, NULL);
+
+	a = t_co(t_sstk, goes_to_b_and_again, NULL);
+	b = aco_create(other, _i ? t_sstk : t_stack(T_STACK_SIZE), 0,
+		       keeps_yielding, NULL);
+	for (int i = 0; i < 3; i++) {
+		aco_resume(a);
+		ck_assert_ptr_eq(aco_get_co(), t_main);
+	}
+	aco_resume(b);
+	ck_assert_ptr_eq(aco_get_co(), other);
+	aco_destroy(b);
+	aco_destroy(other);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- chain -- */
 
 static void resumes_a(void)
@@ -662,6 +689,8 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, to_one_that_was_reset, 0, 2);
 	tcase_add_loop_test(tc, the_resumer_is_inherited, 0, 2);
 	tcase_add_loop_test(tc, main_co_after_another_was_inherited, 0, 2);
+	tcase_add_loop_test(tc, main_co_after_another_was_inherited_twice, 0,
+			    2);
 
 	tc = t_case(s, "chain");
 	tcase_add_loop_test(tc, in_the_middle_of_a_chain, 0, 2);
