@@ -49,7 +49,59 @@ ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
 	return co;
 }
 
-void aco_free(aco_t *co)
+/*
+ * Main cos of programs, those of the library's own, and all other cos lie at
+ * addresses that differ in their lowest bits.  A co may be resumed after its
+ * last resumer was freed, and nothing is looked at again when what resumes it
+ * now has the same address: so that has to be one of the same kind.
+ *
+ * malloc(3) aligns to 16 bytes, and with w the size of a word the addresses are
+ *
+ *	cos		   16 n
+ *	a program's main   32 n + w, or 32 n + 16 + 3 w
+ *	the library's own  32 n + 3 w, or 32 n + 16 + w
+ */
+#define MAIN_ROOM (3 * sizeof(void *))
+
+static size_t main_offset(const char *mem, int own)
+{
+	int is_odd = ((uintptr_t)mem & 16) != 0;
+
+	return is_odd != own ? MAIN_ROOM : sizeof(void *);
+}
+
+static aco_t *main_alloc(int own)
+{
+	size_t before = aco_tools_record_size();
+	size_t sz = MAIN_ROOM + before + sizeof(aco_t);
+	char *mem = aco_mem_alloc(sz);
+	size_t offset;
+	aco_t *co;
+
+	if (!mem)
+		return NULL;
+	memset(mem, 0, sz);
+	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
+		aco_tools_defined(mem, sz);
+	offset = main_offset(mem, own);
+	co = (aco_t *)(void *)(mem + offset + before);
+	if (offset == MAIN_ROOM)
+		co->flags = ACO_MAIN_FAR;
+	return co;
+}
+
+void aco_main_free(aco_t *co)
+{
+	size_t before = aco_tools_record_size();
+	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : sizeof(void *);
+
+	if (aco_unlikely(aco_tools))
+		aco_tools_co_free(co);
+	aco_mem_free((char *)co - before - offset,
+		     MAIN_ROOM + before + sizeof(aco_t));
+}
+
+static void co_free(aco_t *co)
 {
 	size_t before = aco_tools_record_size();
 	size_t save_stack_sz = 0;
@@ -77,9 +129,9 @@ static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,
 		co->flags |= ACO_HAS_SSE;
 }
 
-aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags)
+aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 {
-	aco_t *co = co_alloc(0);
+	aco_t *co = main_alloc(own);
 
 	if (!co)
 		return NULL;
@@ -139,7 +191,7 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 		goto invalid;
 	aco_thread_ready();
 	if (!main_co)
-		return aco_main_new(fp, arg, flags);
+		return aco_main_new(fp, arg, flags, 0);
 	if (!ACO_IS_ALIGNED(main_co) || !is_usable_stack(share_stack) || !fp)
 		goto invalid;
 
@@ -213,7 +265,7 @@ static void destroy_main(aco_t *co)
 			   co);
 	if (co == aco_gtls_co)
 		aco_gtls_co = NULL;
-	aco_free(co);
+	aco_main_free(co);
 }
 
 void aco_destroy(aco_t *co)
@@ -227,7 +279,7 @@ void aco_destroy(aco_t *co)
 	if (is_busy(co))
 		aco_misuse("aco_destroy", "the co is running", co);
 	remove_user(co->share_stack, co);
-	aco_free(co);
+	co_free(co);
 }
 
 aco_t *aco_get_co(void)

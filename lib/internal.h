@@ -62,12 +62,14 @@ static inline int aco_is_running(const aco_t *co)
  * Bits of aco_t.flags: those of aco_create2(), one for the processor, one
  * for a save stack that is one piece with the co, and one for a save stack that
  * was and has become too small.  (That save_stack.ptr is co + 1 proves nothing:
- * a separate block may lie right there.)
+ * a separate block may lie right there.)  The last one is that of a main co which
+ * lies farther into its block than others.
  */
 #define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
 #define ACO_HAS_SSE 4u
 #define ACO_ONE_PIECE 8u
 #define ACO_OUTGROWN 16u
+#define ACO_MAIN_FAR 32u
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
 
@@ -216,8 +218,10 @@ ACO_HIDDEN void aco_overflow_unlock(void);
 
 /* ---- coroutine.c -------------------------------------------------------- */
 
-ACO_HIDDEN aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags);
-ACO_HIDDEN void aco_free(aco_t *co);
+/* own: the library's own of the calling thread. */
+ACO_HIDDEN aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags,
+			       int own);
+ACO_HIDDEN void aco_main_free(aco_t *co);
 
 /*
  * Who resumed co, also in the instructions in which it ends and is still the

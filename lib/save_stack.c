@@ -142,7 +142,7 @@ __attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
 		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
 	if (co->flags & ACO_ONE_PIECE) {
-		memcpy(co + 1, &s->sz, sizeof(s->sz)); /* for aco_free() */
+		memcpy(co + 1, &s->sz, sizeof(s->sz)); /* for co_free() */
 		co->flags ^= ACO_ONE_PIECE | ACO_OUTGROWN;
 	}
 	s->ptr = ptr;

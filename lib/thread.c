@@ -33,7 +33,7 @@ static void own_main_free(void)
 	if (aco_gtls_co == co)
 		aco_gtls_co = NULL;
 	aco_thread.own_main = NULL;
-	aco_free(co);
+	aco_main_free(co);
 }
 
 static void thread_end(void *thread)
@@ -179,7 +179,7 @@ aco_t *aco_thread_own_main(void)
 	t->ready = ready;
 	if (aco_thread_notice_end() < 0)
 		return NULL;
-	t->own_main = aco_main_new(NULL, NULL, 0);
+	t->own_main = aco_main_new(NULL, NULL, 0, 1);
 	return t->own_main;
 }
 

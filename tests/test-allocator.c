@@ -9,6 +9,7 @@
 
 #define MAX_BLOCKS 1000
 #define FENCE 64
+#define SLACK 64 /* for what comes next to this place */
 
 /* Every block, with a fence behind it. */
 static struct block {
@@ -17,6 +18,8 @@ static struct block {
 } blocks[MAX_BLOCKS];
 static size_t block_count, allocs;
 static int ctx_of_ours, ctx_of_others, fail_next, broken;
+static char *reused; /* where the next block has to be */
+static int reuse_next;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void *our_alloc(size_t sz, void *ctx)
@@ -28,7 +31,8 @@ static void *our_alloc(size_t sz, void *ctx)
 	errno = 0;
 	if (fail_next)
 		return NULL;
-	ptr = malloc(sz + FENCE);
+	ptr = reused ? reused : malloc(sz + FENCE + SLACK);
+	reused = NULL;
 	memset(ptr, 0xaa, sz);
 	memset(ptr + sz, 0xfe, FENCE);
 	pthread_mutex_lock(&lock);
@@ -59,7 +63,11 @@ static void our_free(void *ptr, size_t sz, void *ctx)
 		check_fence(&blocks[i]);
 		blocks[i] = blocks[--block_count];
 		memset(ptr, 0xdd, sz);
-		free(ptr);
+		if (reuse_next)
+			reused = ptr;
+		else
+			free(ptr);
+		reuse_next = 0;
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -214,6 +222,42 @@ static void *resume_in_thread(void *co)
 }
 
 /* The main co that the library makes for a thread, and frees with it. */
+static void yields_for_ever(void)
+{
+	for (;;)
+		aco_yield();
+}
+
+static void resumes_its_arg(void)
+{
+	aco_resume(aco_get_arg());
+	aco_yield();
+}
+
+/* A main co gets the memory of the last resumer of a co, which resumes it then:
+   nothing but the address tells that it is another one. */
+START_TEST(main_co_where_a_resumer_was)
+{
+	aco_t *a = t_co(t_stack(0), yields_for_ever, NULL);
+	aco_t *b = aco_create(t_main, t_stack(0), 0, resumes_its_arg, a);
+	aco_t *other;
+
+	aco_resume(b);
+	reuse_next = 1;
+	aco_destroy(b);
+	ck_assert(reused);
+	other = aco_create(NULL, NULL, 0, NULL, NULL);
+	ck_assert(!reused);
+	b = aco_create(other, t_stack(0), 0, yields_for_ever, NULL);
+	aco_resume(b);
+	ck_assert_ptr_eq(aco_get_co(), other);
+	aco_resume(a);
+	ck_assert_ptr_eq(aco_get_co(), t_main);
+	aco_destroy(b);
+	aco_destroy(other);
+}
+END_TEST
+
 START_TEST(main_co_of_a_thread)
 {
 	size_t bytes = 0, before;
@@ -243,5 +287,6 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, sizes_are_those_of_before, 0, 9);
 	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, main_co_of_a_thread);
+	tcase_add_test(tc, main_co_where_a_resumer_was);
 	return s;
 }
