@@ -110,11 +110,11 @@ struct aco_s {
 	uint8_t state;
 	uint8_t flags;
 
-	/* One word on amd64.  No address of a program has a bit in the byte of
-	   is_end, and a co that has ended has no resumer any more.  On i386
-	   resumer and is_end lie beside each other. */
+	/* One word on amd64: addresses have no bit in the byte of is_end, and a
+	   co that has ended has no resumer any more.  On i386 resumer and
+	   is_end lie beside each other. */
 	__extension__ union {
-		aco_t *resumer;	 /* while the co is running: who resumed it */
+		aco_t *resumer;	 /* who resumed it last; until it ends */
 		uint64_t thread; /* in a main co: the number of its thread */
 		__extension__ struct {
 			unsigned char unused_[7];
@@ -387,9 +387,16 @@ const char *aco_version(void);
  * changes, so such objects mix freely with others.
  */
 #if defined(ACO_CONFIG_SHARE_FPU_MXCSR_ENV) && !defined(ACO_BUILDING_)
-/* An inline function would not do: -flto gives its body to other files, too. */
+/*
+ * An inline function would not do: -flto gives its body to other files, too.
+ * Commas may be part of arguments; C++98 has no macros for that.
+ */
+#if defined(__cplusplus) && __cplusplus < 201103L
 #define aco_create(main_co, share_stack, save_stack_sz, fp, arg) \
 	aco_create2(main_co, share_stack, save_stack_sz, fp, arg, ACO_SHARE_FPENV)
+#else
+#define aco_create(...) aco_create2(__VA_ARGS__, ACO_SHARE_FPENV)
+#endif
 #endif
 
 /* ------------------------------------------------------------ debugging -- */

@@ -13,10 +13,20 @@
 #define NAME(x) x##_plain
 #endif
 
+struct pair {
+	int one, two;
+};
+
 aco_t *NAME(create)(aco_t *main_co, aco_share_stack_t *sstk, size_t sz,
 		    aco_cofuncp_t fp, void *arg)
 {
-	return aco_create(main_co, sstk, sz, fp, arg);
+	aco_t *co;
+
+	/* a comma in an argument is none between arguments */
+	co = aco_create(main_co, sstk, sz, fp, &(struct pair){ 1, 2 });
+	if (co)
+		co->arg = arg;
+	return co;
 }
 
 create_fn NAME(address)(void)
