@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fork.c - nobody is in the middle of something when the process forks
+ * fork.c - no other thread holds a lock of the library when the process forks
  *
  * A lock that another thread holds stays locked in the child for ever.  So the
  * thread that forks takes all locks of the library before, and releases them
- * after, in the child as well.  In between run handlers of others, on this
- * thread: those that were registered before ours.  They may use the library,
- * and the thread passes the locks, which are its own.
+ * after, in the child as well.  In between run handlers of the program, on this
+ * thread: those that were registered before ours.  They may use the library:
+ * aco_lock() does nothing in this thread, which has all locks.
  */
 #include "stacks.h"
 
@@ -33,6 +33,12 @@ static void after_fork(void)
 	aco_stack_cache_unlock();
 }
 
+static void after_fork_in_child(void)
+{
+	aco_thread_alone();
+	after_fork();
+}
+
 /* Two threads may do it at a time, which is harmless; a lock against that would
    be one more that a fork leaves behind. */
 int aco_fork_ready(void)
@@ -41,7 +47,7 @@ int aco_fork_ready(void)
 
 	if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
 		return 0;
-	if (pthread_atfork(before_fork, after_fork, after_fork))
+	if (pthread_atfork(before_fork, after_fork, after_fork_in_child))
 		return -1;
 	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 	return 0;

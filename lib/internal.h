@@ -164,6 +164,9 @@ ACO_HIDDEN void aco_process_ready(void);
 /* Prepare the thread unless it is. */
 ACO_HIDDEN void aco_thread_ready(void);
 
+/* After fork(2), in the child: what other threads were doing never ends. */
+ACO_HIDDEN void aco_thread_alone(void);
+
 /* The main co of the library's own for this thread; NULL with ENOMEM. */
 ACO_HIDDEN aco_t *aco_thread_own_main(void);
 

@@ -19,8 +19,8 @@ __thread struct aco_thread aco_thread INITIAL_EXEC;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int process_ready;
 
-/* One more than a key that, where it is not NULL, calls thread_end() at the
-   end; 0: there is none yet. */
+/* A key plus 1, or 0 as long as there is none.  In threads that have set it,
+   thread_end() is called at the end. */
 static unsigned key_and_1;
 static unsigned key_users; /* threads that are about to set it */
 
@@ -88,8 +88,8 @@ static void record_control_words(void)
 
 /*
  * A library that is being loaded may get here, too, in a constructor, and then
- * holds the lock of the dynamic linker.  So nobody asks for that in set_up(),
- * while others wait for him.
+ * holds the lock of the dynamic linker.  So set_up(), for which other threads
+ * wait, must not take that lock.
  */
 void aco_process_ready(void)
 {
@@ -135,6 +135,11 @@ static unsigned make_key(void)
 		return key + 1;
 	pthread_key_delete(key);
 	return made; /* by another thread, which was faster */
+}
+
+void aco_thread_alone(void)
+{
+	key_users = 0;
 }
 
 static int set_key(void)
