@@ -5,7 +5,8 @@
  * The exceptions that are caught and in flight are known to the runtime, for
  * each thread; __cxa_get_globals() tells where.  Mostly there is one runtime,
  * or none.  But a plugin that is linked with -static-libstdc++ brings one of
- * its own, which nobody else sees: it has to be looked for in each object.
+ * its own, to which no symbol of the process leads: it has to be looked for in
+ * each object.
  */
 #define _GNU_SOURCE 1 /* RTLD_DEFAULT, RTLD_NOLOAD, dl_iterate_phdr() */
 

@@ -62,7 +62,7 @@ static int state_of_heir(aco_t *to)
 	return aco_running_state(to);
 }
 
-ACO_ALWAYS_INLINE void take_over_any(aco_t *co, aco_t *to)
+ACO_UNCHECKED static void take_over_any(aco_t *co, aco_t *to)
 {
 	to->resumer = co->resumer;
 	take_over(co, to, aco_suspended_state(co), state_of_heir(to));
@@ -105,7 +105,8 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 		take_over_any(co, to);
 	if (!both_share_words(co, to))
 		switch_words(co, to);
-	aco_tools_before_move(move);
+	if (!sharing)
+		aco_tools_before_move(move);
 	return 0;
 }
 
