@@ -20,8 +20,8 @@
 
 #include <stddef.h>
 
-/* On i386 no more address space than is worth it is reserved for stacks to
-   come, but room for two dozen of the smallest. */
+/* On i386 address space is scarce: arenas are just large enough for two dozen
+   of the smallest stacks. */
 #if defined(__x86_64__)
 #define MAX_ARENA ((size_t)64 << 20)
 #else

@@ -12,8 +12,8 @@
  *	limit = room + the credit of all shards + the sizes of all kept stacks
  *
  * A shard takes credit from the common room when it keeps more than ever before
- * and holds on to it until somebody else is in need, so that the room, which
- *all threads write, is seldom touched.
+ * and holds on to it until another shard needs it, so that the room, which all
+ * threads write, is seldom touched.
  */
 #include "stacks.h"
 

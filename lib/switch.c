@@ -33,7 +33,7 @@ ACO_UNCHECKED static int go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
 	return 0;
 }
 
-/* The same where somebody else may have to be told. */
+/* The same where a tool may have to be told. */
 static inline int go_told(aco_t *from, aco_t *to, const aco_t *co)
 {
 	aco_tools_before_switch(from, to);

@@ -99,7 +99,8 @@ ACO_HIDDEN void aco_cxx_more_switch(struct aco_cxx_globals *from,
 /* ---- switches ------------------------------------------------------------ */
 
 /*
- * Before a switch: everybody's exception state waits right before his aco_t.
+ * Before a switch.  The exception state of a context that does not run lies
+ * right before its aco_t.
  * The thread has been through aco_cxx_thread(): a "lone" co was resumed in it
  * before, and that goes the long way.
  */
