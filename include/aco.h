@@ -4,15 +4,15 @@
  *
  * A coroutine (co) is a function with a stack of its own that can suspend
  * itself in the middle and be continued later.  "Asymmetric" means that there
- * are two ways to go: aco_resume() enters a co, aco_yield() goes back to
- * whoever resumed it.
+ * are two ways to go: aco_resume() enters a co, aco_yield() goes back to its
+ * resumer.
  *
  *   main co         stands for the stack a thread already has
  *   share stack     an execution stack, used by one or more cos
  *   standalone co   the only user of its share stack; its bytes never move
  *   sharing co      one of several users: its live bytes wait in a private
  *                   save stack while another user runs on the share stack
- *   resumer         whoever last resumed a co; aco_yield() returns to it
+ *   resumer         the co that last resumed a co; aco_yield() returns to it
  *
  * Failures: when the system has no memory or mappings, or an argument is
  * impossible, a call that can say so returns NULL or -1 with errno set and
@@ -199,10 +199,11 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);
 
 /*
- * Give a share stack back.  Where cos created on it are left, that happens with
- * the aco_destroy() of the last; until then they can't be resumed.  Memory of
- * the caller's is not touched after this call.  Aborts for NULL, for one that
- * is destroyed, and when one of its cos runs or waits for a co it has resumed.
+ * Give a share stack back.  While cos created on it exist it is only marked: the
+ * aco_destroy() of the last one gives it back, and until then they can't be
+ * resumed.  Memory of the caller's is not touched after this call.  Aborts for
+ * NULL, for one that is destroyed, and when one of its cos runs or waits for a
+ * co that it has resumed.
  * A guarded one of up to 4 MiB is kept for the next of about its size, see
  * aco_share_stack_cache_limit().
  */
@@ -244,8 +245,8 @@ int aco_set_allocator(const aco_allocator_t *allocator);
 /*
  * Make a co.  With main_co NULL: a main co for the calling thread (arg and fp
  * are recorded, the rest is unused).  Otherwise a co that runs fp on
- * share_stack when it is first resumed, with arg for aco_get_arg(); a main_co
- * that is itself a co with a main co stands for that one.
+ * share_stack when it is first resumed, with arg for aco_get_arg().
+ * If main_co is not a main co, its own main co is taken.
  * save_stack_sz is a hint, in bytes, for the save stack (0: whatever turns out
  * to be needed), which grows when it must.  Never writes to the share stack.
  * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument,
@@ -261,8 +262,8 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 		   unsigned flags);
 
 /*
- * Free a main co of the calling thread or of one that has ended, or a co that is
- * not running: never started, suspended or ended.  What a suspended co holds
+ * Free a main co of the calling thread or of a thread that has ended, or a co
+ * that is not running: never started, suspended or ended.  What a suspended co holds
  * (memory, locks, C++ objects) is not released.  A main co has to outlive the
  * cos created with it.
  * Aborts for NULL, for a running co, for one (main cos included) that has

@@ -139,20 +139,31 @@ void aco_must_abort(void)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 }
 
+/* "libaco: <call>: <what>" of a line after which the process ends. */
+static void begin_misuse(struct line *l, const char *call, const char *what)
+{
+	aco_must_abort();
+	l->len = 0;
+	add(l, "libaco: ");
+	add(l, call);
+	add(l, ": ");
+	add(l, what);
+}
+
+ACO_NORETURN_ static void end_misuse(struct line *l, const void *co)
+{
+	add(l, ": co ");
+	add_ptr(l, (uintptr_t)co);
+	put(l);
+	abort();
+}
+
 void aco_misuse(const char *call, const char *what, const void *co)
 {
 	struct line l;
 
-	aco_must_abort();
-	l.len = 0;
-	add(&l, "libaco: ");
-	add(&l, call);
-	add(&l, ": ");
-	add(&l, what);
-	add(&l, ": co ");
-	add_ptr(&l, (uintptr_t)co);
-	put(&l);
-	abort();
+	begin_misuse(&l, call, what);
+	end_misuse(&l, co);
 }
 
 void aco_misuse_of(const char *call, const char *what, const void *it,
@@ -160,20 +171,12 @@ void aco_misuse_of(const char *call, const char *what, const void *it,
 {
 	struct line l;
 
-	aco_must_abort();
-	l.len = 0;
-	add(&l, "libaco: ");
-	add(&l, call);
-	add(&l, ": ");
-	add(&l, what);
+	begin_misuse(&l, call, what);
 	add(&l, " ");
 	add_ptr(&l, (uintptr_t)it);
 	add(&l, " ");
 	add(&l, is);
-	add(&l, ": co ");
-	add_ptr(&l, (uintptr_t)co);
-	put(&l);
-	abort();
+	end_misuse(&l, co);
 }
 
 void aco_alloc_failed_(const char *file, int line, const char *function)

@@ -62,8 +62,8 @@ static inline int aco_is_running(const aco_t *co)
  * Bits of aco_t.flags: those of aco_create2(), one for the processor, one
  * for a save stack that is one piece with the co, and one for a save stack that
  * was and has become too small.  (That save_stack.ptr is co + 1 proves nothing:
- * a separate block may lie right there.)  The last one is that of a main co which
- * lies farther into its block than others.
+ * a separate block may lie right there.)  The last one is that of a main co
+ * which lies farther into its block than others.
  */
 #define ACO_PUBLIC_FLAGS (ACO_SHARE_FPENV | ACO_RETURN_EXITS)
 #define ACO_HAS_SSE 4u
@@ -149,8 +149,8 @@ struct aco_thread {
 	void *alt_stack; /* the same; for the handler of overflow.c */
 	aco_cofuncp_t last_word;
 	uint64_t number; /* no other thread's; 0: not ready yet */
-	void *cxx;	/* the exception state of a C++ runtime */
-	uint32_t mxcsr; /* what new cos start with */
+	void *cxx;	 /* the exception state of a C++ runtime */
+	uint32_t mxcsr;	 /* what new cos start with */
 	uint16_t fpucw;
 	uint8_t ready;
 	uint8_t has_sse;
@@ -368,7 +368,7 @@ ACO_HIDDEN void aco_must_abort(void);
 ACO_HIDDEN __attribute__((__cold__)) void
 aco_misuse(const char *call, const char *what, const void *co) ACO_NORETURN_;
 
-/* The same, with "<what> 0x... <is>", the address being that of it. */
+/* "libaco: <call>: <what> <it> <is>: co 0x...", where it is an address. */
 ACO_HIDDEN __attribute__((__cold__)) void
 aco_misuse_of(const char *call, const char *what, const void *it,
 	      const char *is, const void *co) ACO_NORETURN_;

@@ -72,8 +72,8 @@ static void number_thread(void)
 	static uint64_t threads;
 
 	if (!aco_thread.number)
-		aco_thread.number =
-			__atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+		aco_thread.number = __atomic_add_fetch(&threads, 1,
+						       __ATOMIC_RELAXED);
 }
 
 static void record_control_words(void)

@@ -35,9 +35,9 @@ static void end_unwound(aco_t *co)
 }
 
 /*
- * The personality routine of the entry frames: called by whoever unwinds, with
- * or without a C++ runtime.  Whoever throws is told in the search phase, before
- * anything is unwound, that there is no way; C++ then calls std::terminate.
+ * The personality routine of the entry frames, which the unwinder calls, with
+ * or without a C++ runtime.  It refuses exceptions in the search phase, before
+ * anything is unwound; C++ then calls std::terminate.
  */
 ACO_HIDDEN int aco_personality(int version, int actions);
 

@@ -50,8 +50,8 @@ static inline void take_over(aco_t *co, aco_t *to, int suspended, int running)
 }
 
 /*
- * What to is from now on.  A main co that it inherits may not be the one that it
- * is to be resumed from later, and where it is fast nothing looks at that.
+ * What to is from now on.  A main co that it inherits may not be the one that
+ * it is to be resumed from later, and where it is fast nothing looks at that.
  */
 static int state_of_heir(aco_t *to)
 {

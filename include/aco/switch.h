@@ -59,7 +59,7 @@ void aco_switch_cxx_(aco_t *to, aco_t *from);
 #endif
 
 /*
- * Unwind rules, for whoever walks the stack in a signal handler.  From where
+ * Unwind rules, for walks of the stack in signal handlers.  From where
  * the stack pointer is the other's to the jump, this is a part of the other, as
  * in lib/arch: a frame without size, whose caller is the resume address, and
  * what it saved is in reg[].  In numbers: DW_CFA_def_cfa 0x0c, which clang must
