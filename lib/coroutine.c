@@ -63,11 +63,18 @@ ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
  */
 #define MAIN_ROOM (3 * sizeof(void *))
 
+/* Under tools each resume looks, and to leak checkers a pointer into the middle
+   of a block may be none. */
+static size_t main_near(void)
+{
+	return aco_tools & ~ACO_TOOLS_CXX ? 0 : sizeof(void *);
+}
+
 static size_t main_offset(const char *mem, int own)
 {
 	int is_odd = ((uintptr_t)mem & 16) != 0;
 
-	return is_odd != own ? MAIN_ROOM : sizeof(void *);
+	return main_near() && is_odd != own ? MAIN_ROOM : main_near();
 }
 
 static aco_t *main_alloc(int own)
@@ -93,7 +100,7 @@ static aco_t *main_alloc(int own)
 void aco_main_free(aco_t *co)
 {
 	size_t before = aco_tools_record_size();
-	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : sizeof(void *);
+	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : main_near();
 
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
