@@ -167,7 +167,8 @@ ACO_HIDDEN void aco_thread_ready(void);
 /* After fork(2), in the child: what other threads were doing never ends. */
 ACO_HIDDEN void aco_thread_alone(void);
 
-/* The main co of the library's own for this thread; NULL with ENOMEM. */
+/* Make the main co of the library's own for this thread, which has none; NULL
+   with ENOMEM. */
 ACO_HIDDEN aco_t *aco_thread_own_main(void);
 
 /*

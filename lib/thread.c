@@ -178,8 +178,6 @@ aco_t *aco_thread_own_main(void)
 	struct aco_thread *t = &aco_thread;
 	uint8_t ready = t->ready;
 
-	if (t->own_main)
-		return t->own_main;
 	aco_thread_ready();
 	t->ready = ready;
 	if (aco_thread_notice_end() < 0)

@@ -785,6 +785,30 @@ START_TEST(overflow_report_on_top)
 }
 END_TEST
 
+static void *report_on_top_here(void *failures)
+{
+	*(int *)failures = fail_each(report_on_top);
+	return NULL;
+}
+
+/* The same where the thread has no alternate stack yet: the value of the key and
+   the stack can fail, too, and the stack is given back for want of a note. */
+START_TEST(overflow_report_on_top_in_a_thread)
+{
+	pthread_t thread;
+	int failures;
+
+	ck_assert_int_eq(aco_overflow_report(1), 0);
+	ck_assert(signal(SIGSEGV, plain) != SIG_ERR);
+	ck_assert_int_eq(pthread_create(&thread, NULL, report_on_top_here,
+					&failures), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(failures, 3);
+	ck_assert_int_eq(aco_overflow_report(0), 0);
+	signal(SIGSEGV, SIG_DFL);
+}
+END_TEST
+
 static int report_after_each(void)
 {
 	if (signal(SIGSEGV, plain) == SIG_ERR || aco_overflow_report(1) < 0)
@@ -876,6 +900,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, own_main_cos_at_the_same_time);
 	tcase_add_loop_test(tc, overflow_report, 0, 2);
 	tcase_add_test(tc, overflow_report_on_top);
+	tcase_add_test(tc, overflow_report_on_top_in_a_thread);
 	tcase_add_test(tc, overflow_report_again_and_again);
 	tcase_add_test(tc, overflow_report_of_a_signal);
 	return s;
