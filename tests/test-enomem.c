@@ -791,8 +791,8 @@ static void *report_on_top_here(void *failures)
 	return NULL;
 }
 
-/* The same where the thread has no alternate stack yet: the value of the key and
-   the stack can fail, too, and the stack is given back for want of a note. */
+/* The same where the thread has no alternate stack: the value of the key and the
+   stack can fail, too, and the stack is given back for want of a note. */
 START_TEST(overflow_report_on_top_in_a_thread)
 {
 	pthread_t thread;
@@ -800,8 +800,9 @@ START_TEST(overflow_report_on_top_in_a_thread)
 
 	ck_assert_int_eq(aco_overflow_report(1), 0);
 	ck_assert(signal(SIGSEGV, plain) != SIG_ERR);
-	ck_assert_int_eq(pthread_create(&thread, NULL, report_on_top_here,
-					&failures), 0);
+	ck_assert_int_eq(
+		pthread_create(&thread, NULL, report_on_top_here, &failures),
+		0);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert_int_eq(failures, 3);
 	ck_assert_int_eq(aco_overflow_report(0), 0);
