@@ -12,12 +12,14 @@
 
 #define ACO_HIDDEN __attribute__((__visibility__("hidden")))
 
+#define NOINLINE __attribute__((__noinline__))
+
 /*
  * For exported functions that return after a switch, maybe on another thread.
  * None of them uses the address of aco_gtls_co after it; one that -flto inlined
  * into a caller's loop would.
  */
-#define ACO_SWITCHES __attribute__((__noinline__))
+#define ACO_SWITCHES NOINLINE
 
 /*
  * Values of aco_t.state.  "Fast" is a co that the code of aco/switch.h may

@@ -21,9 +21,6 @@
 #include "stacks.h"
 #include "tools.h"
 
-/* What aco_make_present() consists of, wherever else it is called. */
-#define ALWAYS_INLINE static inline __attribute__((__always_inline__))
-
 /*
  * Copies of so many bytes and more are faster between places that lie alike in
  * their cache lines; from there on the block of a save stack is larger.
@@ -176,7 +173,7 @@ static void copy(void *to, const void *from, size_t sz)
 
 /* Bytes that needn't be kept: see copy.h.  Valgrind calls looking at them a
    use of undefined values. */
-ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
+ACO_ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 {
 	if ((aco_tools & ~ACO_TOOLS_CXX) ||
 	    !aco_has_zeros_below(co->share_stack->align_retptr, live))
@@ -184,7 +181,8 @@ ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 	return ACO_ZEROS;
 }
 
-ALWAYS_INLINE int copy_out(aco_t *co)
+/* A part of aco_make_present(), wherever else it is called. */
+ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	size_t below = red_zone(co);

@@ -24,8 +24,6 @@ ACO_ALWAYS_INLINE int go(aco_t *from, aco_t *to, const aco_t *co)
 	return aco_switch_fpenv(from, to, aco_switch_landing);
 }
 
-#define NOINLINE __attribute__((__noinline__))
-
 ACO_UNCHECKED static int go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
 {
 	go(from, to, co);

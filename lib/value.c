@@ -11,8 +11,6 @@
 
 #include "tools.h"
 
-#define NOINLINE __attribute__((__noinline__))
-
 static inline void send(const aco_t *to, void *v)
 {
 	if (to->reg[ACO_REG_IDX_RETADDR] == aco_value_landing)

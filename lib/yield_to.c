@@ -15,8 +15,6 @@
 #include "copy.h"
 #include "tools.h"
 
-#define NOINLINE __attribute__((__noinline__))
-
 /*
  * Where control words wait while others are in the processor: a co's own ones
  * in the co; shared ones in its resumer, who gets them from there when a co
