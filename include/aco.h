@@ -32,7 +32,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#if !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__i386__)
+#if defined(__x86_64__) && !defined(__ILP32__)
+#include "aco/arch/amd64.h"
+#elif defined(__i386__)
+#include "aco/arch/i386.h"
+#else
 #error "libaco supports amd64 and i386 only (x32 is neither)"
 #endif
 
@@ -90,7 +94,7 @@ struct aco_share_stack_s {
 	uint16_t slot;	/* in its arena */
 	unsigned valgrind_id;
 	size_t users; /* cos created on the stack and not destroyed */
-	aco_t *sole;  /* the user whose state is "fast", if there is one */
+	aco_t *sole_user; /* a user in one of the "fast" states, or NULL */
 	aco_share_stack_t *next; /* when it is destroyed */
 };
 
@@ -101,12 +105,13 @@ struct aco_share_stack_s {
  */
 struct aco_s {
 	/* A suspended co: resume address, stack pointer, frame pointer, and
-	   one callee-saved register (amd64: rbx, i386: esi).  Everything else
-	   lies on its stack, at or above the stack pointer. */
+	   one callee-saved register.  Everything else lies on its stack, at or
+	   above the stack pointer. */
 	void *reg[4];
 
-	uint32_t mxcsr; /* control words while not running */
-	uint16_t fpucw;
+	/* Floating-point control words while the co does not run. */
+	uint32_t fp_control;
+	uint16_t fp_control_2;
 	uint8_t state;
 	uint8_t flags;
 
@@ -133,20 +138,16 @@ extern __thread aco_t *aco_gtls_co
 	__attribute__((__tls_model__("initial-exec")));
 
 /*
- * Whether aco_resume() and aco_yield() are inlined.  Not where the compiler
- * can't be told which registers a switch changes: AMX's tiles and their
- * configuration; those of APX in clang 18, which uses but can't name them.
+ * Whether aco_resume() and aco_yield() are inlined: where the compiler can be
+ * told which registers a switch changes.
  *
  * In such a file the two functions have other symbols than elsewhere, by which
- * the library exports them, too: under -flto the body that one file has for a
+ * the library exports them, too.  With -flto the body that one file has for a
  * symbol may serve the calls of another file, which was compiled for more
  * registers, or with ACO_NO_INLINE.
  */
-#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && defined(__GNUC__) && \
-	!defined(_SOFT_FLOAT) &&                                               \
-	(!defined(__x86_64__) || defined(__SSE2__)) &&                         \
-	!defined(__AMX_TILE__) && !defined(__AMXTILE__) &&                     \
-	!(defined(__EGPR__) && defined(__clang__) && __clang_major__ < 19)
+#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && \
+	defined(__GNUC__) && defined(ACO_ARCH_INLINES_)
 #define ACO_INLINE_SWITCH_
 #define ACO_INLINED_AS_(symbol) __asm__(symbol)
 #else
@@ -162,7 +163,7 @@ extern __thread aco_t *aco_gtls_co
 /* -------------------------------------------------------------- threads -- */
 
 /*
- * Prepare the calling thread: record its x87 control word and MXCSR as those
+ * Prepare the calling thread: record its floating-point control words as those
  * that cos created from here on start with.  Optional: the first aco_create()
  * of a thread does the same.  A last_word that is not NULL becomes the thread's
  * protector callback, called when the function of a co returns without
@@ -239,7 +240,7 @@ int aco_set_allocator(const aco_allocator_t *allocator);
 /* ------------------------------------------------------------- lifetime -- */
 
 /* Flags of aco_create2(). */
-#define ACO_SHARE_FPENV 1u  /* do not switch x87 control word and MXCSR */
+#define ACO_SHARE_FPENV 1u  /* do not switch the control words */
 #define ACO_RETURN_EXITS 2u /* returning from fp is aco_exit() */
 
 /*

@@ -20,13 +20,6 @@
 
 #include <stddef.h>
 
-/* On i386 address space is scarce: arenas are just large enough for two dozen
-   of the smallest stacks. */
-#if defined(__x86_64__)
-#define MAX_ARENA ((size_t)64 << 20)
-#else
-#define MAX_ARENA ((size_t)2 << 20)
-#endif
 #define MAX_SLOTS ((size_t)256)
 
 struct arena {
@@ -34,7 +27,7 @@ struct arena {
 	aco_share_stack_t *given_back;
 	unsigned size_class;
 	unsigned slots;
-	unsigned fresh; /* slots that were used before, and have their guard */
+	unsigned fresh; /* the first slot that was never used */
 	unsigned used;
 	char unused[64 - 3 * sizeof(void *) - 4 * sizeof(unsigned)];
 	aco_share_stack_t stacks[];
@@ -43,7 +36,6 @@ struct arena {
 /* Arenas with a slot to give, by size class; and how many slots there are. */
 static struct arena *available[ACO_STACK_CLASSES];
 static size_t slots[ACO_STACK_CLASSES];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static size_t slot_size(unsigned size_class)
 {
@@ -52,7 +44,7 @@ static size_t slot_size(unsigned size_class)
 
 static size_t max_slots(unsigned size_class)
 {
-	size_t n = MAX_ARENA / slot_size(size_class);
+	size_t n = ACO_MAX_ARENA / slot_size(size_class);
 
 	return n < MAX_SLOTS ? n : MAX_SLOTS;
 }
@@ -133,8 +125,8 @@ static void drop(struct arena *a)
 		slots[size_class] -= n;
 }
 
-/* A slot that was not used before. */
-static aco_share_stack_t *break_in(struct arena *a)
+/* A slot that was never used, and has no guard yet. */
+static aco_share_stack_t *use_fresh_slot(struct arena *a)
 {
 	aco_share_stack_t *sstk = &a->stacks[a->fresh];
 	char *slot = (char *)a + head_size(a->slots) +
@@ -156,7 +148,7 @@ static aco_share_stack_t *take(struct arena *a)
 	if (sstk)
 		a->given_back = sstk->next;
 	else
-		sstk = break_in(a);
+		sstk = use_fresh_slot(a);
 	if (sstk && ++a->used == a->slots)
 		make_unavailable(a);
 	if (a->used == 0)
@@ -169,24 +161,14 @@ aco_share_stack_t *aco_arena_get(unsigned size_class)
 	aco_share_stack_t *sstk = NULL;
 	struct arena *a;
 
-	aco_lock(&lock);
+	aco_lock(ACO_LOCK_ARENA);
 	a = available[size_class];
 	if (!a)
 		a = grow(size_class);
 	if (a)
 		sstk = take(a);
-	aco_unlock(&lock);
+	aco_unlock(ACO_LOCK_ARENA);
 	return sstk;
-}
-
-void aco_arena_lock(void)
-{
-	aco_lock(&lock);
-}
-
-void aco_arena_unlock(void)
-{
-	aco_unlock(&lock);
 }
 
 void aco_arena_put(aco_share_stack_t *sstk)
@@ -198,12 +180,12 @@ void aco_arena_put(aco_share_stack_t *sstk)
 	/* the guard stays; locked memory does, too */
 	madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
 
-	aco_lock(&lock);
+	aco_lock(ACO_LOCK_ARENA);
 	sstk->next = a->given_back;
 	a->given_back = sstk;
 	if (a->used-- == a->slots)
 		make_available(a);
 	if (a->used == 0)
 		drop(a);
-	aco_unlock(&lock);
+	aco_unlock(ACO_LOCK_ARENA);
 }

@@ -8,55 +8,25 @@
 #ifndef ACO_COPY_H
 #define ACO_COPY_H
 
-#include "internal.h"
+#include "stacks.h"
 
 #define ACO_SMALL_COPY 144
-
-/*
- * With vector moves.  Where not every processor has them, the function that
- * calls this is compiled as if, and called where the processor has.
- */
-#if defined(__x86_64__)
-#include <emmintrin.h>
-
-#define ACO_TRADE_TARGET
-#define ACO_CAN_TRADE(co) 1
-
-static inline void aco_copy_16(char *dst, const char *src)
-{
-	_mm_storeu_si128((__m128i_u *)(void *)dst,
-			 _mm_loadu_si128((const __m128i_u *)(const void *)src));
-}
-#else
-#include <xmmintrin.h>
-
-#define ACO_TRADE_TARGET __attribute__((__target__("sse")))
-#define ACO_CAN_TRADE(co) ((co)->flags & ACO_HAS_SSE)
-
-ACO_TRADE_TARGET static inline void aco_copy_16(char *dst, const char *src)
-{
-	_mm_storeu_ps((float *)(void *)dst,
-		      _mm_loadu_ps((const float *)(const void *)src));
-}
-#endif
 
 /*
  * sz is a multiple of a word, as every stack pointer is.  Where a suspended
  * stack pointer is a multiple of 16, as compilers keep it, so are all addresses
  * but those of the odd words at the high end: these moves are faster then.
  */
-ACO_TRADE_TARGET static inline void aco_copy_small(void *to, const void *from,
+ACO_VECTOR_TARGET static inline void aco_copy_small(void *to, const void *from,
 						   size_t sz)
 {
 	const char *src = from;
 	char *dst = to;
 
-#if !defined(__x86_64__)
-	if (sz & 4) {
+	if (ACO_WORD < 8 && (sz & 4)) {
 		memcpy(dst + sz - 4, src + sz - 4, 4);
 		sz -= 4;
 	}
-#endif
 	if (aco_likely(sz & 8))
 		memcpy(dst + sz - 8, src + sz - 8, 8);
 	switch (sz / 16) {
@@ -104,23 +74,19 @@ static inline size_t aco_live_bytes(const aco_t *co)
  *	             | what waits elsewhere |
  *	 reg[SP]     +----------------------+
  */
-#if defined(__x86_64__)
-#define ACO_ZEROS (5 * sizeof(uintptr_t)) /* rbx r12 r13 r14 r15 */
-#else
-#define ACO_ZEROS (3 * sizeof(uintptr_t)) /* ebx esi edi */
-#endif
+#define ACO_ZEROS (ACO_ZERO_WORDS * sizeof(uintptr_t))
 
 static inline int aco_has_zeros_below(const void *end, size_t live)
 {
 	const uintptr_t *word = end;
+	uintptr_t any = 0;
 
 	if (live <= ACO_ZEROS)
 		return 0;
-#if defined(__x86_64__)
-	return !(word[-1] | word[-2] | word[-3] | word[-4] | word[-5]);
-#else
-	return !(word[-1] | word[-2] | word[-3]);
-#endif
+#pragma GCC unroll 8
+	for (int i = 1; i <= ACO_ZERO_WORDS; i++)
+		any |= word[-i];
+	return !any;
 }
 
 static inline void aco_put_zeros_below(void *end)
@@ -135,7 +101,7 @@ static inline void aco_put_zeros_below(void *end)
  * The common case of a copy out: of few bytes, with room for them, and no red
  * zone.  Returns 0, and nothing has happened, when it isn't that.
  */
-ACO_TRADE_TARGET static inline int aco_keep_small(aco_t *out)
+ACO_VECTOR_TARGET static inline int aco_keep_small(aco_t *out)
 {
 	aco_save_stack_t *s = &out->save_stack;
 	char *end = out->share_stack->align_retptr;
@@ -153,7 +119,7 @@ ACO_TRADE_TARGET static inline int aco_keep_small(aco_t *out)
 }
 
 /* The same of a copy out and a copy in: both cos suspended as "sharing". */
-ACO_TRADE_TARGET static inline int aco_trade_small(aco_t *out, aco_t *in)
+ACO_VECTOR_TARGET static inline int aco_swap_small(aco_t *out, aco_t *in)
 {
 	aco_save_stack_t *r = &in->save_stack;
 	char *end = out->share_stack->align_retptr;

@@ -2,23 +2,32 @@
 /*
  * coroutine.c - making, asking and freeing cos
  */
-#include "internal.h"
+#include "stacks.h"
+#include "state.h"
 
 #include <errno.h>
 
-#include "tools.h"
+/* ---- memory --------------------------------------------------------------- */
 
 /*
  * One allocation a co, so that a sleeping co is one place in memory:
  *
- *	[ tool record ] aco_t [ save stack of the size given ]
+ *	[ offset ] [ tool record ] aco_t [ room for a save stack ]
  *
- * The tool record is there only in a process that runs under a sanitizer,
- * which is known before the first co is made.
+ * The tool record is there only in a process that runs under a sanitizer or
+ * beside a C++ runtime, which is known before the first co is made.
  */
-static size_t piece_size(size_t save_stack_sz)
+ACO_ALWAYS_INLINE aco_t *place(char *mem, size_t before)
 {
-	/* room to remember the size, when it is outgrown */
+	memset(mem, 0, before + sizeof(aco_t));
+	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
+		aco_tools_defined(mem, before + sizeof(aco_t));
+	return (aco_t *)(void *)(mem + before);
+}
+
+static size_t room_for(size_t save_stack_sz)
+{
+	/* co_free() finds the size there, when it is outgrown */
 	if (save_stack_sz > 0 && save_stack_sz < sizeof(save_stack_sz))
 		return sizeof(save_stack_sz);
 	return save_stack_sz;
@@ -34,15 +43,12 @@ ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
 		errno = EINVAL;
 		return NULL;
 	}
-	mem = aco_mem_alloc(before + sizeof(aco_t) + piece_size(save_stack_sz));
+	mem = aco_mem_alloc(before + sizeof(aco_t) + room_for(save_stack_sz));
 	if (!mem)
 		return NULL;
-	memset(mem, 0, before + sizeof(aco_t));
-	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
-		aco_tools_defined(mem, before + sizeof(aco_t));
-	co = (aco_t *)(void *)(mem + before);
+	co = place(mem, before);
 	if (save_stack_sz) {
-		co->flags = ACO_ONE_PIECE;
+		co->flags = ACO_SAVE_EMBEDDED;
 		co->save_stack.ptr = co + 1;
 		co->save_stack.sz = save_stack_sz;
 	}
@@ -52,8 +58,8 @@ ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
 /*
  * Main cos of programs, those of the library's own, and all other cos lie at
  * addresses that differ in their lowest bits.  A co may be resumed after its
- * last resumer was freed, and nothing is looked at again when what resumes it
- * now has the same address: so that has to be one of the same kind.
+ * last resumer was freed, and the resume does not look again when the new
+ * resumer has the same address: so that has to be one of the same kind.
  *
  * malloc(3) aligns to 16 bytes, and with w the size of a word the addresses are
  *
@@ -80,24 +86,20 @@ static size_t main_offset(const char *mem, int own)
 static aco_t *main_alloc(int own)
 {
 	size_t before = aco_tools_record_size();
-	size_t sz = MAIN_ROOM + before + sizeof(aco_t);
-	char *mem = aco_mem_alloc(sz);
+	char *mem = aco_mem_alloc(MAIN_ROOM + before + sizeof(aco_t));
 	size_t offset;
 	aco_t *co;
 
 	if (!mem)
 		return NULL;
-	memset(mem, 0, sz);
-	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
-		aco_tools_defined(mem, sz);
 	offset = main_offset(mem, own);
-	co = (aco_t *)(void *)(mem + offset + before);
+	co = place(mem + offset, before);
 	if (offset == MAIN_ROOM)
 		co->flags = ACO_MAIN_FAR;
 	return co;
 }
 
-void aco_main_free(aco_t *co)
+static void main_free(aco_t *co)
 {
 	size_t before = aco_tools_record_size();
 	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : main_near();
@@ -116,42 +118,68 @@ static void co_free(aco_t *co)
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	aco_save_stack_free(co);
-	if (co->flags & ACO_ONE_PIECE)
+	if (co->flags & ACO_SAVE_EMBEDDED)
 		save_stack_sz = co->save_stack.sz;
-	else if (co->flags & ACO_OUTGROWN)
+	else if (co->flags & ACO_SAVE_OUTGROWN)
 		memcpy(&save_stack_sz, co + 1, sizeof(save_stack_sz));
 	aco_mem_free((char *)co - before,
-		     before + sizeof(aco_t) + piece_size(save_stack_sz));
+		     before + sizeof(aco_t) + room_for(save_stack_sz));
 }
+
+/* ---- birth and death ------------------------------------------------------ */
 
 static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,
 			  unsigned flags)
 {
+	co->flags |= flags | aco_thread.control.flag;
 	co->fp = fp;
 	co->arg = arg;
-	co->flags |= flags & ACO_PUBLIC_FLAGS;
-	co->mxcsr = aco_thread.mxcsr;
-	co->fpucw = aco_thread.fpucw;
-	if (aco_thread.has_sse)
-		co->flags |= ACO_HAS_SSE;
+	aco_control_set(co, &aco_thread.control);
 }
 
-aco_t *aco_main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
+static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 {
 	aco_t *co = main_alloc(own);
 
 	if (!co)
 		return NULL;
 	set_up(co, fp, arg, flags);
-	co->state = ACO_MAIN;
+	aco_set_state(co, ACO_MAIN);
 	co->thread = aco_thread.number;
 	return co;
 }
 
-/* A co stands for its main co: programs for 1.2.4 nest that way. */
-static aco_t *main_of(aco_t *co)
+void aco_own_main_free(void)
 {
-	return co->state == ACO_MAIN ? co : co->main_co;
+	aco_t *co = aco_thread.own_main;
+
+	if (!co)
+		return;
+	if (aco_gtls_co == co)
+		aco_set_current(NULL);
+	aco_thread.own_main = NULL;
+	main_free(co);
+}
+
+/* A resume does not decide which control words new cos start with: the first
+   aco_create() of the thread may find others. */
+aco_t *aco_own_main_new(void)
+{
+	struct aco_thread *t = &aco_thread;
+	uint8_t ready = t->ready;
+
+	aco_thread_ready();
+	t->ready = ready;
+	if (aco_thread_register_exit(aco_own_main_free) < 0)
+		return NULL;
+	t->own_main = main_new(NULL, NULL, 0, 1);
+	return t->own_main;
+}
+
+/* A co stands for its main co: programs for 1.2.4 nest that way. */
+static aco_t *main_for(aco_t *co)
+{
+	return aco_is_main(co) ? co : co->main_co;
 }
 
 static int is_usable_stack(const aco_share_stack_t *sstk)
@@ -162,7 +190,7 @@ static int is_usable_stack(const aco_share_stack_t *sstk)
 /* co->reg leads to the entry frame. */
 static inline void make_ready(aco_t *co)
 {
-	co->state = ACO_INIT;
+	aco_set_state(co, ACO_INIT);
 	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
 	co->reg[ACO_REG_IDX_SP] = aco_stack_base(co->share_stack);
 	co->reg[ACO_REG_IDX_BP] = NULL; /* where chains of frames end */
@@ -172,9 +200,8 @@ static inline void make_ready(aco_t *co)
 
 static void add_user(aco_share_stack_t *sstk)
 {
-	if (sstk->sole)
-		aco_demote(sstk->sole);
-	sstk->sole = NULL;
+	if (sstk->sole_user)
+		aco_stack_demote(sstk);
 	sstk->users++;
 }
 
@@ -182,8 +209,8 @@ static void remove_user(aco_share_stack_t *sstk, aco_t *co)
 {
 	if (sstk->owner == co)
 		sstk->owner = NULL;
-	if (sstk->sole == co)
-		sstk->sole = NULL;
+	if (sstk->sole_user == co)
+		sstk->sole_user = NULL;
 	if (--sstk->users == ACO_DESTROYED)
 		aco_stack_free(sstk);
 }
@@ -198,7 +225,7 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 		goto invalid;
 	aco_thread_ready();
 	if (!main_co)
-		return aco_main_new(fp, arg, flags, 0);
+		return main_new(fp, arg, flags, 0);
 	if (!ACO_IS_ALIGNED(main_co) || !is_usable_stack(share_stack) || !fp)
 		goto invalid;
 
@@ -206,7 +233,7 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 	if (!co)
 		return NULL;
 	set_up(co, fp, arg, flags);
-	co->main_co = main_of(main_co);
+	co->main_co = main_for(main_co);
 	co->share_stack = share_stack;
 	make_ready(co);
 	add_user(share_stack);
@@ -223,20 +250,14 @@ aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
 	return aco_create2(main_co, share_stack, save_stack_sz, fp, arg, 0);
 }
 
-/* Its life must not end here. */
-static inline int is_busy(const aco_t *co)
-{
-	return aco_is_running(co) || co->state == ACO_RETURNED;
-}
-
 int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 {
-	if (!co || !ACO_IS_ALIGNED(co) || co->state == ACO_MAIN || !fp ||
+	if (!co || !ACO_IS_ALIGNED(co) || aco_is_main(co) || !fp ||
 	    aco_is_destroyed(co->share_stack)) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (is_busy(co))
+	if (aco_is_busy(co))
 		aco_misuse("aco_reset", "the co is running", co);
 	aco_thread_ready();
 	if (co->share_stack->owner == co)
@@ -256,7 +277,7 @@ static aco_t *chain_root(void)
 {
 	aco_t *co = aco_gtls_co;
 
-	while (co && co->state != ACO_MAIN)
+	while (co && !aco_is_main(co))
 		co = aco_resumer_of(co);
 	return co;
 }
@@ -271,23 +292,25 @@ static void destroy_main(aco_t *co)
 			   "the main co waits for a co that it has resumed",
 			   co);
 	if (co == aco_gtls_co)
-		aco_gtls_co = NULL;
-	aco_main_free(co);
+		aco_set_current(NULL);
+	main_free(co);
 }
 
 void aco_destroy(aco_t *co)
 {
 	if (!co)
 		aco_misuse("aco_destroy", "the co is NULL", co);
-	if (co->state == ACO_MAIN) {
+	if (aco_is_main(co)) {
 		destroy_main(co);
 		return;
 	}
-	if (is_busy(co))
+	if (aco_is_busy(co))
 		aco_misuse("aco_destroy", "the co is running", co);
 	remove_user(co->share_stack, co);
 	co_free(co);
 }
+
+/* ---- questions ------------------------------------------------------------ */
 
 aco_t *aco_get_co(void)
 {
@@ -312,17 +335,17 @@ int aco_is_main_co(const aco_t *co)
 {
 	if (!co)
 		aco_misuse("aco_is_main_co", "the co is NULL", co);
-	return co->state == ACO_MAIN;
+	return aco_is_main(co);
 }
 
-/* co waits in this thread's resume chain: others were resumed since. */
+/* co is in the resume chain of this thread, and is not the current co. */
 static int waits(const aco_t *co)
 {
 	const aco_t *at = aco_gtls_co;
 
 	if (at == co)
 		return 0;
-	while (at && at != co && at->state != ACO_MAIN)
+	while (at && at != co && !aco_is_main(at))
 		at = aco_resumer_of(at);
 	return at == co;
 }

@@ -1,31 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * overflow.c - says which co has overflowed its stack
+ * overflow.c - a handler for SIGSEGV says which co has overflowed its stack
  *
- * The handler only talks, and then does what would have been done without it.
- * It needs an alternate stack, because there is no room on that of the co; each
- * thread has its own, unless the program has given it one.
+ * The handler writes a line, and then does what would have been done without it.
+ * It runs on an alternate stack (thread.c), because there is no room on that of
+ * the co.
  */
 #define _GNU_SOURCE 1 /* REG_RSP */
 
-#include "internal.h"
+#include "stacks.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <ucontext.h>
 
+#include "fault.h"
 #include "tools.h"
-
-/* For what the kernel pushes, this handler, and the one it passes on to. */
-#define ALT_STACK_SIZE ((size_t)64 << 10)
-
-#if defined(__x86_64__)
-#define REG_OF_SP REG_RSP
-#else
-#define REG_OF_SP REG_ESP
-#endif
-#define TRAP_GENERAL_PROTECTION 13
-#define FLAG_RESUME 0x10000
 
 /*
  * An action that ours has taken the place of.  Its handler may call ours, which
@@ -38,22 +27,9 @@ struct action {
 	const struct action *made_before;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static volatile sig_atomic_t reporting;
 static const struct action *replaced; /* the last one */
 static const struct action *all_made;
 static size_t signal_frame; /* what the kernel may push, and leave free */
-
-/*
- * The trap number is that of the last trap of the thread, which may have been
- * survived.  The processor sets the resume flag for an instruction that it does
- * not carry out, and else only in the middle of one that is repeated.
- */
-static int is_general_protection(const greg_t *reg)
-{
-	return reg[REG_TRAPNO] == TRAP_GENERAL_PROTECTION &&
-	       (reg[REG_EFL] & FLAG_RESUME);
-}
 
 /*
  * A signal that finds no room on the stack becomes SIGSEGV without an address,
@@ -62,10 +38,9 @@ static int is_general_protection(const greg_t *reg)
 static int is_signal_without_room(const aco_share_stack_t *sstk,
 				  const ucontext_t *uc)
 {
-	const greg_t *reg = uc->uc_mcontext.gregs;
-	uintptr_t sp = (uintptr_t)reg[REG_OF_SP];
+	uintptr_t sp = aco_fault_sp(uc);
 
-	if (!sstk->guard_page_enabled || is_general_protection(reg))
+	if (!sstk->guard_page_enabled || aco_fault_is_general(uc))
 		return 0;
 	return sp - (uintptr_t)sstk->ptr < signal_frame ||
 	       aco_is_in_guard(sstk, (const void *)sp);
@@ -145,7 +120,7 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context, *link = uc->uc_link;
 	int saved = errno;
 
-	if (reporting && !from)
+	if (aco_overflow_reporting && !from)
 		report(info, context);
 	errno = saved;
 	next = from ? from->below
@@ -245,84 +220,20 @@ static void uninstall(void)
 		sigaction(SIGSEGV, &replaced->sa, NULL);
 }
 
-/* ---- alternate stacks ---------------------------------------------------- */
-
-static int has_alt_stack(void)
-{
-	stack_t ss;
-
-	return sigaltstack(NULL, &ss) == 0 && !(ss.ss_flags & SS_DISABLE);
-}
-
-static int make_alt_stack(void)
-{
-	stack_t ss = { .ss_size = ALT_STACK_SIZE };
-
-	if (aco_thread.alt_stack || has_alt_stack())
-		return 0;
-	if (aco_thread_notice_end() < 0)
-		return -1;
-	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (ss.ss_sp == MAP_FAILED) {
-		errno = ENOMEM;
-		return -1;
-	}
-	aco_tools_defined(&ss, sizeof(ss));
-	sigaltstack(&ss, NULL);
-	aco_thread.alt_stack = ss.ss_sp;
-	return 0;
-}
-
-void aco_overflow_thread_ready(void)
-{
-	int saved = errno;
-
-	if (reporting)
-		make_alt_stack();
-	errno = saved;
-}
-
-void aco_overflow_thread_end(void)
-{
-	const stack_t none = { .ss_flags = SS_DISABLE };
-	void *ptr = aco_thread.alt_stack;
-	stack_t ss;
-
-	if (!ptr)
-		return;
-	aco_tools_defined(&none, sizeof(none));
-	if (sigaltstack(NULL, &ss) == 0 && ss.ss_sp == ptr) {
-		if (ss.ss_flags & SS_ONSTACK)
-			return; /* exit(3) in a handler */
-		sigaltstack(&none, NULL);
-	}
-	aco_thread.alt_stack = NULL;
-	munmap(ptr, ALT_STACK_SIZE);
-}
-
-void aco_overflow_lock(void)
-{
-	aco_lock(&lock);
-}
-
-void aco_overflow_unlock(void)
-{
-	aco_unlock(&lock);
-}
+/* ---- on and off ----------------------------------------------------------- */
 
 static int set_reporting(int on)
 {
 	int result = 0;
 
-	aco_lock(&lock);
+	aco_lock(ACO_LOCK_OVERFLOW);
 	if (on)
 		result = install();
 	else
 		uninstall();
 	if (result == 0)
-		reporting = on;
-	aco_unlock(&lock);
+		aco_overflow_reporting = on;
+	aco_unlock(ACO_LOCK_OVERFLOW);
 	return result;
 }
 
@@ -334,12 +245,12 @@ static int turn_on(void)
 		errno = ENOMEM;
 		return -1;
 	}
-	if (make_alt_stack() < 0)
+	if (aco_thread_alt_stack_new() < 0)
 		return -1;
 	if (set_reporting(1) == 0)
 		return 0;
 	if (!had_alt_stack)
-		aco_overflow_thread_end();
+		aco_thread_alt_stack_free();
 	errno = ENOMEM;
 	return -1;
 }
@@ -351,11 +262,4 @@ int aco_overflow_report(int on)
 	/* if it was never on, fork(2) may not know of the lock */
 	return __atomic_load_n(&replaced, __ATOMIC_ACQUIRE) ? set_reporting(0)
 							    : 0;
-}
-
-/* The actions are not freed: a handler may be running, if this is exit(3). */
-void aco_overflow_unload(void)
-{
-	aco_overflow_report(0);
-	aco_overflow_thread_end();
 }

@@ -8,18 +8,17 @@
  *	share stack, owner A suspended      A's save stack     B's save stack
  *
  *	align_retptr +------------+
- *	             |  A's bytes | -- copied out -->  [A....]
+ *	             |  A's bytes |  -- copied out -->  [A....]
  *	A's reg[SP]  +------------+
- *	                                   B's bytes lie   <-- copied in --
- *[B..] below align_retptr after that
+ *
+ *	align_retptr +------------+
+ *	             |  B's bytes |                   <-- copied in --   [B..]
+ *	B's reg[SP]  +------------+
  */
-#include "internal.h"
+#include "copy.h"
+#include "state.h"
 
 #include <errno.h>
-
-#include "copy.h"
-#include "stacks.h"
-#include "tools.h"
 
 /*
  * Copies of so many bytes and more are faster between places that lie alike in
@@ -55,7 +54,7 @@ void aco_save_stack_free(aco_t *co)
 	aco_save_stack_t *s = &co->save_stack;
 	char *block = s->ptr;
 
-	if (!block || (co->flags & ACO_ONE_PIECE))
+	if (!block || (co->flags & ACO_SAVE_EMBEDDED))
 		return;
 	if (s->sz >= LONG_COPY)
 		memcpy(&block, (char *)s->ptr - sizeof(block), sizeof(block));
@@ -97,15 +96,13 @@ static int has_room(const aco_save_stack_t *s, size_t need)
  */
 static size_t red_zone(const aco_t *co)
 {
-#if defined(__x86_64__)
-	size_t room = (size_t)((char *)co->reg[ACO_REG_IDX_SP] -
-			       (char *)co->share_stack->ptr);
+	size_t most = ACO_RED_ZONE, room;
 
-	if (co->state == ACO_SUSPENDED_INLINE)
-		return room < 128 ? room & ~(size_t)7 : 128;
-#endif
-	(void)co;
-	return 0;
+	if (!most || co->state != ACO_SUSPENDED_INLINE)
+		return 0;
+	room = (size_t)((char *)co->reg[ACO_REG_IDX_SP] -
+			(char *)co->share_stack->ptr);
+	return room < most ? room & ~(size_t)7 : most;
 }
 
 /*
@@ -129,7 +126,7 @@ __attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
 	size_t sz;
 	void *ptr;
 
-	if ((co->flags & ACO_ONE_PIECE) && need <= s->sz)
+	if ((co->flags & ACO_SAVE_EMBEDDED) && need <= s->sz)
 		return 0; /* can't shrink */
 	sz = new_size(s, need);
 	ptr = ptr_new(sz, co->reg[ACO_REG_IDX_SP]);
@@ -138,36 +135,29 @@ __attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
 	if (s->sz > sz + TRIM_ABOVE)
 		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
-	if (co->flags & ACO_ONE_PIECE) {
+	if (co->flags & ACO_SAVE_EMBEDDED) {
 		memcpy(co + 1, &s->sz, sizeof(s->sz)); /* for co_free() */
-		co->flags ^= ACO_ONE_PIECE | ACO_OUTGROWN;
+		co->flags ^= ACO_SAVE_EMBEDDED | ACO_SAVE_OUTGROWN;
 	}
 	s->ptr = ptr;
 	s->sz = sz;
 	return 0;
 }
 
-/*
- * On amd64 the C library copies more than about 2 KiB by "rep movsb", which
- * takes nearly twice as long as its loop of vector moves (AMD, both ends in the
- * first-level cache), so it gets pieces that are shorter.  Beyond 16 KiB it is
- * right.
- */
+/* memcpy(3), in pieces where the processor's C library is slow else. */
 static void copy(void *to, const void *from, size_t sz)
 {
-#if defined(__x86_64__)
-	size_t piece = 2048;
+	size_t piece = ACO_COPY_PIECE;
 
 	/* the compiler would know better than to call it, for a constant */
 	__asm__("" : "+r"(piece));
-	if (sz <= 8 * piece) {
+	if (ACO_COPY_PIECE && sz <= ACO_COPY_IN_PIECES) {
 		for (; sz > piece; sz -= piece) {
 			memcpy(to, from, piece);
 			to = (char *)to + piece;
 			from = (const char *)from + piece;
 		}
 	}
-#endif
 	memcpy(to, from, sz);
 }
 
@@ -181,7 +171,7 @@ ACO_ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 	return ACO_ZEROS;
 }
 
-/* A part of aco_make_present(), wherever else it is called. */
+/* Inlined into aco_switch_owner(), though aco_copy_out() is the same. */
 ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
@@ -247,7 +237,7 @@ void aco_copy_in_later(aco_t *co, struct aco_move *move)
 	s->ct_restore++;
 }
 
-int aco_make_present(aco_t *co)
+int aco_switch_owner(aco_t *co)
 {
 	aco_share_stack_t *sstk = co->share_stack;
 

@@ -18,41 +18,35 @@
 #include "stacks.h"
 
 #define DEFAULT_LIMIT ((size_t)32 << 20)
-#define SHARDS 16u
 
 struct shard {
-	pthread_mutex_t lock;
 	size_t credit;
 	aco_share_stack_t *kept[ACO_STACK_CLASSES];
 } __attribute__((__aligned__(64)));
 
-static struct shard shards[SHARDS] = {
-	[0 ... SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER }
-};
+static struct shard shards[ACO_SHARDS];
 static size_t limit = DEFAULT_LIMIT; /* written under all locks */
 static size_t room = DEFAULT_LIMIT;
 
-static __thread unsigned my_shard
-	__attribute__((__tls_model__("initial-exec")));
+static ACO_THREAD_LOCAL unsigned my_shard;
 
-static struct shard *lock_mine(void)
+/* The number of a shard whose lock this thread now holds. */
+static unsigned lock_mine(void)
 {
-	struct shard *s = &shards[my_shard];
 	unsigned i;
 
-	for (i = 0; i < SHARDS; i++) {
-		if (aco_trylock(&s->lock) == 0)
-			return s;
-		my_shard = (my_shard + 1) % SHARDS;
-		s = &shards[my_shard];
+	for (i = 0; i < ACO_SHARDS; i++) {
+		if (aco_trylock(ACO_LOCK_SHARDS + my_shard) == 0)
+			return my_shard;
+		my_shard = (my_shard + 1) % ACO_SHARDS;
 	}
-	aco_lock(&s->lock);
-	return s;
+	aco_lock(ACO_LOCK_SHARDS + my_shard);
+	return my_shard;
 }
 
-static void unlock(struct shard *s)
+static void unlock(unsigned shard)
 {
-	aco_unlock(&s->lock);
+	aco_unlock(ACO_LOCK_SHARDS + shard);
 }
 
 /* ---- credit: of a shard whose lock is held ------------------------------ */
@@ -137,18 +131,18 @@ static int take_credit(struct shard *from, struct shard *s, size_t need,
 
 /* ---- all shards --------------------------------------------------------- */
 
-static int take_credit_anywhere(struct shard *s, size_t need, int push_out)
+static int take_credit_anywhere(unsigned mine, size_t need, int push_out)
 {
-	struct shard *from;
+	unsigned from;
 	int got = 0;
 
 	if (need > limit)
 		return 0;
-	for (from = shards; from < shards + SHARDS && !got; from++) {
-		if (from != s && aco_trylock(&from->lock))
+	for (from = 0; from < ACO_SHARDS && !got; from++) {
+		if (from != mine && aco_trylock(ACO_LOCK_SHARDS + from))
 			continue;
-		got = take_credit(from, s, need, push_out);
-		if (from != s)
+		got = take_credit(&shards[from], &shards[mine], need, push_out);
+		if (from != mine)
 			unlock(from);
 	}
 	return got;
@@ -157,79 +151,67 @@ static int take_credit_anywhere(struct shard *s, size_t need, int push_out)
 static aco_share_stack_t *get_anywhere(unsigned size_class)
 {
 	aco_share_stack_t *sstk = NULL;
-	struct shard *s;
+	unsigned i;
 
-	for (s = shards; s < shards + SHARDS && !sstk; s++) {
-		if (!__atomic_load_n(&s->kept[size_class], __ATOMIC_RELAXED) ||
-		    aco_trylock(&s->lock))
+	for (i = 0; i < ACO_SHARDS && !sstk; i++) {
+		if (!__atomic_load_n(&shards[i].kept[size_class],
+				     __ATOMIC_RELAXED) ||
+		    aco_trylock(ACO_LOCK_SHARDS + i))
 			continue;
-		sstk = pop(s, size_class);
-		unlock(s);
+		sstk = pop(&shards[i], size_class);
+		unlock(i);
 	}
 	return sstk;
 }
 
 aco_share_stack_t *aco_stack_cache_get(unsigned size_class)
 {
-	struct shard *s = lock_mine();
-	aco_share_stack_t *sstk = pop(s, size_class);
+	unsigned mine = lock_mine();
+	aco_share_stack_t *sstk = pop(&shards[mine], size_class);
 
-	unlock(s);
+	unlock(mine);
 	return sstk ? sstk : get_anywhere(size_class);
 }
 
 /* A size of which nothing is kept pushes others out. */
 int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 {
-	struct shard *s = lock_mine();
+	unsigned mine = lock_mine();
+	struct shard *s = &shards[mine];
 	size_t sz = sstk->sz;
-	int fits = borrow(s, sz) || take_credit_anywhere(s, sz, 0) ||
-		   (!s->kept[size_class] && take_credit_anywhere(s, sz, 1));
+	int fits = borrow(s, sz) || take_credit_anywhere(mine, sz, 0) ||
+		   (!s->kept[size_class] && take_credit_anywhere(mine, sz, 1));
 
 	if (fits)
 		push(s, sstk, size_class);
-	unlock(s);
+	unlock(mine);
 	return fits;
-}
-
-void aco_stack_cache_lock(void)
-{
-	struct shard *s;
-
-	for (s = shards; s < shards + SHARDS; s++)
-		aco_lock(&s->lock);
-}
-
-void aco_stack_cache_unlock(void)
-{
-	struct shard *s;
-
-	for (s = shards; s < shards + SHARDS; s++)
-		unlock(s);
 }
 
 size_t aco_stack_cache_empty(void)
 {
-	struct shard *s;
 	size_t n = 0;
+	unsigned i;
 
-	for (s = shards; s < shards + SHARDS; s++) {
-		aco_lock(&s->lock);
-		n += empty(s);
-		unlock(s);
+	for (i = 0; i < ACO_SHARDS; i++) {
+		aco_lock(ACO_LOCK_SHARDS + i);
+		n += empty(&shards[i]);
+		unlock(i);
 	}
 	return n;
 }
 
 void aco_share_stack_cache_limit(size_t bytes)
 {
-	struct shard *s;
+	unsigned i;
 
 	aco_fork_ready();
-	aco_stack_cache_lock();
-	for (s = shards; s < shards + SHARDS; s++)
-		empty(s);
+	for (i = 0; i < ACO_SHARDS; i++) {
+		aco_lock(ACO_LOCK_SHARDS + i);
+		empty(&shards[i]);
+	}
 	room += bytes - limit;
 	limit = bytes;
-	aco_stack_cache_unlock();
+	for (i = 0; i < ACO_SHARDS; i++)
+		unlock(i);
 }

@@ -2,9 +2,8 @@
 /*
  * stack_usage.c - how deep a stack has been used
  */
-#include "internal.h"
-
-#include "tools.h"
+#include "stacks.h"
+#include "state.h"
 
 /*
  * From the lowest word that is not 0 to the base.  New memory is zeros, and to
@@ -41,13 +40,13 @@ size_t aco_stack_usage(const aco_t *co)
 
 	if (!co)
 		aco_misuse("aco_stack_usage", "the co is NULL", co);
-	if (co->state == ACO_MAIN)
+	if (aco_is_main(co))
 		return 0;
 	if (aco_is_destroyed(co->share_stack))
 		return copied(co);
-	aco_tools_look_away(1);
+	aco_tools_suppress_errors(1);
 	sz = touched(co->share_stack);
-	aco_tools_look_away(0);
+	aco_tools_suppress_errors(0);
 	/* Valgrind counts where a loop ends as a part of its result */
 	aco_tools_defined(&sz, sizeof(sz));
 	return sz > copied(co) ? sz : copied(co);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stacks.h - where guarded stacks come from
+ * stacks.h - execution stacks, and where their memory comes from
  *
  *	aco_share_stack_new2()                    aco_share_stack_destroy()
  *	        |                                             |
@@ -11,6 +11,9 @@
  *	        |      their memory given back                |
  *	        |                                             | all slots free,
  *	        '- mapping.c: the kernel                 <----' or no arena
+ *
+ * stack_memory.c picks one of the last two, or malloc(3) for stacks without a
+ * guard.
  */
 #ifndef ACO_STACKS_H
 #define ACO_STACKS_H
@@ -62,7 +65,54 @@ static inline size_t aco_class_pages(unsigned size_class)
 	return (size_t)(size_class - 8 * shift + 1) << shift;
 }
 
-/* ---- mapping.c ---------------------------------------------------------- */
+/* ---- the top of a stack -------------------------------------------------- */
+
+/*
+ * The processor wants the stack pointer 16-byte aligned where a function is
+ * called.
+ *
+ *	         high addresses
+ *	       +---------------------------+
+ *	       | aco_no_resumer + 1        | where a walk ends, see arch/link.h
+ *	       +---------------------------+
+ *	       | address of the share stack| by which a walk finds the owner
+ *	 base  +---------------------------+ 16-byte aligned; where sp begins
+ *	       | return into the entry     | align_retptr; the same for every co
+ *	       +---------------------------+   of the stack, so never copied
+ *	       | frame of the co's function|
+ *	       :                           :
+ *	 reg[SP]                             when suspended: lowest live byte
+ */
+ACO_HIDDEN extern const char aco_no_resumer[]; /* arch/ARCH/entry.S */
+
+static inline char *aco_stack_base(const aco_share_stack_t *sstk)
+{
+	return (char *)sstk->align_retptr + sizeof(void *);
+}
+
+/* Whether an access of addr is caught by the guard of the stack. */
+static inline int aco_is_in_guard(const aco_share_stack_t *sstk,
+				  const void *addr)
+{
+	return sstk->guard_page_enabled &&
+	       (uintptr_t)addr < (uintptr_t)sstk->ptr &&
+	       (uintptr_t)addr >= (uintptr_t)sstk->ptr - ACO_GUARD_SIZE;
+}
+
+/*
+ * What aco_share_stack_t.users of a destroyed stack is more than the number of
+ * its users.  Where there are some, it waits for the last of them, without an
+ * owner, and none of them is "fast": no switch but a resume that has to make
+ * its co the owner meets it.  Its memory may be gone, if it was the caller's.
+ */
+#define ACO_DESTROYED (SIZE_MAX / 2 + 1)
+
+static inline int aco_is_destroyed(const aco_share_stack_t *sstk)
+{
+	return sstk->users >= ACO_DESTROYED;
+}
+
+/* ---- mapping.c ----------------------------------------------------------- */
 
 /* sz bytes of new memory, to read and write; NULL when there is none. */
 ACO_HIDDEN char *aco_map(size_t sz);
@@ -78,7 +128,7 @@ ACO_HIDDEN void aco_map_trim(aco_share_stack_t *sstk, const char *end);
 ACO_HIDDEN aco_share_stack_t *aco_mapping_get(size_t pages);
 ACO_HIDDEN void aco_mapping_put(aco_share_stack_t *sstk);
 
-/* ---- arena.c ------------------------------------------------------------ */
+/* ---- arena.c ------------------------------------------------------------- */
 
 /* Whether stacks of a size come from arenas. */
 ACO_HIDDEN int aco_arena_has(unsigned size_class);
@@ -89,11 +139,21 @@ ACO_HIDDEN aco_share_stack_t *aco_arena_get(unsigned size_class);
 /* Give the stack's memory back; it can't fail. */
 ACO_HIDDEN void aco_arena_put(aco_share_stack_t *sstk);
 
-/* All of arena.c, for fork(2). */
-ACO_HIDDEN void aco_arena_lock(void);
-ACO_HIDDEN void aco_arena_unlock(void);
+/* ---- stack_memory.c ------------------------------------------------------ */
 
-/* ---- stack_cache.c ------------------------------------------------------ */
+/* A guarded stack of so many pages and of their class, or one without a guard of
+   sz bytes, or in the caller's memory; NULL when there is no memory. */
+ACO_HIDDEN aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class);
+ACO_HIDDEN aco_share_stack_t *aco_stack_get_unguarded(size_t sz);
+ACO_HIDDEN aco_share_stack_t *aco_stack_get_caller(void *mem, size_t sz);
+
+/* Give a stack back to where it came from. */
+ACO_HIDDEN void aco_stack_give_back(aco_share_stack_t *sstk);
+
+/* The most that the kernel takes of a stack for a signal, red zone included. */
+ACO_HIDDEN size_t aco_signal_frame(void);
+
+/* ---- stack_cache.c ------------------------------------------------------- */
 
 /* A stack, as it was left; NULL when there is none of that size. */
 ACO_HIDDEN aco_share_stack_t *aco_stack_cache_get(unsigned size_class);
@@ -105,13 +165,12 @@ ACO_HIDDEN int aco_stack_cache_put(aco_share_stack_t *sstk,
 /* Give everything back that is kept now.  Returns how many stacks. */
 ACO_HIDDEN size_t aco_stack_cache_empty(void);
 
-/* All of stack_cache.c, for fork(2). */
-ACO_HIDDEN void aco_stack_cache_lock(void);
-ACO_HIDDEN void aco_stack_cache_unlock(void);
+/* ---- share_stack.c ------------------------------------------------------- */
 
-/* ---- share_stack.c ------------------------------------------------------ */
+/* The stack's sole user is fast no longer. */
+ACO_HIDDEN void aco_stack_demote(aco_share_stack_t *sstk);
 
-/* To where it came from, not to the cache. */
-ACO_HIDDEN void aco_stack_give_back(aco_share_stack_t *sstk);
+/* Free a stack that is destroyed and has no users now. */
+ACO_HIDDEN void aco_stack_free(aco_share_stack_t *sstk);
 
 #endif /* ACO_STACKS_H */

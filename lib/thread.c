@@ -1,125 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * thread.c - what belongs to a thread: control words, protector, own main co
+ * thread.c - what a thread gets before its first co, and what ends with it
  */
 #include "internal.h"
 
-#include <cpuid.h>
 #include <errno.h>
-#include <pthread.h>
+#include <signal.h>
 
-#include "stacks.h"
 #include "tools.h"
 
-#define INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
-
-__thread aco_t *aco_gtls_co INITIAL_EXEC;
-__thread struct aco_thread aco_thread INITIAL_EXEC;
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int process_ready;
+/* ---- the end of threads -------------------------------------------------- */
 
 /* A key plus 1, or 0 as long as there is none.  In threads that have set it,
    thread_end() is called at the end. */
 static unsigned key_and_1;
 static unsigned key_users; /* threads that are about to set it */
 
-static void own_main_free(void)
-{
-	aco_t *co = aco_thread.own_main;
-
-	if (!co)
-		return;
-	if (aco_gtls_co == co)
-		aco_gtls_co = NULL;
-	aco_thread.own_main = NULL;
-	aco_main_free(co);
-}
-
 static void thread_end(void *thread)
 {
 	(void)thread;
-	own_main_free();
-	aco_overflow_thread_end();
-}
-
-/* Once in the process. */
-static void set_up(void)
-{
-	aco_tools_find();
-	__atomic_store_n(&process_ready, 1, __ATOMIC_RELEASE);
-}
-
-/* Debian's i386 runs on processors without SSE, too. */
-static int has_sse(void)
-{
-#if defined(__x86_64__)
-	return 1;
-#else
-	unsigned a, b, c, d;
-
-	/* not AT_HWCAP, which the C library replaces */
-	return __get_cpuid(1, &a, &b, &c, &d) && (d & bit_SSE);
-#endif
+	if (aco_thread.release)
+		aco_thread.release();
+	aco_thread_alt_stack_free();
 }
 
 /*
- * Threads have numbers, each its own: where one keeps its variables, the next
- * may keep its own as soon as the first has ended.
- */
-static void number_thread(void)
-{
-	static uint64_t threads;
-
-	if (!aco_thread.number)
-		aco_thread.number = __atomic_add_fetch(&threads, 1,
-						       __ATOMIC_RELAXED);
-}
-
-static void record_control_words(void)
-{
-	struct aco_thread *t = &aco_thread;
-
-	__asm__("fnstcw %0" : "=m"(t->fpucw));
-	t->has_sse = has_sse();
-	if (t->has_sse)
-		__asm__("stmxcsr %0" : "=m"(t->mxcsr));
-}
-
-/*
- * A library that is being loaded may get here, too, in a constructor, and then
- * holds the lock of the dynamic linker.  So set_up(), for which other threads
- * wait, must not take that lock.
- */
-void aco_process_ready(void)
-{
-	if (__atomic_load_n(&process_ready, __ATOMIC_ACQUIRE))
-		return;
-	aco_cxx_find();
-	pthread_once(&once, set_up);
-}
-
-void aco_thread_init(aco_cofuncp_t last_word)
-{
-	aco_process_ready();
-	number_thread();
-	record_control_words();
-	if (last_word)
-		aco_thread.last_word = last_word;
-	aco_thread.ready = 1;
-	aco_overflow_thread_ready();
-}
-
-void aco_thread_ready(void)
-{
-	if (aco_unlikely(!aco_thread.ready))
-		aco_thread_init(NULL);
-}
-
-/*
- * Not in set_up(): a program that has used up its keys may give one back.
- * Without a lock, which a fork would leave locked in the child when another
- * thread holds it.
+ * Made when it is first needed: a program that has used up its keys may give one
+ * back.  Without a lock, which a fork would leave locked in the child when
+ * another thread holds it.
  */
 static unsigned make_key(void)
 {
@@ -142,7 +50,7 @@ void aco_thread_alone(void)
 	key_users = 0;
 }
 
-static int set_key(void)
+int aco_thread_register_exit(void (*release)(void))
 {
 	unsigned made;
 	int result = -1;
@@ -152,11 +60,15 @@ static int set_key(void)
 	if (made && !pthread_setspecific(made - 1, &aco_thread))
 		result = 0;
 	__atomic_fetch_sub(&key_users, 1, __ATOMIC_RELEASE);
+	if (result < 0)
+		errno = ENOMEM;
+	else if (release)
+		aco_thread.release = release;
 	return result;
 }
 
-/* Unless a thread is about to use it. */
-static void delete_key(void)
+/* Unless a thread is about to use the key. */
+void aco_thread_unload(void)
 {
 	unsigned made = __atomic_exchange_n(&key_and_1, 0, __ATOMIC_SEQ_CST);
 
@@ -164,41 +76,91 @@ static void delete_key(void)
 		pthread_key_delete(made - 1);
 }
 
-int aco_thread_notice_end(void)
+/* ---- the alternate signal stack ------------------------------------------ */
+
+/* For what the kernel pushes, the handler of overflow.c, and the handler that it
+   passes on to. */
+#define ALT_STACK_SIZE ((size_t)64 << 10)
+
+volatile sig_atomic_t aco_overflow_reporting;
+
+static int has_alt_stack(void)
 {
-	if (set_key() == 0)
+	stack_t ss;
+
+	return sigaltstack(NULL, &ss) == 0 && !(ss.ss_flags & SS_DISABLE);
+}
+
+int aco_thread_alt_stack_new(void)
+{
+	stack_t ss = { .ss_size = ALT_STACK_SIZE };
+
+	if (aco_thread.alt_stack || has_alt_stack())
 		return 0;
-	errno = ENOMEM;
-	return -1;
+	if (aco_thread_register_exit(NULL) < 0)
+		return -1;
+	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (ss.ss_sp == MAP_FAILED) {
+		errno = ENOMEM;
+		return -1;
+	}
+	aco_tools_defined(&ss, sizeof(ss));
+	sigaltstack(&ss, NULL);
+	aco_thread.alt_stack = ss.ss_sp;
+	return 0;
 }
 
-/* Resuming decides nothing: its first aco_create() may find other words. */
-aco_t *aco_thread_own_main(void)
+void aco_thread_alt_stack_free(void)
 {
-	struct aco_thread *t = &aco_thread;
-	uint8_t ready = t->ready;
+	const stack_t none = { .ss_flags = SS_DISABLE };
+	void *ptr = aco_thread.alt_stack;
+	stack_t ss;
 
-	aco_thread_ready();
-	t->ready = ready;
-	if (aco_thread_notice_end() < 0)
-		return NULL;
-	t->own_main = aco_main_new(NULL, NULL, 0, 1);
-	return t->own_main;
+	if (!ptr)
+		return;
+	aco_tools_defined(&none, sizeof(none));
+	if (sigaltstack(NULL, &ss) == 0 && ss.ss_sp == ptr) {
+		if (ss.ss_flags & SS_ONSTACK)
+			return; /* exit(3) in a handler */
+		sigaltstack(&none, NULL);
+	}
+	aco_thread.alt_stack = NULL;
+	munmap(ptr, ALT_STACK_SIZE);
 }
+
+/* ---- the beginning ------------------------------------------------------- */
 
 /*
- * The last of this code that runs when a plugin is closed that contains it: the
- * C library and the kernel must not call any of it later.  At exit(3) it runs
- * as well, but other threads may go on with their cos, and this one may be in
- * one.
+ * Each thread has a number of its own: the next thread may keep its variables
+ * where a thread that has ended kept them.
  */
-__attribute__((__destructor__(101))) static void unload(void)
+static void number_thread(void)
 {
-	if (!aco_can_be_unloaded())
-		return;
-	delete_key();
-	if (!aco_gtls_co || aco_gtls_co->state == ACO_MAIN)
-		own_main_free();
-	aco_overflow_unload();
-	aco_stack_cache_empty();
+	static uint64_t threads;
+
+	if (!aco_thread.number)
+		aco_thread.number = __atomic_add_fetch(&threads, 1,
+						       __ATOMIC_RELAXED);
+}
+
+void aco_thread_init(aco_cofuncp_t last_word)
+{
+	int saved = errno;
+
+	aco_tools_process_ready();
+	number_thread();
+	aco_control_record(&aco_thread.control);
+	if (last_word)
+		aco_thread.last_word = last_word;
+	aco_thread.ready = 1;
+	if (aco_overflow_reporting)
+		aco_thread_alt_stack_new();
+	errno = saved;
+}
+
+void aco_thread_ready(void)
+{
+	if (aco_unlikely(!aco_thread.ready))
+		aco_thread_init(NULL);
 }

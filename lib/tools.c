@@ -6,7 +6,7 @@
  * linked or loaded; Valgrind is reached by client requests, which are nothing
  * but a few rotations outside of it.
  */
-#include "tools.h"
+#include "state.h"
 
 #if defined(HAVE_VALGRIND_MEMCHECK_H)
 #include <valgrind/memcheck.h>
@@ -59,10 +59,10 @@ extern WEAK void __msan_copy_shadow(const volatile void *dst,
  * only the last member; where there are more, their states lie before it all.
  */
 struct record {
-	/* sanitizers: the stack and who came to it */
+	/* sanitizers: the stack and how it was entered */
 	void *tsan_fiber;
 	void *fake_stack;   /* of ASan, while the co doesn't run */
-	aco_t *came_from;   /* who switched here last */
+	aco_t *came_from;   /* the context that switched here last */
 	const void *bottom; /* main co: the thread's own stack */
 	size_t sz;
 
@@ -71,7 +71,7 @@ struct record {
 
 unsigned aco_tools;
 
-void aco_tools_find(void)
+static void find(void)
 {
 	unsigned runtimes = aco_cxx_count();
 	unsigned tools = 0;
@@ -89,6 +89,29 @@ void aco_tools_find(void)
 	if (runtimes > 1)
 		tools |= ACO_TOOL_CXX_MORE;
 	aco_tools = tools;
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int ready;
+
+/* While other threads wait for it in pthread_once(). */
+static void set_up(void)
+{
+	find();
+	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * A constructor runs while its thread holds the lock of the dynamic linker.  So
+ * what takes that lock comes before pthread_once(): a thread must not wait for it
+ * while another thread waits for the first one.
+ */
+void aco_tools_process_ready(void)
+{
+	if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
+		return;
+	aco_cxx_find();
+	pthread_once(&once, set_up);
 }
 
 static size_t more_size(void)
@@ -129,8 +152,8 @@ void aco_tools_co_new(aco_t *co)
 }
 
 /*
- * ASan frees the fake stack of whoever leaves and gives no place to keep it.
- * So take it for the own, leave for where we are, and come back as ourselves.
+ * ASan frees a fake stack when its fiber is left without a place to keep it.  So
+ * pretend to run on the fake stack and leave it, then restore ours.
  */
 static void asan_free_fake_stack(void *fake)
 {
@@ -148,7 +171,7 @@ static void asan_free_fake_stack(void *fake)
 void aco_tools_co_free(aco_t *co)
 {
 	/* the fiber of a main co is that of its thread */
-	if ((aco_tools & ACO_TOOL_TSAN) && co->state != ACO_MAIN)
+	if ((aco_tools & ACO_TOOL_TSAN) && !aco_is_main(co))
 		__tsan_destroy_fiber(record_of(co)->tsan_fiber);
 	if ((aco_tools & ACO_TOOL_ASAN) && record_of(co)->fake_stack) {
 		asan_free_fake_stack(record_of(co)->fake_stack);
@@ -183,9 +206,9 @@ void aco_tools_stack_free(aco_share_stack_t *sstk)
 static void stack_leave(aco_t *from, aco_t *to)
 {
 	void **fake = &record_of(from)->fake_stack;
-	const void *bottom = to->state == ACO_MAIN ? record_of(to)->bottom
+	const void *bottom = aco_is_main(to) ? record_of(to)->bottom
 						   : to->share_stack->ptr;
-	size_t sz = to->state == ACO_MAIN ? record_of(to)->sz
+	size_t sz = aco_is_main(to) ? record_of(to)->sz
 					  : to->share_stack->sz;
 
 	if (aco_tools & ACO_TOOL_MSAN)
@@ -207,7 +230,7 @@ void aco_tools_back(aco_t *co)
 		__sanitizer_finish_switch_fiber(record_of(co)->fake_stack,
 						&bottom, &sz);
 	record_of(co)->fake_stack = NULL;
-	if (came_from->state == ACO_MAIN) {
+	if (aco_is_main(came_from)) {
 		record_of(came_from)->bottom = bottom;
 		record_of(came_from)->sz = sz;
 	}
@@ -278,11 +301,11 @@ void aco_tools_move(const struct aco_move *move)
 	copy_shadow((char *)move->end - sz, move->from, sz);
 }
 
-void aco_tools_look_away(int away)
+void aco_tools_suppress_errors(int on)
 {
 	if (!(aco_tools & ACO_TOOL_VALGRIND))
 		return;
-	if (away)
+	if (on)
 		VALGRIND_DISABLE_ERROR_REPORTING;
 	else
 		VALGRIND_ENABLE_ERROR_REPORTING;

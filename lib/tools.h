@@ -31,7 +31,6 @@
 	__attribute__((__noinline__, \
 		       __no_sanitize__("address", "memory", "thread")))
 #endif
-#define ACO_ALWAYS_INLINE static inline __attribute__((__always_inline__))
 
 enum {
 	ACO_TOOL_ASAN = 1,
@@ -47,8 +46,11 @@ enum {
 #define ACO_TOOLS_SWITCH (ACO_TOOLS_STACK | ACO_TOOL_TSAN | ACO_TOOL_CXX_MORE)
 ACO_HIDDEN extern unsigned aco_tools;
 
-/* Set aco_tools; before the first co of the process, after aco_cxx_find(). */
-ACO_HIDDEN void aco_tools_find(void);
+/*
+ * Set aco_tools, once in the process and before its first co or stack.  A
+ * library that is being loaded may call this, too, in a constructor.
+ */
+ACO_HIDDEN void aco_tools_process_ready(void);
 
 /* What a tool needs of each co lies before its aco_t; see co_alloc(). */
 ACO_HIDDEN size_t aco_tools_record(void);
@@ -63,14 +65,19 @@ ACO_HIDDEN void aco_tools_co_free(aco_t *co); /* if there are tools */
 ACO_HIDDEN void aco_tools_stack_new(aco_share_stack_t *sstk);
 ACO_HIDDEN void aco_tools_stack_free(aco_share_stack_t *sstk);
 
+/* ---- where new cos begin --------------------------------------------------- */
+
+ACO_HIDDEN extern const char aco_entry[];
+
+/* The same; it calls aco_tools_entered() first, on the new stack. */
+ACO_HIDDEN extern const char aco_entry_tools[];
+ACO_HIDDEN void aco_tools_entered(void);
+
 /* The resume address of a new co. */
 static inline void *aco_tools_entry(void)
 {
 	return (void *)(uintptr_t)(aco_tools ? aco_entry_tools : aco_entry);
 }
-
-/* What aco_entry_tools calls first, on the new stack. */
-ACO_HIDDEN void aco_tools_entered(void);
 
 /* ---- cxx.c --------------------------------------------------------------- */
 
@@ -101,8 +108,8 @@ ACO_HIDDEN void aco_cxx_more_switch(struct aco_cxx_globals *from,
 /*
  * Before a switch.  The exception state of a context that does not run lies
  * right before its aco_t.
- * The thread has been through aco_cxx_thread(): a "lone" co was resumed in it
- * before, and that goes the long way.
+ * The thread has been through aco_cxx_thread(): when a co is resumed first in a
+ * thread it is not fast_cxx, and goes the long way.
  */
 static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 {
@@ -137,8 +144,8 @@ static inline void aco_tools_after_switch(aco_t *from)
 		aco_tools_back(from);
 }
 
-/* Between 1 and 0: reads what no program may look at. */
-ACO_HIDDEN void aco_tools_look_away(int away);
+/* From 1 to 0 the library reads what no program may look at. */
+ACO_HIDDEN void aco_tools_suppress_errors(int on);
 
 /* What the library has computed or written there is initialised. */
 ACO_HIDDEN void aco_tools_defined(const void *p, size_t sz);
@@ -168,8 +175,8 @@ static inline void aco_tools_before_copy_in(aco_t *co, void *to, size_t sz)
 }
 
 /*
- * The same for a copy in that acosw.S makes.  The last thing before it: there
- * may be frames where the bytes will lie.
+ * The same for a copy in that arch/ARCH/context.S makes.  The last thing before it:
+ * there may be frames where the bytes will lie.
  */
 static inline void aco_tools_before_move(const struct aco_move *move)
 {

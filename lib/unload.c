@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unload.c - whether this code may go away before the process ends
+ * unload.c - this code goes away before the process ends
  *
  * It does when the static library is in a plugin that is closed.  The shared
  * library and programs stay.
  */
-#include "internal.h"
+#include "stacks.h"
+#include "state.h"
 
 #include <link.h>
 
@@ -24,7 +25,7 @@ static int stays(const ElfW(Dyn) * entry)
 	}
 }
 
-int aco_can_be_unloaded(void)
+static int can_be_unloaded(void)
 {
 	const ElfW(Dyn) *entry = _DYNAMIC;
 
@@ -33,4 +34,23 @@ int aco_can_be_unloaded(void)
 	while (entry->d_tag != DT_NULL && !stays(entry))
 		entry++;
 	return entry->d_tag == DT_NULL;
+}
+
+/*
+ * The last of this code that runs when such a plugin is closed: the C library
+ * and the kernel must not call any of it later.  It runs at exit(3), too, when
+ * other threads may go on with their cos, and this one may be in one.
+ */
+__attribute__((__destructor__(101))) static void unload(void)
+{
+	if (!can_be_unloaded())
+		return;
+	aco_thread_unload();
+	if (!aco_gtls_co || aco_is_main(aco_gtls_co))
+		aco_own_main_free();
+	/* A handler may be running, if this is exit(3): what it looks at is
+	   not freed. */
+	aco_overflow_report(0);
+	aco_thread_alt_stack_free();
+	aco_stack_cache_empty();
 }

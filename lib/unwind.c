@@ -7,9 +7,7 @@
  * ends inside a co, by pthread_exit(3) or because it is cancelled, all its
  * frames are unwound, and those of the resumers are among them.
  */
-#include "internal.h"
-
-#include "tools.h"
+#include "state.h"
 
 /* Itanium C++ ABI, 1.2 and 1.3; <unwind.h> is the compiler's. */
 #define UA_FORCE_UNWIND 8
@@ -22,12 +20,9 @@
  */
 static void end_unwound(aco_t *co)
 {
-	aco_t *resumer = co->resumer;
+	aco_t *resumer = aco_set_ended(co);
 
 	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
-	co->is_end = 1;
-	co->state = ACO_END;
-	aco_gtls_co = resumer;
 	/* A switch to the tools that are told of switches: the frames of the
 	   resumer are next. */
 	aco_tools_before_switch(co, resumer);

@@ -2,14 +2,12 @@
 /*
  * value.c - a pointer that goes with a switch
  *
- * Whoever waits in one of the calls below is known by its resume address, and
- * has room for the pointer where its stack pointer is.  Only there is one ever
- * stored, just before the switch, so nobody can find one that was sent earlier
- * or to somebody else.
+ * A context that waits in one of the calls below has the resume address
+ * aco_value_landing, and room for the pointer where its stack pointer is.  The
+ * sender stores the pointer only there, just before the switch.  So a context
+ * can't find a pointer that was sent earlier, or to another one.
  */
-#include "internal.h"
-
-#include "tools.h"
+#include "switch_impl.h"
 
 static inline void send(const aco_t *to, void *v)
 {
@@ -17,57 +15,56 @@ static inline void send(const aco_t *to, void *v)
 		memcpy(to->reg[ACO_REG_IDX_SP], &v, sizeof(v));
 }
 
-/* Suspend from, continue to, as in switch.c, and return what is sent here. */
-ACO_ALWAYS_INLINE void *go(aco_t *from, aco_t *to, const aco_t *co)
+/* As aco_switch_to(); returns what is sent to from. */
+ACO_ALWAYS_INLINE void *switch_value(aco_t *from, aco_t *to, const aco_t *co)
 {
 	if (!(co->flags & ACO_SHARE_FPENV))
-		aco_exchange_words(from, to);
+		aco_control_exchange(from, to);
 	return aco_switch_value(from, to, aco_value_landing);
 }
 
-ACO_UNCHECKED static void *go_and_tell(aco_t *from, aco_t *to, const aco_t *co)
+ACO_UNCHECKED static void *switch_value_notify_back(aco_t *from, aco_t *to,
+						    const aco_t *co)
 {
-	void *v = go(from, to, co);
+	void *v = switch_value(from, to, co);
 
 	aco_tools_after_switch(from);
 	return v;
 }
 
-static inline void *go_told(aco_t *from, aco_t *to, const aco_t *co)
+static inline void *switch_value_notify(aco_t *from, aco_t *to, const aco_t *co)
 {
 	aco_tools_before_switch(from, to);
 	if (aco_unlikely(aco_tools & ACO_TOOLS_SWITCH))
-		return go_and_tell(from, to, co);
-	return go(from, to, co);
+		return switch_value_notify_back(from, to, co);
+	return switch_value(from, to, co);
 }
 
-NOINLINE static void *resume_any(aco_t *co, void *v)
+NOINLINE static void *resume_slow(aco_t *co, void *v)
 {
-	aco_t *cur = aco_prepare_resume(co, "aco_resume_value");
+	aco_t *cur = aco_must_prepare_resume(co, "aco_resume_value");
 
 	send(co, v);
-	return go_told(cur, co, co);
+	return switch_value_notify(cur, co, co);
 }
 
 ACO_SWITCHES void *aco_resume_value(aco_t *co, void *v)
 {
 	aco_t *cur = aco_gtls_co;
 
-	if (aco_unlikely(!co || co->resumer != cur ||
-			 co->state != ACO_FAST_SUSPENDED))
-		return resume_any(co, v);
-	co->state = ACO_FAST_RUNNING;
-	aco_gtls_co = co;
+	if (aco_unlikely(!aco_is_next(co, cur, ACO_FAST_SUSPENDED)))
+		return resume_slow(co, v);
+	aco_set_running(co, ACO_FAST_RUNNING);
 	send(co, v);
-	return go(cur, co, co);
+	return switch_value(cur, co, co);
 }
 
-NOINLINE static void *yield_any(void *v)
+NOINLINE static void *yield_slow(void *v)
 {
 	aco_t *co = aco_prepare_yield("aco_yield_value");
 
 	send(co->resumer, v);
-	return go_told(co, co->resumer, co);
+	return switch_value_notify(co, co->resumer, co);
 }
 
 ACO_SWITCHES void *aco_yield_value(void *v)
@@ -75,11 +72,10 @@ ACO_SWITCHES void *aco_yield_value(void *v)
 	aco_t *co = aco_gtls_co;
 
 	if (aco_unlikely(!co || co->state != ACO_FAST_RUNNING))
-		return yield_any(v);
-	co->state = ACO_FAST_SUSPENDED;
-	aco_gtls_co = co->resumer;
+		return yield_slow(v);
+	aco_set_suspended(co, ACO_FAST_SUSPENDED);
 	send(co->resumer, v);
-	return go(co, co->resumer, co);
+	return switch_value(co, co->resumer, co);
 }
 
 void aco_exit_value(void *v)
@@ -88,6 +84,6 @@ void aco_exit_value(void *v)
 	aco_t *resumer = aco_prepare_exit(self, "aco_exit_value");
 
 	send(resumer, v);
-	aco_go(self, resumer, self);
+	switch_value_notify(self, resumer, self);
 	__builtin_unreachable();
 }

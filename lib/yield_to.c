@@ -5,19 +5,18 @@
  *	before   R --resumes--> A              B suspended
  *	after    R --resumes--> B              A suspended
  *
- * Function path only; but what it suspends has the one form, and whatever was
- * suspended it continues.
+ * Functions alone, no inline code; but a co that they suspend has the one form,
+ * and they continue any suspended co.
  */
-#include "internal.h"
+#include "switch_impl.h"
 
 #include <errno.h>
 
 #include "copy.h"
-#include "tools.h"
 
 /*
- * Where control words wait while others are in the processor: a co's own ones
- * in the co; shared ones in its resumer, who gets them from there when a co
+ * Where the control words of co wait while others are in the processor: its own
+ * ones in co, shared ones in its resumer, which gets them from there when a co
  * with own ones yields to it.
  */
 static inline aco_t *words_of(aco_t *co)
@@ -36,39 +35,32 @@ static void switch_words(aco_t *co, aco_t *to)
 
 	to = words_of(to);
 	if (from != to)
-		aco_exchange_words(from, to);
-}
-
-/* to takes the place of co. */
-static inline void take_over(aco_t *co, aco_t *to, int suspended, int running)
-{
-	co->state = (uint8_t)suspended;
-	to->state = (uint8_t)running;
-	aco_gtls_co = to;
+		aco_control_exchange(from, to);
 }
 
 /*
- * What to is from now on.  A main co that it inherits may not be the one that
- * it is to be resumed from later, and where it is fast nothing looks at that.
+ * The state in which to runs from now on.  A main co that to inherits may not be
+ * the one that to is to be resumed from later, and the next resume of a fast co
+ * does not look at that.
  */
-static int state_of_heir(aco_t *to)
+static enum aco_run_state state_of_heir(aco_t *to)
 {
 	const aco_t *resumer = to->resumer;
 
-	if (resumer->state == ACO_MAIN && resumer != aco_main_of(to))
+	if (aco_is_main(resumer) && resumer != aco_main_here(to))
 		return ACO_RUNNING;
 	return aco_running_state(to);
 }
 
-ACO_UNCHECKED static void take_over_any(aco_t *co, aco_t *to)
+ACO_UNCHECKED static void replace_slow(aco_t *co, aco_t *to)
 {
 	to->resumer = co->resumer;
-	take_over(co, to, aco_suspended_state(co), state_of_heir(to));
+	aco_set_replaced(co, to, aco_suspended_state(co), state_of_heir(to));
 	aco_tools_before_switch(co, to);
 }
 
 /* A function of its own where only some processors can do it. */
-ACO_TRADE_TARGET static int keep_small(aco_t *co)
+ACO_VECTOR_TARGET static int keep_small(aco_t *co)
 {
 	return aco_keep_small(co);
 }
@@ -90,7 +82,7 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 {
 	int sharing = co->state == ACO_SHARING_RUNNING;
 
-	if (!(sharing && ACO_CAN_TRADE(co) && keep_small(co)) &&
+	if (!(sharing && ACO_HAS_VECTORS(co) && keep_small(co)) &&
 	    aco_copy_out(co) < 0)
 		return -1;
 	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
@@ -98,9 +90,9 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 	to->share_stack->owner = to;
 	if (aco_likely(sharing && to->resumer == co->resumer &&
 		       to->state == ACO_SHARING_SUSPENDED))
-		take_over(co, to, ACO_SHARING_SUSPENDED, ACO_SHARING_RUNNING);
+		aco_set_replaced(co, to, ACO_SHARING_SUSPENDED, ACO_SHARING_RUNNING);
 	else
-		take_over_any(co, to);
+		replace_slow(co, to);
 	if (!both_share_words(co, to))
 		switch_words(co, to);
 	if (!sharing)
@@ -108,14 +100,14 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 	return 0;
 }
 
-ACO_UNCHECKED static int switch_told(aco_t *co, aco_t *to)
+ACO_UNCHECKED static int switch_notify(aco_t *co, aco_t *to)
 {
 	aco_switch(co, to, aco_switch_landing);
 	aco_tools_after_switch(co);
 	return 0;
 }
 
-static int switch_in_place_told(aco_t *co, aco_t *to)
+static int switch_in_place_notify(aco_t *co, aco_t *to)
 {
 	int result = aco_switch_in_place(co, to);
 
@@ -125,10 +117,10 @@ static int switch_in_place_told(aco_t *co, aco_t *to)
 }
 
 /*
- * The switches are tail calls where nobody has to be told: what returns after
- * one is not what was called last.
+ * Where no tool has to be notified the switches are tail calls: another function
+ * returns after a switch than the one that was called last.
  */
-NOINLINE static int yield_to_any(aco_t *to)
+NOINLINE static int yield_to_slow(aco_t *to)
 {
 	aco_t *co = aco_gtls_co;
 
@@ -139,28 +131,27 @@ NOINLINE static int yield_to_any(aco_t *to)
 	aco_check_running(co, "aco_yield_to");
 	aco_check_resumable(to, "aco_yield_to");
 	if (to->share_stack == co->share_stack)
-		return aco_tools ? switch_in_place_told(co, to)
+		return aco_tools ? switch_in_place_notify(co, to)
 				 : aco_switch_in_place(co, to);
-	if (aco_take_stack(to, "aco_yield_to") < 0)
+	if (aco_acquire_stack(to, "aco_yield_to") < 0)
 		return -1;
-	take_over_any(co, to);
+	replace_slow(co, to);
 	switch_words(co, to);
-	return aco_tools ? switch_told(co, to)
+	return aco_tools ? switch_notify(co, to)
 			 : aco_switch(co, to, aco_switch_landing);
 }
 
-/* Both have their stacks for themselves, with nobody to tell but libstdc++, and
-   have been resumed from one place. */
+/* Both are fast and have been resumed from one place. */
 static inline int is_common(const aco_t *co, const aco_t *to)
 {
 	return co->state == ACO_FAST_RUNNING &&
 	       to->state == ACO_FAST_SUSPENDED && to->resumer == co->resumer;
 }
 
-static inline int is_common_lone(const aco_t *co, const aco_t *to)
+static inline int is_common_fast_cxx(const aco_t *co, const aco_t *to)
 {
-	return co->state == ACO_LONE_RUNNING &&
-	       to->state == ACO_LONE_SUSPENDED && to->resumer == co->resumer;
+	return co->state == ACO_FAST_CXX_RUNNING &&
+	       to->state == ACO_FAST_CXX_SUSPENDED && to->resumer == co->resumer;
 }
 
 static inline int is_common_sharing(const aco_t *co, const aco_t *to)
@@ -170,11 +161,11 @@ static inline int is_common_sharing(const aco_t *co, const aco_t *to)
 	       to->share_stack == co->share_stack;
 }
 
-static inline int yield_to_common(aco_t *co, aco_t *to, int suspended,
-				  int running)
+static inline int yield_to_common(aco_t *co, aco_t *to, enum aco_run_state suspended,
+				  enum aco_run_state running)
 {
-	take_over(co, to, suspended, running);
-	if (running == ACO_LONE_RUNNING)
+	aco_set_replaced(co, to, suspended, running);
+	if (running == ACO_FAST_CXX_RUNNING)
 		aco_tools_cxx(co, to);
 	if (!((co->flags | to->flags) & ACO_SHARE_FPENV))
 		return aco_switch_fpenv(co, to, aco_switch_landing);
@@ -188,14 +179,14 @@ ACO_SWITCHES int aco_yield_to(aco_t *to)
 	aco_t *co = aco_gtls_co;
 
 	if (aco_unlikely(!to || !ACO_IS_ALIGNED(to) || !co))
-		return yield_to_any(to);
+		return yield_to_slow(to);
 	if (aco_likely(is_common(co, to)))
 		return yield_to_common(co, to, ACO_FAST_SUSPENDED,
 				       ACO_FAST_RUNNING);
 	if (is_common_sharing(co, to))
 		return aco_switch_in_place(co, to);
-	if (is_common_lone(co, to))
-		return yield_to_common(co, to, ACO_LONE_SUSPENDED,
-				       ACO_LONE_RUNNING);
-	return yield_to_any(to);
+	if (is_common_fast_cxx(co, to))
+		return yield_to_common(co, to, ACO_FAST_CXX_SUSPENDED,
+				       ACO_FAST_CXX_RUNNING);
+	return yield_to_slow(to);
 }

@@ -217,7 +217,7 @@ awk '
 			split(told[i], pair, "|")
 			follow(pair[1], pair[2])
 		}
-	}' "$top_srcdir"/lib/*.c | sort -u >"$scratch/misuse"
+	}' "$top_srcdir"/lib/*.[ch] | sort -u >"$scratch/misuse"
 
 texts=$(wc -l <"$scratch/misuse")
 [ "$texts" -ge 10 ] || fail "only $texts texts of misuse found in lib/"

@@ -27,9 +27,9 @@ build_with_library() {
 	esac
 	mkdir -p "$scratch/objects"
 	rm -f "$scratch"/objects/*
-	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch/acosw.S"; do
+	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do
 		"$with" -std=gnu11 -g "$@" -I"$include" -DACO_BUILDING_ \
-			-c "$file" -o "$scratch/objects/${file##*/}.o" \
+			-I"$top_srcdir/lib/arch/$arch" -c "$file" -o "$scratch/objects/${file##*/}.o" \
 			2>"$scratch/log" || return 1
 		[ ! -s "$scratch/log" ] || return 1
 	done

@@ -209,7 +209,7 @@ START_TEST(looks_new)
 	ck_assert_ptr_eq(sstk->align_retptr, ret);
 	ck_assert_uint_eq(sstk->sz, sz);
 	ck_assert_ptr_null(sstk->owner);
-	ck_assert_ptr_null(sstk->sole);
+	ck_assert_ptr_null(sstk->sole_user);
 	ck_assert_uint_eq(sstk->users, 0);
 	ck_assert(sstk->guard_page_enabled);
 	/* what tells stack walkers whose it is */
@@ -244,7 +244,7 @@ static void keep_with_the_last(void *arg)
 	aco_destroy(two);
 	sstk = stack(64 * KIB);
 	t_child(sstk->ptr == ptr);
-	t_child(sstk->users == 0 && !sstk->owner && !sstk->sole);
+	t_child(sstk->users == 0 && !sstk->owner && !sstk->sole_user);
 	run_on(sstk);
 	aco_share_stack_destroy(sstk);
 	aco_share_stack_destroy(other);

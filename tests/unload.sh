@@ -27,8 +27,9 @@ run() {
 
 build -o "$scratch/host" "$top_srcdir/tests/unload-host.c" -lpthread -ldl
 build -o "$scratch/plugin.o" -c "$top_srcdir/tests/unload-plugin.c"
-build -o "$scratch/plugin.so" -shared -DACO_BUILDING_ "$scratch/plugin.o" \
-	"$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch/acosw.S" -lpthread -ldl
+build -o "$scratch/plugin.so" -shared -DACO_BUILDING_ \
+	-I"$top_srcdir/lib/arch/$arch" "$scratch/plugin.o" \
+	"$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S -lpthread -ldl
 
 bad=0
 for test in $("$scratch/host"); do

@@ -20,22 +20,7 @@
 #ifndef ACO_LINK_H
 #define ACO_LINK_H
 
-#include "offsets.h"
-
-/* Numbers of registers in DWARF. */
-#if defined(__x86_64__)
-#define ACO_WORD 8
-#define ACO_DW_IP 16	/* rip */
-#define ACO_DW_SP 7	/* rsp */
-#define ACO_DW_BP 6	/* rbp */
-#define ACO_DW_BX 3	/* rbx, in reg[3] */
-#else
-#define ACO_WORD 4
-#define ACO_DW_IP 8	/* eip */
-#define ACO_DW_SP 4	/* esp */
-#define ACO_DW_BP 5	/* ebp */
-#define ACO_DW_BX 6	/* esi, in reg[3] */
-#endif
+#include "asm.h"
 
 /*
  * DWARF expressions, and what each leaves on the stack.  There are no branches
@@ -60,15 +45,16 @@
 /* 1 if there is an owner and it is running, or else 0: word of the member,
    deref, "const1u shr", "const1u and", "const1u ge"; owner, "lit0 ne and". */
 #define ACO_EX_IS_RUNNING                                                   \
-	ACO_EX_CO, 0x23, ACO_OFF_STATE / ACO_WORD * ACO_WORD, 0x06, 0x08,   \
-		ACO_OFF_STATE % ACO_WORD * 8, 0x25, 0x08, 0xff, 0x1a, 0x08, \
+	ACO_EX_CO, 0x23, ACO_OFF_STATE_ / ACO_WORD * ACO_WORD, 0x06, 0x08,   \
+		ACO_OFF_STATE_ % ACO_WORD * 8, 0x25, 0x08, 0xff, 0x1a, 0x08, \
 		ACO_RUNNING_FROM, 0x2a, ACO_EX_OWNER, 0x30, 0x2e, 0x1a
 #define ACO_LEN_IS_RUNNING (ACO_LEN_CO + 12 + ACO_LEN_OWNER + 3)
 
-/* An address without its highest byte, which is aco_t.is_end on amd64:
+/* An address without its highest byte, which is aco_t.is_end where an address
+   has 8:
    "const2u 256 mul lit8 shr".  A thread that ends inside a co is unwound from
    the entry frame of a co that has just ended. */
-#if defined(__x86_64__)
+#if ACO_WORD == 8
 #define ACO_EX_NO_IS_END , 0x0a, 0, 1, 0x1e, 0x38, 0x25
 #define ACO_LEN_NO_IS_END 6
 #else
@@ -111,19 +97,13 @@
 	.cfi_personality 0x1b, aco_personality
 	.cfi_signal_frame
 	.cfi_escape 0x0f, ACO_LENGTH(ACO_LEN_REG + 1), \
-		ACO_EX_REG(ACO_OFF_SP), 0x06
-	ACO_SAVED_AT(ACO_DW_IP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_IP))
-	ACO_SAVED_AT(ACO_DW_BP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BP))
-	ACO_SAVED_AT(ACO_DW_BX, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BX))
-#if defined(__x86_64__)
-	.cfi_undefined %r12
-	.cfi_undefined %r13
-	.cfi_undefined %r14
-	.cfi_undefined %r15
-#else
-	.cfi_undefined %ebx
-	.cfi_undefined %edi
-#endif
+		ACO_EX_REG(ACO_OFF_SP_), 0x06
+	ACO_SAVED_AT(ACO_DW_IP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_IP_))
+	ACO_SAVED_AT(ACO_DW_BP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BP_))
+	ACO_SAVED_AT(ACO_DW_BX, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BX_))
+	.irp	reg, ACO_DW_PUSHED
+	.cfi_undefined \reg
+	.endr
 	.endm
 
 #endif /* ACO_LINK_H */

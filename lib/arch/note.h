@@ -7,16 +7,10 @@
  * away from the whole program.  Shadow stacks (SHSTK) are not claimed: nothing
  * here switches them.
  */
-#if defined(__x86_64__)
-#define ACO_NOTE_ALIGN 3
-#else
-#define ACO_NOTE_ALIGN 2
-#endif
-
 	.section .note.GNU-stack, "", @progbits
 
 	.section .note.gnu.property, "a", @note
-	.p2align ACO_NOTE_ALIGN
+	.balign	__SIZEOF_POINTER__
 	.long	4		/* size of "GNU" */
 	.long	3f - 2f		/* size of the property */
 	.long	5		/* NT_GNU_PROPERTY_TYPE_0 */
@@ -24,5 +18,5 @@
 2:	.long	0xc0000002	/* GNU_PROPERTY_X86_FEATURE_1_AND */
 	.long	4
 	.long	1		/* IBT */
-	.p2align ACO_NOTE_ALIGN
+	.balign	__SIZEOF_POINTER__
 3:

@@ -352,7 +352,7 @@ static void expect_regained(aco_t *co)
 	CHECK(co->state != FAST_SUSPENDED);
 	aco_resume(co);
 	CHECK(co->state == FAST_SUSPENDED);
-	CHECK(co->share_stack->sole == co);
+	CHECK(co->share_stack->sole_user == co);
 	aco_resume(co);
 	CHECK(co->state == FAST_SUSPENDED);
 }
@@ -485,13 +485,13 @@ static void reuse(void)
 	for (i = 0; i < 3; i++) {
 		aco_t *co = co_on(stack, full_player, NULL);
 
-		CHECK(stack->sole == NULL && stack->owner == NULL);
+		CHECK(stack->sole_user == NULL && stack->owner == NULL);
 		aco_resume(co);
 		aco_resume(co);
 		CHECK(co->state == FAST_SUSPENDED);
-		CHECK(stack->sole == co && stack->owner == co);
+		CHECK(stack->sole_user == co && stack->owner == co);
 		aco_destroy(co);
-		CHECK(stack->sole == NULL && stack->owner == NULL);
+		CHECK(stack->sole_user == NULL && stack->owner == NULL);
 	}
 	aco_share_stack_destroy(stack);
 }

@@ -117,7 +117,7 @@ numbers=400
 
 cat >"$tmp/list.c" <<'EOS'
 #include <aco.h>
-#if defined(ACO_CLOBBER_)
+#if defined(ACO_INLINE_SWITCH_)
 @list@ ACO_CLOBBER_, ACO_FROM_, ACO_TO_ @
 #endif
 #if defined(__x86_64__)

@@ -9,7 +9,7 @@
  * backtrace(3) then follows a frame pointer that is none.
  *
  * gcc can't be told other names.  So the assembler makes of such a call one of
- * aco_pc_thunk_bx, and so on, in arch/i386/acosw.S.  {load} means nothing to a
+ * aco_pc_thunk_bx, and so on, in thunks.S.  {load} means nothing to a
  * call, but without it the macro would call itself.  clang has no such
  * functions.
  *
@@ -19,7 +19,7 @@
 #ifndef ACO_THUNKS_H
 #define ACO_THUNKS_H
 
-#if defined(__i386__) && defined(__PIC__) && !defined(__clang__)
+#if defined(__PIC__) && !defined(__clang__)
 /* LTO may put several of these into one file. */
 __asm__(".ifndef .Laco_has_macro\n"
 	".set .Laco_has_macro, 1\n"

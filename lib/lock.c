@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.c - all locks of the library, and fork(2)
+ *
+ * A lock that another thread holds stays locked in the child for ever.  So the
+ * thread that forks takes all locks before, and releases them after, in the
+ * child as well.  Handlers of the program that were registered before ours run
+ * in between, on this thread.  They may use the library: aco_lock() does nothing
+ * in a thread that has all locks.
+ */
+#include "internal.h"
+
+struct aco_lock aco_locks[ACO_LOCKS] = {
+	[0 ... ACO_LOCKS - 1] = { PTHREAD_MUTEX_INITIALIZER }
+};
+ACO_THREAD_LOCAL unsigned aco_forking;
+
+static void before_fork(void)
+{
+	unsigned i;
+
+	for (i = 0; i < ACO_LOCKS; i++)
+		aco_lock(i);
+	aco_forking++;
+}
+
+/* C libraries before glibc 2.36 call it without the above when the first use of
+   the library was in a handler. */
+static void after_fork(void)
+{
+	unsigned i;
+
+	if (!aco_forking || --aco_forking)
+		return;
+	for (i = 0; i < ACO_LOCKS; i++)
+		aco_unlock(i);
+}
+
+static void after_fork_in_child(void)
+{
+	aco_thread_alone();
+	after_fork();
+}
+
+/* Two threads may do it at a time, which is harmless.  A lock against that would
+   be one more that a fork leaves behind. */
+int aco_fork_ready(void)
+{
+	static int ready;
+
+	if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
+		return 0;
+	if (pthread_atfork(before_fork, after_fork, after_fork_in_child))
+		return -1;
+	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
+	return 0;
+}

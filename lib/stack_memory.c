@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stack_memory.c - the memory of stacks, from where it comes and back
+ */
+#include "stacks.h"
+
+#include <sys/auxv.h>
+
+static aco_share_stack_t *new_record(void *mem, size_t sz, int origin)
+{
+	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
+
+	if (!sstk)
+		return NULL;
+	sstk->ptr = mem;
+	sstk->sz = sz;
+	sstk->origin = (uint8_t)origin;
+	return sstk;
+}
+
+aco_share_stack_t *aco_stack_get_caller(void *mem, size_t sz)
+{
+	return new_record(mem, sz, ACO_ORIGIN_CALLER);
+}
+
+aco_share_stack_t *aco_stack_get_unguarded(size_t sz)
+{
+	aco_share_stack_t *sstk;
+	void *mem = malloc(sz);
+
+	if (!mem)
+		return NULL;
+	sstk = new_record(mem, sz, ACO_ORIGIN_MALLOC);
+	if (!sstk)
+		free(mem);
+	return sstk;
+}
+
+aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class)
+{
+	if (size_class == ACO_STACK_CLASSES)
+		return aco_mapping_get(pages);
+	if (aco_arena_has(size_class))
+		return aco_arena_get(size_class);
+	return aco_mapping_get(aco_class_pages(size_class));
+}
+
+void aco_stack_give_back(aco_share_stack_t *sstk)
+{
+	switch (sstk->origin) {
+	case ACO_ORIGIN_ARENA:
+		aco_arena_put(sstk);
+		break;
+	case ACO_ORIGIN_MAPPING:
+		aco_mapping_put(sstk);
+		break;
+	case ACO_ORIGIN_MALLOC:
+		free(sstk->ptr);
+		free(sstk);
+		break;
+	default:
+		free(sstk);
+	}
+}
+
+/*
+ * The kernel says how large the frame of a signal gets at most, and leaves the
+ * red zone alone: 3.3 KiB with AVX-512, 11.6 KiB with AMX.  Before Linux 5.14 it
+ * is silent; the vector registers are what varies.
+ */
+#define SIGNAL_CONTEXT ((size_t)1024)
+
+size_t aco_signal_frame(void)
+{
+	static size_t known;
+	size_t sz = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (aco_likely(sz))
+		return sz;
+	sz = getauxval(AT_MINSIGSTKSZ);
+	if (!sz)
+		sz = aco_vector_registers() + SIGNAL_CONTEXT;
+	sz += ACO_RED_ZONE;
+	__atomic_store_n(&known, sz, __ATOMIC_RELAXED);
+	return sz;
+}
