@@ -2,9 +2,9 @@
 /*
  * count.c - instructions of one operation, by single steps
  *
- * A child process runs the row while this one steps it.  Cachegrind can't do
- * it: libaco takes another path under Valgrind.  Counters of the processor are
- * missing in most virtual machines.
+ * A child process runs the row, and its parent steps the child.  Cachegrind
+ * can't count these instructions, because libaco takes another path under
+ * Valgrind.  Counters of the processor are missing in most virtual machines.
  */
 #include "count.h"
 
@@ -14,6 +14,8 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "protocol.h"
 
 /* Few, because a copy of 8,000 bytes may be 8,000 steps. */
 #define OPS 4
@@ -25,8 +27,9 @@
 #define IP_OFFSET offsetof(struct user, regs.eip)
 #endif
 
-/* Runs OPS operations between the first two stops, and twice as many between
-   the second and the third. */
+/* The child runs OPS operations between its first two stops, and twice as many
+   between the second and the third: the difference leaves out what each part
+   does besides. */
 static void be_counted(const struct row *row)
 {
 	row->setup(row);
@@ -50,8 +53,8 @@ static int is_stopped_by(pid_t child, int sig)
 }
 
 /*
- * Steps until the child stops itself.  A string instruction with a repeat
- * prefix is one instruction, but as many steps as it has repetitions.
+ * Steps the child until it stops itself.  A string instruction with a repeat
+ * prefix takes as many steps as it has repetitions, and counts as one.
  */
 static long steps_to_stop(pid_t child)
 {

@@ -2,7 +2,7 @@
 #ifndef BENCH_COUNT_H
 #define BENCH_COUNT_H
 
-#include "worker.h"
+#include "row.h"
 
 /* Instructions of one operation, exactly; see count.c. */
 double count_instructions(const struct row *row);

@@ -13,6 +13,10 @@
 #include <setjmp.h>
 #include <signal.h>
 
+#include "machine.h"
+#include "protocol.h"
+#include "row.h"
+
 typedef aco_share_stack_t stk_t;
 typedef aco_t task_t;
 typedef aco_cofuncp_t body_t;

@@ -10,7 +10,7 @@
 #include <exception>
 #include <vector>
 
-#include "worker.h"
+#include "row.h"
 
 #define NOINLINE __attribute__((__noinline__))
 

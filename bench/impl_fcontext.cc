@@ -8,7 +8,8 @@
 
 #include <cstdint>
 
-#include "worker.h"
+#include "machine.h"
+#include "row.h"
 
 namespace fctx = boost::context::detail;
 

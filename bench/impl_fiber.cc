@@ -13,7 +13,7 @@
 #include <memory>
 #include <utility>
 
-#include "worker.h"
+#include "row.h"
 
 namespace ctx = boost::context;
 

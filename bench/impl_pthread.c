@@ -7,7 +7,8 @@
  */
 #include <pthread.h>
 
-#include "worker.h"
+#include "protocol.h"
+#include "row.h"
 
 /* The stack comes with the thread; the C library keeps some for reuse. */
 typedef struct {

@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <ucontext.h>
 
-#include "worker.h"
+#include "machine.h"
+#include "protocol.h"
+#include "row.h"
 
 typedef struct {
 	char *mem;

@@ -22,7 +22,8 @@
 #include <alloca.h>
 #include <stdlib.h>
 
-#include "worker.h"
+#include "protocol.h"
+#include "row.h"
 
 #define KB ((size_t)1024)
 #define BIG_STACK (64 * KB)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.c - stacks, memory and time, see machine.h
+ */
+#include "machine.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "protocol.h"
+
+#define GUARD_SIZE 65536
+
+void *bench_stack_new(size_t sz, int guarded)
+{
+	char *map;
+
+	if (!guarded)
+		return bench_need(malloc(sz));
+	map = mmap(NULL, sz + GUARD_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1,
+		   0);
+	if (map == MAP_FAILED || mprotect(map, GUARD_SIZE, PROT_NONE) < 0)
+		bench_need(NULL);
+	return map + GUARD_SIZE;
+}
+
+void bench_stack_free(void *stack, size_t sz, int guarded)
+{
+	if (guarded)
+		munmap((char *)stack - GUARD_SIZE, sz + GUARD_SIZE);
+	else
+		free(stack);
+}
+
+size_t bench_resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	size_t total, resident;
+
+	if (!f || fscanf(f, "%zu %zu", &total, &resident) != 2)
+		bench_skip("/proc/self/statm is not there");
+	fclose(f);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t bench_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	unsigned long long kb = 0;
+	char line[100];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
+			break;
+	if (!kb)
+		bench_skip("/proc/meminfo is not there");
+	fclose(f);
+	return kb > SIZE_MAX / 2 / 1024 ? SIZE_MAX / 2 : (size_t)kb * 1024;
+}
+
+double bench_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
