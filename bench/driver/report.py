@@ -29,7 +29,7 @@ def machine(rows):
 
 
 def records(rows):
-    """One flat dictionary a row."""
+    """One flat dictionary for each row that was measured."""
     for row in rows:
         if not row.samples:
             continue
@@ -41,8 +41,8 @@ def records(rows):
             "median": round(row.median(), 3),
             "quartile1": round(low, 3),
             "quartile3": round(high, 3),
-            "min": round(min(row.samples), 3),
-            "max": round(max(row.samples), 3),
+            "min": round(min(row.samples.values()), 3),
+            "max": round(max(row.samples.values()), 3),
             "samples": len(row.samples),
             "ratio": rounded(ratio(row, rows)),
             "instructions": row.instructions,
@@ -57,7 +57,7 @@ def rounded(value):
 
 
 def skipped(rows, missing):
-    """Everything that has no result, with the reason."""
+    """Programs and rows that have no result, each with the reason."""
     for program, needs in missing:
         yield program, f"needs {needs}"
     for row in rows:
@@ -96,7 +96,7 @@ def text(rows, missing, about):
 
 
 def as_csv(rows, missing, about):
-    """Comment lines carry what is not a row."""
+    """Rows; comment lines say the rest."""
     print(f"# {about['cpu']}, {about['kernel']}, {'; '.join(about['compilers'])}")
     for name, why in skipped(rows, missing):
         print(f"# skipped {name}: {why}")

@@ -2,12 +2,12 @@
 """Runs the benchmark programs, in turn, and keeps what they answer."""
 
 import os
-import statistics
 import subprocess
 import sys
 from dataclasses import dataclass, field
 
 import names
+import stats
 
 
 class Failure(Exception):
@@ -22,7 +22,7 @@ class Row:
     workload: str
     impl: str
     unit: str = "ns"
-    samples: list = field(default_factory=list)
+    samples: dict = field(default_factory=dict)  # of each round that has one
     instructions: float = None
     notes: dict = field(default_factory=dict)
     skipped: str = None
@@ -32,13 +32,10 @@ class Row:
         return f"{self.workload}/{self.impl}"
 
     def median(self):
-        return statistics.median(self.samples)
+        return stats.median(self.samples.values())
 
     def quartiles(self):
-        if len(self.samples) < 2:
-            return self.samples[0], self.samples[0]
-        low, _, high = statistics.quantiles(self.samples, n=4, method="inclusive")
-        return low, high
+        return stats.quartiles(self.samples.values())
 
 
 def ask(program, *args):
@@ -97,7 +94,7 @@ def measure(rows, rounds, milliseconds, cos, progress):
                     continue
                 value = take(row, "time", str(milliseconds), str(cos))
                 if value is not None:
-                    row.samples.append(value)
+                    row.samples[number] = value
 
 
 def count(rows, progress):
@@ -113,14 +110,10 @@ def count(rows, progress):
 
 
 def ratio(row, rows):
-    """
-    The median, over the rounds, of what the row took in relation to the
-    reference in the same round; None without a reference.
-    """
+    """What the row takes in relation to the reference; None without one."""
     for ref in rows:
         if ref.workload == row.workload and ref.impl == names.REFERENCE:
-            pairs = list(zip(row.samples, ref.samples))
-            return statistics.median(a / b for a, b in pairs) if pairs else None
+            return stats.ratio(row.samples, ref.samples)
     return None
 
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arithmetic of the benchmark, on samples whose result is known."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "bench", "driver"))
+
+# pylint: disable=wrong-import-position
+import names
+import report
+import sample
+import stats
+
+
+def by_round(*values):
+    """Samples of the rounds 0, 1, ...; a round without a sample has None."""
+    return {number: value for number, value in enumerate(values) if value is not None}
+
+
+def row(impl, *values, workload="switch"):
+    return sample.Row("run-" + impl, workload, impl, samples=by_round(*values))
+
+
+class Medians(unittest.TestCase):
+    def test_of_an_odd_number(self):
+        self.assertEqual(stats.median([9, 1, 4]), 4)
+
+    def test_of_an_even_number(self):
+        self.assertEqual(stats.median([10, 1, 4, 2]), 3)
+
+    def test_of_one(self):
+        self.assertEqual(stats.median([7]), 7)
+
+    def test_of_a_row(self):
+        self.assertEqual(row("aco-own", 9, 1, 4).median(), 4)
+
+
+class Quartiles(unittest.TestCase):
+    def test_of_an_odd_number(self):
+        self.assertEqual(stats.quartiles([5, 3, 1, 4, 2]), (2, 4))
+
+    def test_of_an_even_number(self):
+        self.assertEqual(stats.quartiles([4, 3, 2, 1]), (1.75, 3.25))
+
+    def test_of_two(self):
+        self.assertEqual(stats.quartiles([2, 1]), (1.25, 1.75))
+
+    def test_of_one(self):
+        self.assertEqual(stats.quartiles([7]), (7, 7))
+
+    def test_of_a_row(self):
+        self.assertEqual(row("aco-own", 5, 3, 1, 4, 2).quartiles(), (2, 4))
+
+
+class Ratios(unittest.TestCase):
+    def test_row_by_reference(self):
+        self.assertEqual(stats.ratio(by_round(2), by_round(8)), 0.25)
+
+    def test_median_of_the_ratios_and_not_ratio_of_the_medians(self):
+        samples, reference = by_round(1, 20, 30), by_round(10, 10, 60)
+        self.assertEqual(stats.ratio(samples, reference), 0.5)
+
+    def test_even_number_of_rounds(self):
+        self.assertEqual(stats.ratio(by_round(1, 3), by_round(1, 1)), 2)
+
+    def test_rounds_that_have_both(self):
+        samples = by_round(1, None, 6, 8)
+        reference = by_round(None, 5, 2, 2)
+        self.assertEqual(stats.ratio(samples, reference), 3.5)
+
+    def test_no_round_has_both(self):
+        self.assertIsNone(stats.ratio(by_round(1, None), by_round(None, 1)))
+
+    def test_no_samples(self):
+        self.assertIsNone(stats.ratio({}, by_round(1)))
+        self.assertIsNone(stats.ratio(by_round(1), {}))
+
+    def test_zeros(self):
+        self.assertEqual(stats.ratio(by_round(0, 0), by_round(2, 4)), 0)
+        self.assertEqual(stats.ratio(by_round(5, 6), by_round(0, 2)), 3)
+        self.assertIsNone(stats.ratio(by_round(5), by_round(0)))
+
+    def test_reference_of_the_same_workload(self):
+        own = row("aco-own", 4)
+        rows = [
+            row(names.REFERENCE, 1, workload="nested"),
+            own,
+            row("swapcontext", 400),
+            row(names.REFERENCE, 8),
+        ]
+        self.assertEqual(sample.ratio(own, rows), 0.5)
+
+    def test_no_reference(self):
+        own = row("aco-own", 4)
+        self.assertIsNone(sample.ratio(own, [own, row("swapcontext", 400)]))
+
+
+class Program:
+    """Answers in the place of the programs, and remembers who was asked."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+        self.asked = []
+
+    def ask(self, program, *args):
+        impl = args[1].split("/")[1]
+        self.asked.append(impl)
+        answer = self.answers[impl].pop(0)
+        return answer if answer.startswith("skip ") else f"value={answer} unit=ns"
+
+
+class Rounds(unittest.TestCase):
+    def measure(self, rows, rounds, **answers):
+        program = Program(**answers)
+        before = sample.ask
+        sample.ask = program.ask
+        self.addCleanup(setattr, sample, "ask", before)
+        sample.measure(rows, rounds, 1, 100, lambda text: None)
+        return program.asked
+
+    def test_each_begins_with_another_row(self):
+        rows = [row("a"), row("b"), row("c")]
+        asked = self.measure(rows, 3, a=["1", "2", "3"], b=["4", "5", "6"], c=["7", "8", "9"])
+        self.assertEqual("".join(asked), "abc" "bca" "cab")
+        self.assertEqual(rows[1].samples, {0: 4, 1: 5, 2: 6})
+
+    def test_a_skipped_row_is_not_asked_again(self):
+        rows = [row("a"), row("b")]
+        self.measure(rows, 3, a=["1", "skip too hot"], b=["2", "3", "4"])
+        self.assertEqual(rows[0].samples, {0: 1})
+        self.assertEqual(rows[0].skipped, "too hot")
+        self.assertEqual(stats.ratio(rows[1].samples, rows[0].samples), 2)
+
+
+class Report(unittest.TestCase):
+    def result(self, *rows):
+        about = {"cpu": "c", "kernel": "k", "compilers": []}
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            report.as_json(rows, [("run-cxx20", "g++")], about)
+        return json.loads(out.getvalue())
+
+    def test_numbers_of_a_row(self):
+        own = row("aco-own", 5, 3, 1, 4, 2)
+        ref = row(names.REFERENCE, 10, 10, 10, 10, 10)
+        found = self.result(own, ref)["rows"][0]
+        want = {"median": 3, "quartile1": 2, "quartile3": 4, "min": 1, "max": 5,
+                "samples": 5, "ratio": 0.3}
+        self.assertEqual({key: found[key] for key in want}, want)
+
+    def test_what_is_skipped(self):
+        gone = row("pthread")
+        gone.skipped = "no more threads"
+        result = self.result(gone)
+        self.assertEqual(result["rows"], [])
+        self.assertEqual(
+            result["skipped"],
+            {"run-cxx20": "needs g++", "switch/pthread": "no more threads"},
+        )
+
+
+unittest.main()
