@@ -79,7 +79,7 @@ double count_instructions(const struct row *row)
 	if (child == 0)
 		be_counted(row);
 	if (child < 0 || !is_stopped_by(child, SIGSTOP))
-		bench_skip("single steps are not allowed");
+		bench_skip("no process that can be stepped");
 	once = steps_to_stop(child);
 	twice = steps_to_stop(child);
 	ptrace(PTRACE_KILL, child, NULL, NULL);

@@ -5,7 +5,7 @@
  *	run-NAME list             its rows, WORKLOAD/IMPLEMENTATION
  *	run-NAME about            compiler and architecture
  *	run-NAME time ROW MS COS  "value=NUMBER unit=UNIT KEY=NUMBER ..."
- *	run-NAME count ROW        "value=NUMBER unit=instructions"
+ *	run-NAME count ROW COS    "value=NUMBER unit=instructions"
  *
  * A program that can't measure a row answers "skip REASON".  The driver
  * (driver/) runs the programs in turn and does the statistics.

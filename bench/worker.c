@@ -77,6 +77,23 @@ static void count_row(const struct row *row)
 	printf("value=%.2f unit=instructions\n", count_instructions(row));
 }
 
+static __attribute__((__noreturn__)) void usage(void)
+{
+	fputs("usage: list | about | time ROW MS COS | count ROW COS\n",
+	      stderr);
+	exit(2);
+}
+
+static double positive(const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value > 0))
+		usage();
+	return value;
+}
+
 /* The end is _exit(), because freeing what the row has made would take long. */
 int main(int argc, char **argv)
 {
@@ -87,14 +104,13 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "about") == 0 && argc == 2) {
 		about();
 	} else if (strcmp(what, "time") == 0 && argc == 5) {
-		bench_cos = strtoul(argv[4], NULL, 10);
-		time_row(find_row(argv[2]), strtod(argv[3], NULL));
-	} else if (strcmp(what, "count") == 0 && argc == 3) {
+		bench_cos = (size_t)positive(argv[4]);
+		time_row(find_row(argv[2]), positive(argv[3]));
+	} else if (strcmp(what, "count") == 0 && argc == 4) {
+		bench_cos = (size_t)positive(argv[3]);
 		count_row(find_row(argv[2]));
 	} else {
-		fputs("usage: list | about | time ROW MS COS | count ROW\n",
-		      stderr);
-		return 2;
+		usage();
 	}
 	fflush(stdout);
 	_exit(0);

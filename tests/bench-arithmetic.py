@@ -100,6 +100,18 @@ class Ratios(unittest.TestCase):
         self.assertIsNone(sample.ratio(own, [own, row("swapcontext", 400)]))
 
 
+class Answers(unittest.TestCase):
+    def test_value_unit_notes(self):
+        self.assertEqual(
+            sample.parse("value=2.5000 unit=ns copied=16 cos=100"),
+            (2.5, "ns", {"copied": "16", "cos": "100"}),
+        )
+
+    def test_skip(self):
+        with self.assertRaisesRegex(sample.Skip, "^no more threads$"):
+            sample.parse("skip no more threads")
+
+
 class Program:
     """Answers in the place of the programs, and remembers who was asked."""
 

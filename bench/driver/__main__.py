@@ -2,7 +2,6 @@
 """aco-bench: measures libaco beside its peers, in one interleaved run."""
 
 import argparse
-import fnmatch
 import os
 import sys
 
@@ -19,6 +18,19 @@ def positive(text):
     return value
 
 
+def processor(text):
+    value = int(text)
+    if value not in os.sched_getaffinity(0):
+        raise argparse.ArgumentTypeError(f"processor {value} is not available")
+    return value
+
+
+def known_rows(pattern):
+    if not names.is_known(pattern):
+        raise argparse.ArgumentTypeError(f"no row is called {pattern}")
+    return pattern
+
+
 def options():
     parser = argparse.ArgumentParser(
         prog="aco-bench",
@@ -27,7 +39,7 @@ def options():
         "ratios to boost fcontext in the same round.",
     )
     add = parser.add_argument
-    add("--rows", metavar="PATTERN", action="append",
+    add("--rows", metavar="PATTERN", type=known_rows, action="append",
         help="only the rows whose name WORKLOAD/IMPLEMENTATION, or WORKLOAD, matches this "
         "shell pattern (may be given more than once)")
     add("--list", action="store_true", help="print the names of the rows and end")
@@ -37,10 +49,10 @@ def options():
     add("--cos", metavar="N", type=positive,
         help="cos of the memory rows, and the most of the rows with a growing number "
         "(default 100000, with --quick 10000; up to 10000000, which takes 4 GB)")
-    add("--instructions", action="store_true", help="count instructions, too")
-    add("--pin", metavar="CPU", type=int, help="run on this processor only")
+    add("--instructions", action="store_true", help="also count instructions")
+    add("--pin", metavar="CPU", type=processor, help="run on this processor only")
     add("--format", choices=report.FORMATS, default="text")
-    add("--plot", metavar="FILE.svg", help="draw the result, too (needs gnuplot)")
+    add("--plot", metavar="FILE.svg", help="also draw the result (needs gnuplot)")
     add("--programs", metavar="DIR", default=os.curdir, help=argparse.SUPPRESS)
     return parser, parser.parse_args()
 
@@ -52,10 +64,7 @@ def is_wanted(row, opts):
         return False
     if not opts.rows:
         return True
-    return any(
-        fnmatch.fnmatchcase(row.name, pattern) or fnmatch.fnmatchcase(row.workload, pattern)
-        for pattern in opts.rows
-    )
+    return any(names.matches(pattern, row.workload, row.impl) for pattern in opts.rows)
 
 
 def run(parser, opts):
@@ -74,7 +83,7 @@ def run(parser, opts):
     rounds = opts.rounds or (3 if opts.quick else 15)
     sample.measure(rows, rounds, opts.ms or (2 if opts.quick else 10), opts.cos, progress)
     if opts.instructions:
-        sample.count(rows, progress)
+        sample.count(rows, opts.cos, progress)
     progress("\n" if sys.stderr.isatty() else "done")
     report.FORMATS[opts.format](rows, missing, report.machine(rows))
     if opts.plot:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the workloads are called, and in which order they are shown."""
+"""What programs, workloads and implementations are called, in their order."""
 
-# Programs, and what is to be installed where one of them could not be built.
+import fnmatch
+
+# Programs, and what to install where one of them could not be built.
 PROGRAMS = {
     "run-aco": "nothing: it was not built (make bench-programs)",
     "run-aco-call": "nothing: it was not built (make bench-programs)",
@@ -14,7 +16,7 @@ PROGRAMS = {
     "run-pthread": "nothing: it was not built (make bench-programs)",
 }
 
-# Everything is compared with it.
+# The implementation that every other one is compared with.
 REFERENCE = "boost-fcontext"
 
 SHARE_SIZES = (8, 24, 56, 120, 136, 488, 1000, 2000, 8000)
@@ -74,3 +76,16 @@ IMPLEMENTATIONS = {
 def scale(workload):
     """How many cos a workload "scale-N" makes, or 0."""
     return int(workload.split("-")[1]) if workload.startswith("scale-") else 0
+
+
+def matches(pattern, workload, impl):
+    return any(
+        fnmatch.fnmatchcase(name, pattern) for name in (workload, f"{workload}/{impl}")
+    )
+
+
+def is_known(pattern):
+    """Whether rows may have such a name, although their program may be missing."""
+    return any(
+        matches(pattern, workload, impl) for workload in WORKLOADS for impl in IMPLEMENTATIONS
+    )

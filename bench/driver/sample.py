@@ -10,8 +10,21 @@ import names
 import stats
 
 
+# The exit status of programs whose shared libraries the loader does not find,
+# as those of a cross compiler often are.
+CANNOT_START = 127
+
+
 class Failure(Exception):
     """A program of the benchmark did not do what it is made for."""
+
+
+class CannotStart(Failure):
+    """The loader refused a program of the benchmark."""
+
+
+class Skip(Exception):
+    """A program can't measure a row here, and says why."""
 
 
 @dataclass
@@ -41,46 +54,56 @@ class Row:
 def ask(program, *args):
     """The one line, or the lines, that a benchmark program answers."""
     done = subprocess.run([program, *args], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == CANNOT_START:
+        raise CannotStart(f"{program}: can't be started")
     if done.returncode != 0:
         raise Failure(f"{' '.join([program, *args])}: ended with {done.returncode}")
     return done.stdout.strip()
 
 
 def find_rows(directory):
-    """All rows of all programs that were built, and what was not built."""
+    """All rows of all programs that run here, and which programs are missing."""
     rows, missing = [], []
     for name, needs in names.PROGRAMS.items():
         program = os.path.join(directory, name)
         if not os.access(program, os.X_OK):
             missing.append((name, needs))
             continue
-        for line in ask(program, "list").split("\n"):
-            rows.append(Row(program, *line.split("/")))
+        try:
+            listed = ask(program, "list").split("\n")
+        except CannotStart:
+            missing.append((name, "shared libraries that are not found here"))
+            continue
+        rows += [Row(program, *line.split("/")) for line in listed]
     order = list(names.WORKLOADS), list(names.IMPLEMENTATIONS)
     rows.sort(key=lambda r: (order[0].index(r.workload), order[1].index(r.impl)))
     return rows, missing
 
 
-def take(row, what, *args):
-    """One answer: the value, or None when the row is skipped."""
-    answer = ask(row.program, what, row.name, *args)
+def parse(answer):
+    """The value, the unit and the notes."""
     if answer.startswith("skip "):
-        row.skipped = answer[5:]
-        return None
+        raise Skip(answer[5:])
     pairs = dict(pair.split("=") for pair in answer.split())
-    value = float(pairs.pop("value"))
-    unit = pairs.pop("unit")
-    if what == "time":
-        row.unit = unit
-        row.notes = pairs
+    return float(pairs.pop("value")), pairs.pop("unit"), pairs
+
+
+def take(row, milliseconds, cos):
+    """One sample, or None where the row is skipped."""
+    answer = ask(row.program, "time", row.name, str(milliseconds), str(cos))
+    try:
+        value, row.unit, row.notes = parse(answer)
+    except Skip as reason:
+        row.skipped = str(reason)
+        return None
     return value
 
 
 def measure(rows, rounds, milliseconds, cos, progress):
     """
-    Round by round, and in a round workload by workload, so that what is
-    compared ran in the same few milliseconds.  Each round begins with another
-    row, because what runs before may warm or cool the machine.
+    Measures round by round, and in a round workload by workload, so that rows
+    that are compared run in the same few milliseconds.  Each round begins with
+    another row, because a row may warm or cool the machine for the next one.
     """
     groups = {}
     for row in rows:
@@ -92,21 +115,28 @@ def measure(rows, rounds, milliseconds, cos, progress):
             for row in group[at:] + group[:at]:
                 if row.skipped:
                     continue
-                value = take(row, "time", str(milliseconds), str(cos))
+                value = take(row, milliseconds, cos)
                 if value is not None:
                     row.samples[number] = value
 
 
-def count(rows, progress):
-    """Instructions of one operation; exact, so once is enough."""
+def count(rows, cos, progress):
+    """
+    Instructions of one operation; they are exact, so one run is enough.  Some
+    rows have nothing to count; it is a failure when none could be counted.
+    """
+    skip = None
     for row in rows:
         if row.skipped or row.unit != "ns" or row.impl == "pthread":
             continue
         progress(f"instructions: {row.name}")
-        answer = ask(row.program, "count", row.name)
-        if answer.startswith("skip "):
-            raise Failure(f"--instructions: {answer[5:]}")
-        row.instructions = float(answer.split()[0].split("=")[1])
+        answer = ask(row.program, "count", row.name, str(cos))
+        try:
+            row.instructions, _, _ = parse(answer)
+        except Skip as reason:
+            skip = reason
+    if skip and all(row.instructions is None for row in rows):
+        raise Failure(f"--instructions: {skip}")
 
 
 def ratio(row, rows):
@@ -118,7 +148,7 @@ def ratio(row, rows):
 
 
 def reporter():
-    """Prints progress on stderr: in one line on a terminal, else per round."""
+    """How progress is told: in one line of a terminal, elsewhere a line a round."""
     last = [""]
 
     def terminal(text):
