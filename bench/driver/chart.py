@@ -21,7 +21,7 @@ COLOURS = {
     "c++20": "#c23b3b",
 }
 
-# Panels: title, and the workloads side by side.
+# Panels: the title, and the workloads side by side, each with its label.
 BARS = (
     ("Resume and yield, ns",
      (("switch", "one co"), ("nested", "yields 4 deep"),
@@ -47,7 +47,7 @@ def results(rows):
 
 
 def bars(title, workloads, found):
-    """Groups of bars on a logarithmic scale, each with its number."""
+    """Groups of bars on a logarithmic scale, each bar with its number."""
     present = [(w, label) for w, label in workloads if any(k[0] == w for k in found)]
     blocks, plots, tics, x = [], [], [], 0
     points = {impl: [] for impl in COLOURS}
@@ -77,7 +77,10 @@ def bars(title, workloads, found):
 
 
 def curve(title, xlabel, points):
-    """Lines through (x, median) with their quartiles; points: impl -> rows."""
+    """
+    Lines through the medians, with their quartiles.  points: of each
+    implementation, pairs of x and a row.
+    """
     blocks, plots = [], []
     for n, (impl, line) in enumerate(points.items()):
         blocks.append(f"$line{n} << EOD")
@@ -98,7 +101,7 @@ def curve(title, xlabel, points):
 
 
 def share_points(found):
-    """What was really copied, where something is copied."""
+    """The workloads "share-N", at the number of bytes that are really copied."""
     points = {}
     for size in names.SHARE_SIZES:
         for impl in COLOURS:
