@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The benchmark lists every row, measures what is asked for and refuses the rest.
+# Nothing here depends on how long something takes.
+. "${top_srcdir:-.}/tests/common.sh"
+
+python3 -c 'from statistics import quantiles' 2>/dev/null ||
+	skip "no python3 (3.8 or later) here"
+bench=$top_builddir/bench
+# shellcheck disable=SC2154 # scratch: common.sh
+err=$scratch/err
+
+for name in aco aco-call pthread swapcontext; do
+	[ -x "$bench/run-$name" ] || fail "run-$name is not built"
+done
+
+# run COMMAND...: its output in $scratch/out, what it says on stderr in $err.
+run() {
+	status=0
+	"$@" >"$scratch/out" 2>"$err" || status=$?
+}
+
+# refuses WHAT COMMAND...: a line on stderr that matches WHAT, and a failure.
+refuses() {
+	what=$1
+	shift
+	run "$@"
+	[ $status -ne 0 ] || fail "$* ends with 0"
+	[ ! -s "$scratch/out" ] || fail "$* prints something on stdout"
+	grep -q "$what" "$err" || {
+		cat "$err"
+		fail "$* does not say: $what"
+	}
+}
+
+# ------------------------------------------------------------ what there is --
+
+# A program that can't be started (the libraries of a cross compiler are not
+# where programs look for them) has no rows.
+: >"$scratch/programs"
+for program in "$bench"/run-*; do
+	run "$program" list
+	case $status in
+	0) ;;
+	127)
+		echo "${program##*/}: can't be started"
+		continue
+		;;
+	*) fail "$program list: ends with $status" ;;
+	esac
+	[ -s "$scratch/out" ] || fail "$program lists no row"
+	sed "s|^|${program##*/} |" "$scratch/out" >>"$scratch/programs"
+done
+cut -d' ' -f2 "$scratch/programs" | sort >"$scratch/want"
+run "$bench/aco-bench" --list --cos 10000000
+[ $status -eq 0 ] || fail "--list ends with $status: $(cat "$err")"
+sort "$scratch/out" >"$scratch/listed"
+diff "$scratch/want" "$scratch/listed" ||
+	fail "rows of programs (<) and of --list (>) differ"
+
+# ---------------------------------------------------------- what is measured --
+
+# All programs have the first of these rows; the others have numbers of cos,
+# bytes and guards.
+measure() {
+	run "$bench/aco-bench" --rounds 1 --ms 1 --cos 100 --format json \
+		--rows switch --rows 'share-120/*' --rows memory-deep/aco-shared \
+		--rows wake-8/aco-shared --rows guarded-memory/aco-own "$@"
+}
+
+instructions=yes
+measure --instructions
+# where one process must not trace another
+if [ $status -ne 0 ] && grep -q 'single steps\|can be stepped' "$err"; then
+	echo "instructions are not counted: $(tail -n 1 "$err")"
+	instructions=no
+	measure
+fi
+[ $status -eq 0 ] || fail "aco-bench ends with $status: $(cat "$err")"
+cp "$scratch/out" "$scratch/result.json"
+measure --list
+[ $status -eq 0 ] || fail "--list ends with $status: $(cat "$err")"
+python3 -B "$top_srcdir/tests/bench-result.py" "$scratch/result.json" \
+	"$scratch/out" "$scratch/programs" $instructions ||
+	fail "the result is not what was asked for"
+
+for format in text csv; do
+	run "$bench/aco-bench" --rounds 1 --ms 1 --rows switch/aco-own \
+		--format $format
+	[ $status -eq 0 ] || fail "--format $format: $(cat "$err")"
+	grep -q '^switch[:,]' "$scratch/out" || fail "--format $format: no row"
+done
+
+# ----------------------------------------------------------- what is refused --
+
+for bad in --rows=no-such-row --rounds=0 --ms=x --cos=-1 --pin=-1 --pin=99999 \
+	--format=xml --no-such-option no-argument; do
+	refuses '^usage: aco-bench' "$bench/aco-bench" "$bad"
+done
+refuses 'no row is called no-such-row' \
+	"$bench/aco-bench" --list --rows switch --rows no-such-row
+refuses 'no row is left' "$bench/aco-bench" --cos 10 --rows scale-1000
+refuses 'no row is left' "$bench/aco-bench" --programs "$scratch"
+
+program=$bench/run-aco
+refuses '^usage:' "$program"
+refuses '^usage:' "$program" list switch/aco-own
+refuses '^usage:' "$program" time switch/aco-own 1
+refuses '^usage:' "$program" time switch/aco-own 0 100
+refuses '^usage:' "$program" time switch/aco-own 1ms 100
+refuses '^usage:' "$program" time switch/aco-own 1 -1
+refuses '^no such row: switch$' "$program" time switch 1 100
+refuses '^no such row: switch/aco$' "$program" time switch/aco 1 100
