@@ -2,9 +2,10 @@
 /*
  * impl_aco.c - libaco
  *
- * Built several times: as a program gets it (IMPL "aco"), with ACO_NO_INLINE
- * ("aco-call"), by clang ("aco-clang"), and in a process that has libstdc++
- * ("aco-c++").  Each measures shared and own control words.
+ * This file is compiled several times: as other programs are (IMPL "aco"), with
+ * ACO_NO_INLINE ("aco-call"), by clang ("aco-clang"), and for a process that
+ * has libstdc++ ("aco-c++").  Each program measures shared and own control
+ * words.
  */
 #include <aco.h>
 
@@ -45,7 +46,8 @@ static void stk_free(stk_t *stk);
 static __thread aco_t *main_co;
 static size_t save_stack_size;
 
-/* The library looks after C++ exceptions where it finds this function. */
+/* The library switches the state of C++ exceptions where it finds this
+   function. */
 static void check_process(void)
 {
 	int is_cxx = dlsym(RTLD_DEFAULT, "__cxa_get_globals") != NULL;
@@ -81,7 +83,7 @@ static void task_free(task_t *task)
 	aco_destroy(task);
 }
 
-/* What is copied of a co that waits in body with frame_size bytes. */
+/* How much is copied of a co that waits in body with frame_size bytes. */
 static size_t probe(body_t body)
 {
 	stk_t *stk = stk_new(BIG_STACK, 1);
@@ -99,9 +101,9 @@ static size_t probe(body_t body)
 }
 
 /*
- * The body, and its frame_size, of which as many bytes are copied as wanted;
- * frames have sizes in steps of 16.  Less than an empty function takes is not
- * to be had, and the result says so.
+ * Finds the body, and its frame_size, of which as many bytes are copied as
+ * wanted.  Frames have sizes in steps of 16, and no frame is smaller than that
+ * of an empty function, so the result says how many bytes are copied.
  */
 static body_t find_frame(size_t wanted, size_t *copied)
 {
@@ -118,7 +120,7 @@ static body_t find_frame(size_t wanted, size_t *copied)
 	return body_frame;
 }
 
-/* n cos on one stack, each started. */
+/* Makes and starts n cos on one stack. */
 static void make_sharing(size_t n, body_t body)
 {
 	size_t i;
@@ -147,9 +149,9 @@ static void setup_share(const struct row *row)
 }
 
 /*
- * A function with 120 bytes of frame, and beside that whatever this way of
- * suspending puts on the stack: that is what a function copies whose frame is
- * only the word that keeps the stack aligned.
+ * Finds a body with 120 bytes of frame, to which each way of suspending adds
+ * what it puts on the stack.  body_loop shows how much that is, because its
+ * frame is only the word that keeps the stack aligned.
  */
 static body_t frame_of_120(size_t *copied)
 {
@@ -172,7 +174,7 @@ static void setup_scale(const struct row *row)
 
 enum { SIZE_GIVEN, SIZE_0 };
 
-/* Resident bytes of each co, handle included, when all have been suspended. */
+/* Resident bytes of each co with its handle, when all cos are suspended. */
 static void setup_memory(const struct row *row)
 {
 	size_t copied, before;
@@ -190,7 +192,7 @@ static void setup_memory(const struct row *row)
 	bench_note("cos", bench_cos);
 }
 
-/* A call that needs a lot of stack, and is left again. */
+/* A call with a large frame, which the co leaves when it is resumed. */
 static NOINLINE void yield_deep(void)
 {
 	char *frame = (char *)alloca(DEEP_FRAME);
@@ -209,8 +211,9 @@ BODY(body_deep_once)
 }
 
 /*
- * Resident bytes that came with two cos on one stack: while one waits in a deep
- * call, or (the argument) some resumes after it has left that.
+ * Resident bytes that two cos on one stack add: while one of them waits in a
+ * deep call, or as many resumes later as the argument says, when that co has
+ * left the call.
  */
 static void setup_memory_deep(const struct row *row)
 {
@@ -228,8 +231,8 @@ static void setup_memory_deep(const struct row *row)
 	bench_unit = "bytes";
 }
 
-/* All asleep but one, as many as asked for: a resume finds the next one cold.
- */
+/* There are so many cos that the caches hold no more of a co when its turn
+   comes again. */
 static void setup_wake(const struct row *row)
 {
 	size_t copied;
@@ -246,7 +249,7 @@ static void setup_wake(const struct row *row)
 }
 
 #ifdef WITH_CONTROL_WORDS
-/* What two switches, there and back, do to the control words. */
+/* What a switch to a co and the one back do to the control words. */
 struct control_words {
 	uint32_t mxcsr;
 	uint16_t fpucw;
@@ -271,7 +274,8 @@ static void run_control_words(long n)
 }
 #endif
 
-/* As many as --cos says, each on its own guarded stack, and suspended. */
+/* Makes as many cos as --cos says, each on its own guarded stack, and suspends
+   them. */
 static void make_guarded(const struct row *row)
 {
 	size_t i;
@@ -301,7 +305,7 @@ static int faults(volatile char *p)
 	return 0;
 }
 
-/* Of about a thousand of them: the first and the last byte. */
+/* Touches the first and the last byte of the guards of up to 1,000 stacks. */
 static void prove_guards(void)
 {
 	size_t guard = 64 * KB, i, proved = 0;
@@ -335,7 +339,8 @@ static void setup_guarded_create(const struct row *row)
 	bench_value = (bench_now() - start) / (double)bench_cos;
 }
 
-/* Every thread for itself; the value is the time of one operation in each. */
+/* All threads do n operations at the same time.  So the value is the time that
+   one operation takes in each of them. */
 static void *create_new_thread(void *n)
 {
 	run_create_new((long)(intptr_t)n);
@@ -355,7 +360,7 @@ static void run_create_new_threads(long n)
 		pthread_join(threads[i], NULL);
 }
 
-/* One goes on in the other, on one stack. */
+/* Two cos on one stack continue each other. */
 static void setup_pass_share(const struct row *row)
 {
 	stk_t *stk;

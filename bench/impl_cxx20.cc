@@ -2,8 +2,8 @@
 /*
  * impl_cxx20.cc - the coroutines of C++20, which have no stack
  *
- * A reference from the other side: a function that suspends must be written as
- * a coroutine, and so must all its callers, so there is no row with calls.
+ * A function that suspends must be written as a coroutine, and so must all its
+ * callers.  So there is no row that suspends in a called function.
  */
 #include <coroutine>
 #include <cstdlib>
@@ -43,7 +43,8 @@ struct task {
 static std::vector<task> tasks;
 static size_t next_task;
 
-/* Not inlined, so that the frame is made on the heap as in a real program. */
+/* Where the compiler inlines the body, it leaves out the allocation of the
+   frame, which real programs pay for. */
 static NOINLINE task body_loop()
 {
 	for (;;)

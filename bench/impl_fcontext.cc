@@ -2,7 +2,8 @@
 /*
  * impl_fcontext.cc - the switch below Boost.Context, used directly
  *
- * The reference that others are compared with.  It switches the control words.
+ * The other implementations are compared with this one.  Its switch includes
+ * the control words.
  */
 #include <boost/context/detail/fcontext.hpp>
 
@@ -22,7 +23,8 @@ struct stk {
 struct task;
 typedef void (*body_t)(task *self);
 
-/* Lives at the top of its stack, as the record of a boost::context::fiber. */
+/* A task lies at the top of its stack, as the record of a boost::context::fiber
+   does. */
 struct task {
 	fctx::fcontext_t ctx;	 /* where it goes on */
 	fctx::fcontext_t caller; /* where its resumer goes on */
@@ -62,7 +64,7 @@ static inline void task_yield(task_t *self)
 	self->caller = fctx::jump_fcontext(self->caller, nullptr).fctx;
 }
 
-/* Whoever goes on stores where the one before it is to go on, at the address
+/* The task that goes on stores the context of the suspended one at the address
    that comes with the switch. */
 static inline void pass(fctx::fcontext_t to, fctx::fcontext_t *from)
 {

@@ -2,8 +2,8 @@
 /*
  * impl_fiber.cc - boost::context::fiber
  *
- * Its stacks come from the allocators of Boost: with a guard, from malloc(), or
- * from a pool.
+ * The allocators of Boost make its stacks: with a guard, from malloc(), or from
+ * a pool.
  */
 #include <boost/context/fiber.hpp>
 #include <boost/context/fixedsize_stack.hpp>
@@ -17,7 +17,7 @@
 
 namespace ctx = boost::context;
 
-/* What becomes a stack when a task is made on it. */
+/* The constructor of a fiber makes the stack that this describes. */
 struct stk {
 	size_t sz;
 	int guarded;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * impl_pthread.c - threads that hand over to each other
+ * impl_pthread.c - threads in the place of coroutines
  *
- * What a program without coroutines would do: one thread for each, of which one
- * runs, with a mutex and condition variables.
+ * A program without coroutines would have a thread for each, and let one of
+ * them run at a time, with a mutex and condition variables.
  */
 #include <pthread.h>
 
@@ -30,7 +30,7 @@ struct task {
 #define SELF self
 #define SHARES_STACKS 0
 
-/* Give the turn to the other side and wait until it comes back. */
+/* Gives the turn to the other side and waits until the turn comes back. */
 static void hand_over(task_t *task, int whose)
 {
 	pthread_mutex_lock(&task->lock);

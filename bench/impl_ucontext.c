@@ -2,7 +2,8 @@
 /*
  * impl_ucontext.c - swapcontext() of the C library
  *
- * It saves and restores the signal mask: two system calls per round trip.
+ * swapcontext() saves and restores the signal mask, so a round trip takes two
+ * system calls.
  */
 #include <stdint.h>
 #include <ucontext.h>
@@ -66,7 +67,7 @@ static void stk_free(stk_t *stk)
 	free(stk);
 }
 
-/* makecontext() passes nothing but int. */
+/* makecontext() passes arguments of type int only. */
 static void entry(unsigned body_hi, unsigned body_lo, unsigned self_hi,
 		  unsigned self_lo)
 {

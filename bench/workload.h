@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * workload.h - what every stackful implementation has to do, word for word
+ * workload.h - the workloads, compiled once more for each implementation
  *
- * Included by each of them after it has defined, in the terms of this page:
+ * An implementation includes this header after it has defined:
  *
  *	stk_t, task_t            an execution stack, a coroutine
  *	BODY(name)               head of a coroutine's function
- *	SELF                     there: its own task_t *, or NULL if not needed
+ *	SELF                     in a body: its task_t *, or NULL if not needed
  *	stk_new(sz, guarded)     stk_free(stk)
  *	task_new(stk, body)      task_free(task)
  *	task_resume(task)        task_yield(SELF)
  *	task_exit(SELF)          last act of a body
  *	SHARES_STACKS            1 if several tasks can use one stack
  *
- * and, if one can go on in another directly, the same once more for tasks that
- * do so: pass_resume(task), pass_yield(SELF), pass_to(SELF, task).
+ * Where one task can continue another one directly, the implementation also
+ * defines how tasks that do so are resumed, yield and continue each other:
+ * pass_resume(task), pass_yield(SELF), pass_to(SELF, task).
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
@@ -29,7 +30,7 @@
 #define BIG_STACK (64 * KB)
 #define SMALL_STACK (8 * KB)
 
-/* More than these and the mappings of guarded stacks run out. */
+/* With many more guarded stacks a process runs out of mappings. */
 #define MAX_GUARDED 10000
 
 #define NOINLINE __attribute__((__noinline__))
@@ -40,7 +41,7 @@
 /* The compiler believes that *ptr is read and written here. */
 #define KEEP(ptr) __asm__ volatile("" : : "r"(ptr) : "memory")
 
-/* No tail call before it, and no inlining of what contains it twice. */
+/* The compiler makes no tail call of a call that stands before it. */
 #define BARRIER() __asm__ volatile("" : : : "memory")
 
 static const struct row *the_row;
@@ -55,7 +56,7 @@ BODY(body_loop)
 		task_yield(SELF);
 }
 
-/* Suspended with frame_size bytes and a little in its frame. */
+/* The frame of a task that is suspended here has frame_size bytes and a few. */
 BODY(body_frame)
 {
 	char *frame = (char *)alloca(frame_size);
@@ -112,7 +113,7 @@ static void alloc_tasks(size_t n)
 #ifdef pass_to
 static long passes_left;
 
-/* Two of them; which one this is, it finds in next_task when it begins. */
+/* Two tasks run this body.  next_task has the number of the one that begins. */
 BODY(body_pass)
 {
 	size_t other = 1 - next_task;
@@ -236,7 +237,8 @@ static UNUSED void run_create_reuse(long n)
 	}
 }
 
-/* Each on a stack of its own; each is started, so that it waits in its loop. */
+/* Each task has a stack of its own, and is started, so that it waits in its
+   loop. */
 static void make_tasks(size_t n, body_t body)
 {
 	int guarded = n <= MAX_GUARDED;
@@ -282,7 +284,7 @@ static UNUSED void setup_create_reuse(const struct row *row)
 }
 
 #if !SHARES_STACKS
-/* Two tasks with frames of that size, which stay where they are. */
+/* The frames of the two tasks have row->arg bytes, and are not copied. */
 static UNUSED void setup_share(const struct row *row)
 {
 	the_row = row;
