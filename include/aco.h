@@ -3,22 +3,22 @@
  * aco.h - stackful asymmetric coroutines
  *
  * A coroutine (co) is a function with a stack of its own that can suspend
- * itself in the middle and be continued later.  "Asymmetric" means that there
- * are two ways to go: aco_resume() enters a co, aco_yield() goes back to its
- * resumer.
+ * itself in the middle and be continued later.  "Asymmetric" means that each
+ * direction has a call of its own: aco_resume() enters a co, aco_yield() goes
+ * back to its resumer.
  *
  *   main co         stands for the stack a thread already has
  *   share stack     an execution stack, used by one or more cos
  *   standalone co   the only user of its share stack; its bytes never move
- *   sharing co      one of several users: its live bytes wait in a private
- *                   save stack while another user runs on the share stack
+ *   sharing co      one of several users; while another user runs on the share
+ *                   stack, its live bytes are in its private save stack
  *   resumer         the co that last resumed a co; aco_yield() returns to it
  *
- * Failures: when the system has no memory or mappings, or an argument is
- * impossible, a call that can say so returns NULL or -1 with errno set and
- * nothing has changed.  Misuse after which nothing sensible can follow writes
- * one line "libaco: <call>: <what is wrong>: co 0x..." to standard error and
- * calls abort(3).
+ * Failures: if the system has no memory or mappings left, or an argument is
+ * invalid, a call with an error result returns NULL or -1 and sets errno, and
+ * nothing has changed.  After any other misuse the library writes one line
+ * "libaco: <call>: <what is wrong>: co 0x..." to standard error and calls
+ * abort(3).
  */
 #ifndef ACO_H
 #define ACO_H
@@ -40,7 +40,8 @@
 #error "libaco supports amd64 and i386 only (x32 is neither)"
 #endif
 
-/* clang's second stack belongs to the thread, and cos would share it. */
+/* clang's second stack belongs to the thread: cos would overwrite each other's
+   variables there. */
 #if defined(__has_feature)
 #if __has_feature(safe_stack)
 #error "cos do not work with -fsanitize=safe-stack, see aco(7)"
@@ -71,16 +72,16 @@ typedef void (*aco_cofuncp_t)(void);
 typedef struct {
 	void *ptr;	   /* NULL as long as nothing is allocated */
 	size_t sz;	   /* bytes that ptr has room for */
-	size_t valid_sz;   /* bytes that wait there now: from reg[SP] on, but
-			      for words of zero at the top of the stack */
+	size_t valid_sz;   /* bytes that it holds now: from reg[SP] on, without
+			      words of zero at the top of the stack */
 	size_t max_cpsz;   /* largest copy so far, in bytes */
 	size_t ct_save;	   /* copies out of the share stack */
 	size_t ct_restore; /* copies back in */
 } aco_save_stack_t;
 
 /*
- * A share stack.  Made by aco_share_stack_new2() and aco_share_stack_from();
- * programs may read the fields of the first part, the rest belongs to the
+ * A share stack, made by aco_share_stack_new2() or aco_share_stack_from().
+ * Programs may read the fields of the first part; the others belong to the
  * library.
  */
 struct aco_share_stack_s {
@@ -90,18 +91,18 @@ struct aco_share_stack_s {
 	void *align_retptr; /* the return address of a co's function */
 	char guard_page_enabled;
 
-	uint8_t origin; /* of the memory */
+	uint8_t origin; /* where the memory comes from */
 	uint16_t slot;	/* in its arena */
 	unsigned valgrind_id;
 	size_t users; /* cos created on the stack and not destroyed */
 	aco_t *sole_user; /* a user in one of the "fast" states, or NULL */
-	aco_share_stack_t *next; /* when it is destroyed */
+	aco_share_stack_t *next; /* in a list of destroyed stacks */
 };
 
 /*
- * A coroutine.  Made by aco_create(), never by the program.  Programs may read
- * reg, arg (also write it), fp, is_end, main_co, share_stack and save_stack.
- * No compile-time macro changes the layout.
+ * A coroutine, made by aco_create(), never by the program.  Programs may read
+ * reg, arg, fp, is_end, main_co, share_stack and save_stack, and write arg.  No
+ * compile-time macro changes the layout.
  */
 struct aco_s {
 	/* A suspended co: resume address, stack pointer, frame pointer, and
@@ -115,11 +116,11 @@ struct aco_s {
 	uint8_t state;
 	uint8_t flags;
 
-	/* One word on amd64: addresses have no bit in the byte of is_end, and a
-	   co that has ended has no resumer any more.  On i386 resumer and
-	   is_end lie beside each other. */
+	/* With 64-bit pointers is_end is the highest byte of resumer: it is 0
+	   in each address, and a co that has ended has no resumer any more.
+	   With 32-bit pointers the two lie beside each other. */
 	__extension__ union {
-		aco_t *resumer;	 /* who resumed it last; until it ends */
+		aco_t *resumer;	 /* the last one, until the co ends */
 		uint64_t thread; /* in a main co: the number of its thread */
 		__extension__ struct {
 			unsigned char unused_[7];
@@ -163,11 +164,12 @@ extern __thread aco_t *aco_gtls_co
 /* -------------------------------------------------------------- threads -- */
 
 /*
- * Prepare the calling thread: record its floating-point control words as those
- * that cos created from here on start with.  Optional: the first aco_create()
- * of a thread does the same.  A last_word that is not NULL becomes the thread's
- * protector callback, called when the function of a co returns without
- * aco_exit(); NULL leaves the one there is.  A few instructions.
+ * Prepare the calling thread: record its floating-point control words.  Cos
+ * that the thread creates afterwards start with them.  Optional: the first
+ * aco_create() of a thread does the same.  A last_word that is not NULL becomes
+ * the thread's protector: the library calls it when the function of a co
+ * returns without aco_exit().  NULL keeps the present protector.  Costs a few
+ * instructions.
  */
 void aco_thread_init(aco_cofuncp_t last_word);
 
@@ -177,81 +179,85 @@ void aco_thread_init(aco_cofuncp_t last_word);
 aco_share_stack_t *aco_share_stack_new(size_t sz);
 
 /*
- * Make an execution stack of which the program may use at least sz bytes: 0
- * means 2 MiB, less than 4096 means 4096.  What the kernel takes for the frame
- * of one signal, and the dynamic linker for the first call of a function, comes
- * on top.  With guard not 0 the size is rounded up to whole pages and
- * inaccessible pages lie below them, so that an overflow faults.
+ * Make an execution stack with at least sz bytes for the program: 0 means 2
+ * MiB, values below 4096 mean 4096.  The library adds room for the frame of one
+ * signal, and for the dynamic linker at the first call of a function.  If guard
+ * is not 0, the size is rounded up to whole pages, and a guard of 64 KiB lies
+ * below them, on which an overflow faults.
  * Returns NULL with ENOMEM (no memory, or no mapping left: before Linux 6.13 a
  * guarded stack takes two of vm.max_map_count) or EINVAL (sz overflows).
- * A guarded stack costs no system call when a destroyed one serves again, else
- * one, and some more for many together.
+ * A guarded stack costs no system call if it takes the place of a destroyed
+ * one, otherwise one; a few stacks cost some more.
  */
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 
 /*
- * A share stack in the sz bytes of memory at mem, which stays the caller's: it
- * has to be there, and to be writable, until the share stack is destroyed,
- * which leaves it alone.  The library needs up to 200 bytes at the top, and
- * nothing comes on top for signals and first calls.  No guard.
- * Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than
- * 4096 or reaches beyond the end of the address space).  Costs one allocation.
+ * Make a share stack from the sz bytes of memory at mem.  The memory belongs to
+ * the caller, and must stay readable and writable until the share stack is
+ * destroyed, which does not free it.  The library needs up to 200 bytes at the
+ * top, adds no room for signals and first calls, and makes no guard.
+ * Returns NULL with ENOMEM, or EINVAL (mem is NULL, sz is less than 4096 or
+ * reaches beyond the end of the address space).  Costs one allocation.
  */
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz);
 
 /*
- * Give a share stack back.  While cos created on it exist it is only marked: the
- * aco_destroy() of the last one gives it back, and until then they can't be
- * resumed.  Memory of the caller's is not touched after this call.  Aborts for
- * NULL, for one that is destroyed, and when one of its cos runs or waits for a
- * co that it has resumed.
- * A guarded one of up to 4 MiB is kept for the next of about its size, see
- * aco_share_stack_cache_limit().
+ * Give a share stack back.  If cos of the stack still exist, it is only marked
+ * as destroyed: the cos can't be resumed any more, and the aco_destroy() of the
+ * last one gives the stack back.  The library does not touch memory of the
+ * caller after this call.  Aborts if sstk is NULL or destroyed, or if one of
+ * its cos runs or waits for a co that it has resumed.
+ * The library keeps a guarded stack of up to 4 MiB for the next one of about
+ * its size, see aco_share_stack_cache_limit().
  */
 void aco_share_stack_destroy(aco_share_stack_t *sstk);
 
 /*
- * Destroyed guarded stacks may keep so many bytes of memory for reuse: the sum
- * of their sizes, used or not.  32 MiB without this call.  What is kept at the
- * call is given back at once; with 0 nothing will be kept.
+ * Limit the bytes of destroyed guarded stacks that the library keeps for reuse.
+ * The full size of each stack counts, used or not.  Without this call the limit
+ * is 32 MiB.  The call gives all kept stacks back; with 0 the library keeps
+ * none afterwards.
  */
 void aco_share_stack_cache_limit(size_t bytes);
 
 /* --------------------------------------------------------------- memory -- */
 
-/* Where memory comes from, instead of malloc(3); see aco_set_allocator(). */
+/* Functions in place of malloc(3) and free(3); see aco_set_allocator(). */
 typedef struct {
-	void *(*alloc)(size_t size, void *ctx); /* NULL: there is none */
+	void *(*alloc)(size_t size, void *ctx); /* returns NULL: no memory */
 	void (*free)(void *ptr, size_t size, void *ctx);
 	void *ctx;
 } aco_allocator_t;
 
 /*
- * Have the memory of all cos, main cos included, and of their save stacks from
- * allocator, which is copied.  alloc returns memory aligned as malloc(3)'s is;
- * free gets it back with the size that alloc was asked for.  Both are called in
- * any thread and on any stack.  Call it before the first co of the process is
- * made, and before other threads use the library.
- * Returns 0, or -1 with EBUSY (a co was made before) or EINVAL (allocator,
- * alloc or free is NULL).
+ * Take the memory of all cos, main cos included, and of their save stacks from
+ * allocator, which is copied.  alloc returns memory that is aligned like that
+ * of malloc(3); free gets it back with the size that alloc was asked for.  The
+ * library calls both in any thread and on any stack.  Call aco_set_allocator()
+ * before the process makes its first co, and before other threads use the
+ * library.
+ * Returns 0, or -1 with EBUSY (the process has made a co before) or EINVAL
+ * (allocator, alloc or free is NULL).
  */
 int aco_set_allocator(const aco_allocator_t *allocator);
 
 /* ------------------------------------------------------------- lifetime -- */
 
 /* Flags of aco_create2(). */
-#define ACO_SHARE_FPENV 1u  /* do not switch the control words */
-#define ACO_RETURN_EXITS 2u /* returning from fp is aco_exit() */
+#define ACO_SHARE_FPENV 1u  /* do not switch floating-point control words */
+#define ACO_RETURN_EXITS 2u /* returning from fp ends the co */
 
 /*
- * Make a co.  With main_co NULL: a main co for the calling thread (arg and fp
- * are recorded, the rest is unused).  Otherwise a co that runs fp on
- * share_stack when it is first resumed, with arg for aco_get_arg().
- * If main_co is not a main co, its own main co is taken.
- * save_stack_sz is a hint, in bytes, for the save stack (0: whatever turns out
- * to be needed), which grows when it must.  Never writes to the share stack.
- * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument,
- * destroyed share stack, sizes that overflow, unknown flags).
+ * If main_co is NULL, make a main co for the calling thread: arg and fp are
+ * recorded, share_stack and save_stack_sz are ignored.  Otherwise make a co
+ * that runs fp on share_stack when it is first resumed, where aco_get_arg()
+ * returns arg.  If main_co is an ordinary co, the new co belongs to the main co
+ * of that one.
+ * save_stack_sz is the initial size of the save stack in bytes.  The save stack
+ * grows when it must; with 0 the first copy decides.  The call never writes to
+ * the share stack.
+ * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument, destroyed
+ * share stack, sizes that overflow, unknown flags).
  * Costs one allocation.
  */
 aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
@@ -263,23 +269,24 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 		   unsigned flags);
 
 /*
- * Free a main co of the calling thread or of a thread that has ended, or a co
- * that is not running: never started, suspended or ended.  What a suspended co holds
- * (memory, locks, C++ objects) is not released.  A main co has to outlive the
- * cos created with it.
- * Aborts for NULL, for a running co, for one (main cos included) that has
- * resumed another and waits for it, and for the library's own main co.
+ * Free a co that was never started, is suspended or has ended, or a main co of
+ * the calling thread or of a thread that has ended.  The call does not release
+ * what a suspended co holds (memory, locks, C++ objects).  A main co must
+ * outlive the cos that were created with it.
+ * Aborts if co is NULL, is running, has resumed another co and waits for it
+ * (main cos included), or is the library's own main co.
  */
 void aco_destroy(aco_t *co);
 
 /*
- * Make a co that is not running (never started, suspended or ended) start again
- * when it is next resumed: with fp and arg, and the control words that
- * aco_create() would give it now.  Its share stack, main co and flags stay, and
- * so does its save stack with the statistics.  What it holds is not released.
- * Returns 0, or -1 with EINVAL when co is NULL, misaligned or a main co, its
- * share stack is destroyed, or fp is NULL.  Aborts for a co that is running or
- * has resumed another and waits.
+ * Prepare a co that was never started, is suspended or has ended to start again
+ * at its next resume: with fp and arg, and with the floating-point control
+ * words that aco_create() would give it now.  The co keeps its share stack,
+ * main co, flags, save stack and statistics.  The call does not release what a
+ * suspended co holds.
+ * Returns 0, or -1 with EINVAL (co is NULL, misaligned or a main co, its share
+ * stack is destroyed, or fp is NULL).  Aborts if co is running, or has resumed
+ * another co and waits for it.
  * Allocates nothing.
  */
 int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg);
@@ -287,22 +294,22 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg);
 /* ------------------------------------------------------------ switching -- */
 
 /*
- * Start or continue co; returns when it yields or exits.  Any co may resume any
- * other that is not running, on another share stack.  Callee-saved registers
- * and, unless co was created with ACO_SHARE_FPENV, the floating-point control
- * words are on return what they were at the call.
- * Aborts when co is NULL, a main co, running or ended, when a co that is
- * running uses the same share stack, when that is destroyed, and where
- * aco_try_resume() fails with ENOMEM.
- * Costs two copies of live stack bytes when another co owns the share stack,
- * else none.
+ * Start or continue co; returns when co yields or exits.  Any co may resume any
+ * other that is not running and has another share stack.  The call keeps the
+ * callee-saved registers and, unless co was created with ACO_SHARE_FPENV, the
+ * floating-point control words.
+ * Aborts if co is NULL, a main co, running or ended, if a running co uses the
+ * same share stack, if the share stack is destroyed, and where aco_try_resume()
+ * fails with ENOMEM.
+ * Costs two copies of live stack bytes if another co owns the share stack,
+ * otherwise none.
  */
 void aco_resume(aco_t *co) ACO_INLINED_AS_("aco_resume_inline_");
 
 /*
- * As aco_resume(), but returns 0, or -1 with nothing changed: ENOMEM when there
- * is no memory to make room on the share stack or for a main co of the
- * library's own, EINVAL when co is NULL or misaligned.
+ * As aco_resume(), but returns 0, or -1 with nothing changed: ENOMEM (no memory
+ * to make room on the share stack, or for a main co of the library's own) or
+ * EINVAL (co is NULL or misaligned).
  */
 int aco_try_resume(aco_t *co);
 
@@ -312,20 +319,21 @@ int aco_try_resume(aco_t *co);
  */
 void aco_yield(void) ACO_INLINED_AS_("aco_yield_inline_");
 
-/* aco_yield() with the running co named; aborts when co is not that. */
+/* As aco_yield(); aborts if co is not the running co. */
 void aco_yield1(aco_t *co);
 
 /*
- * Suspend the running co and go on in co at once, which inherits the resumer:
- * to that one, co is now the one that it has resumed.  Returns 0 when the
- * caller is continued, or -1 with nothing changed: ENOMEM when there is no
- * memory for the bytes of a co that must make room, EINVAL when co is NULL or
- * misaligned.  Both may use one share stack.  Callee-saved registers and
- * control words are as with aco_yield().
- * Aborts outside a co, and when co is a main co, running or ended, or when
- * another co that is running uses its share stack or that is destroyed.
+ * Suspend the running co and go on in co at once.  co inherits the resumer of
+ * the caller: when co yields or exits, the resumer goes on.  Both cos may use
+ * one share stack.  The call keeps callee-saved registers and floating-point
+ * control words as aco_yield() does.
+ * Returns 0 when the caller is continued, or -1 with nothing changed: ENOMEM
+ * (no memory for the bytes of a co that must make room) or EINVAL (co is NULL
+ * or misaligned).
+ * Aborts outside a co, and if co is a main co, running or ended, if another
+ * running co uses its share stack, or if the share stack is destroyed.
  * Costs one switch where aco_yield() and aco_resume() take two, and two copies
- * of live stack bytes when another co owns the share stack of co.
+ * of live stack bytes if another co owns the share stack of co.
  */
 int aco_yield_to(aco_t *co);
 
@@ -335,15 +343,16 @@ int aco_yield_to(aco_t *co);
  */
 void aco_exit(void) ACO_NORETURN_;
 
-/* aco_exit() with the running co named; aborts when co is not that. */
+/* As aco_exit(); aborts if co is not the running co. */
 void aco_exit1(aco_t *co) ACO_NORETURN_;
 
 /*
- * aco_resume(), aco_yield() and aco_exit() with a pointer each way: what resume
- * sends, yield returns; what yield or exit sends, resume returns.  Where the
- * other side is in another call it gets nothing, and where it was left by
- * another call this one returns NULL.  What is sent to a co that starts is
- * lost: that one has its arg.
+ * As aco_resume(), aco_yield() and aco_exit(), with a pointer each way:
+ * aco_yield_value() returns the pointer given to aco_resume_value(), and
+ * aco_resume_value() the one given to aco_yield_value() or aco_exit_value().  A
+ * pointer is lost if the other side waits in another call, or if the co only
+ * starts: pass it as arg then.  A call returns NULL if another call continued
+ * it.
  */
 void *aco_resume_value(aco_t *co, void *v);
 void *aco_yield_value(void *v);
@@ -352,23 +361,23 @@ void aco_exit_value(void *v) ACO_NORETURN_;
 /* ------------------------------------------------------------ questions -- */
 
 /*
- * The running co.  NULL in a thread that has resumed nothing; in the main
- * context after that, the main_co of the co last resumed from there, or a main
- * co of the library's own where that belongs to another thread.
+ * The running co.  In the main context: NULL until the thread first resumes a
+ * co; afterwards the main_co of the co that it last resumed or, if that belongs
+ * to another thread, a main co of the library's own.
  */
 aco_t *aco_get_co(void);
 aco_t *aco_co(void);
 
-/* aco_get_co()->arg.  Aborts where aco_get_co() is NULL. */
+/* aco_get_co()->arg.  Aborts if aco_get_co() is NULL. */
 void *aco_get_arg(void);
 
-/* 1 for a main co, 0 for any other.  Aborts for NULL. */
+/* 1 for a main co, 0 for any other co.  Aborts if co is NULL. */
 int aco_is_main_co(const aco_t *co);
 
 /*
- * What co is doing.  A main co is RESUMING while it waits for a co, else
- * RUNNING; so is a co that another thread runs, whatever it does there.
- * Aborts for NULL.  Costs a walk along the chain of resumes for a co that runs.
+ * The state of co.  A main co is RESUMING while it waits for a co, otherwise
+ * RUNNING.  A co that runs or waits in another thread is RUNNING.
+ * Aborts if co is NULL.  For a running co it walks along the chain of resumes.
  */
 typedef enum {
 	ACO_STATE_INIT,	     /* never started, or not since aco_reset() */
@@ -404,25 +413,26 @@ const char *aco_version(void);
 /* ------------------------------------------------------------ debugging -- */
 
 /*
- * With on not 0, from here on the overflow of a guarded share stack writes
+ * If on is not 0, report overflows of guarded share stacks from now on: write
  * "libaco: stack overflow: co 0x... on share stack 0x... of N bytes" to
- * standard error before the signal takes its course.  That takes a handler for
- * SIGSEGV in the process, which passes on to the one before, and an alternate
- * signal stack in each thread: the calling thread has one afterwards, others
- * get theirs with their first aco_create() or aco_thread_init().  With on 0 the
- * handler is taken away.  A handler that the program installs later either
- * calls the old one, or this is called again after it, which puts the library's
- * in place once more.  Returns 0, or -1 with ENOMEM and nothing changed.
+ * standard error before the signal takes effect.  For that the library installs
+ * a handler for SIGSEGV, which calls the earlier handler, and makes an
+ * alternate signal stack for each thread: for the calling thread now, for other
+ * threads at their first aco_create() or aco_thread_init().  If on is 0, remove
+ * the handler.
+ * A handler that the program installs later must call the old one, or the
+ * program must call aco_overflow_report(1) again after that.
+ * Returns 0, or -1 with ENOMEM and nothing changed.
  */
 int aco_overflow_report(int on);
 
 /*
- * How many bytes of its share stack have been used, counted from where the
- * stack pointer begins to the deepest byte that is not 0: as size of a share
- * stack they would have sufficed.  Of the stack, not of the co alone: all its
- * users count, and on a stack without a guard what malloc(3) left there.  0 for
- * a main co.  Aborts for NULL.
- * Reads all that was never used: about 0.3 ms a MiB, the first time.
+ * The number of bytes of the share stack of co that have been used, from the
+ * first stack pointer to the deepest byte that is not 0.  A share stack of this
+ * size would have been large enough.  All users of the stack count, and so do
+ * bytes that malloc(3) left in a stack without a guard.  0 for a main co.
+ * Aborts if co is NULL.
+ * Reads the unused part of the stack: about 0.3 ms for each MiB the first time.
  */
 size_t aco_stack_usage(const aco_t *co);
 
@@ -431,17 +441,17 @@ size_t aco_stack_usage(const aco_t *co);
 #define aco_likely(x) (__builtin_expect(!!(x), 1))
 #define aco_unlikely(x) (__builtin_expect(!!(x), 0))
 
-/* Never compiled out, whatever NDEBUG says: abort(3) unless true. */
+/* Call abort(3) unless x is true, even if NDEBUG is defined. */
 #define aco_assert(x) (aco_likely(x) ? (void)0 : abort())
 #define aco_assertptr(ptr) aco_assert((ptr) != NULL)
 
-/* The same for allocations: say on standard error where it failed, abort. */
+/* The same for allocations, with a line on standard error that names it. */
 #define aco_assertalloc_bool(x)  \
 	(aco_likely(x) ? (void)0 \
 		       : aco_alloc_failed_(__FILE__, __LINE__, __func__))
 #define aco_assertalloc_ptr(ptr) aco_assertalloc_bool((ptr) != NULL)
 
-/* For the two above alone. */
+/* Only for the two macros above. */
 void aco_alloc_failed_(const char *file, int line,
 		       const char *function) ACO_NORETURN_;
 
