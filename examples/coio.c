@@ -92,8 +92,7 @@ static void end_task(struct coio_task *t)
 	t->ended(t);
 }
 
-/* The one place that resumes: called by the loop's callbacks, in the main co.
- */
+/* The one place that resumes: called by the loop's callbacks in the main co. */
 static void wake(struct coio_task *t, int result)
 {
 	struct coio *s = t->sched;

@@ -26,8 +26,7 @@
 
 #define SENDFILE_BYTES (1024 * 1024)
 
-/* ------------------------------------------------------- parser callbacks --
- */
+/* ------------------------------------------------------ parser callbacks -- */
 
 /* Refuse the request; returns what makes the parser stop. */
 static int refuse(struct http_request *r, unsigned status)
@@ -154,8 +153,7 @@ static const http_parser_settings parser_settings = {
 	.on_message_complete = on_message_complete,
 };
 
-/* -------------------------------------------------------- reading requests --
- */
+/* ------------------------------------------------------ reading requests -- */
 
 static long long now_ms(void)
 {
@@ -282,8 +280,7 @@ static bool read_request(struct http_conn *c)
 	return r->complete || r->status;
 }
 
-/* ---------------------------------------------------------------- replies --
- */
+/* --------------------------------------------------------------- replies -- */
 
 /* The time does not change often enough to format it for each reply. */
 static const char *date_now(void)
@@ -369,8 +366,7 @@ int http_reply_error(struct http_conn *c, unsigned status, const char *fields)
 	return http_reply(c, status, head, body, strlen(body));
 }
 
-/* ------------------------------------------------------------- connection --
- */
+/* ------------------------------------------------------------ connection -- */
 
 /*
  * To close a socket with unread input makes the kernel reset the connection,

@@ -30,8 +30,7 @@
 #define TEXT "Content-Type: text/plain\r\n"
 #define HTML "Content-Type: text/html; charset=utf-8\r\n"
 
-/* -------------------------------------------------------- generated pages --
- */
+/* ------------------------------------------------------- generated pages -- */
 
 static int page_hello(struct http_conn *c, const char *query)
 {
@@ -88,8 +87,7 @@ static int page_discard(struct http_conn *c, const char *query)
 	return http_reply(c, 200, TEXT, body, len);
 }
 
-/* ------------------------------------------------------------------ files --
- */
+/* ----------------------------------------------------------------- files -- */
 
 static const char *content_type(const char *path)
 {
@@ -201,8 +199,7 @@ static int page_file(struct http_conn *c, char *path)
 	return result;
 }
 
-/* ----------------------------------------------------------------- routes --
- */
+/* ---------------------------------------------------------------- routes -- */
 
 static int hex_digit(char ch)
 {

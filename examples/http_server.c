@@ -21,8 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---------------------------------------------------------------- options --
- */
+/* --------------------------------------------------------------- options -- */
 
 static const char help_coroutines[] =
 	"  --stack standalone|shared  a stack for each connection (default), "
@@ -197,8 +196,7 @@ static void parse_options(struct http_server *srv, bool coroutines, int argc,
 		usage_error(srv->name, NULL);
 }
 
-/* ------------------------------------------------------------------ start --
- */
+/* ----------------------------------------------------------------- start -- */
 
 static void die(const struct http_server *srv, const char *what)
 {
@@ -297,8 +295,7 @@ void http_announce(const struct http_server *srv)
 	fflush(stdout);
 }
 
-/* ------------------------------------------------------------ connections --
- */
+/* ----------------------------------------------------------- connections -- */
 
 bool http_connection_begin(struct http_server *srv)
 {

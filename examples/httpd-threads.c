@@ -41,8 +41,7 @@ static struct connection *connections;
 static pthread_t last_ended;
 static bool have_last_ended;
 
-/* ------------------------------------------------------------- blocking I/O --
- */
+/* ---------------------------------------------------------- blocking I/O -- */
 
 static void set_timeout(int fd, int option, int *current, int timeout)
 {
@@ -120,8 +119,7 @@ static const struct http_io_ops io_ops = {
 	.sleep = io_sleep,
 };
 
-/* ------------------------------------------------------------- connections --
- */
+/* ----------------------------------------------------------- connections -- */
 
 static void unlist(struct connection *conn)
 {
@@ -227,8 +225,7 @@ static void accept_until_stopped(int listen_fd, const sigset_t *wait_mask)
 	close(listen_fd);
 }
 
-/* ---------------------------------------------------------------- shutdown --
- */
+/* -------------------------------------------------------------- shutdown -- */
 
 /* With the lock held: make reads (SHUT_RD), or all, fail. */
 static void cut_off(bool idle_only, int how)

@@ -39,8 +39,7 @@ static struct http_server server;
 static struct worker *workers;
 static pthread_barrier_t barrier;
 
-/* ------------------------------------------------------------- connections --
- */
+/* ----------------------------------------------------------- connections -- */
 
 /* These run on the connection's own co. */
 
@@ -143,8 +142,7 @@ static void acceptor_ended(struct coio_task *task)
 	(void)task;
 }
 
-/* ---------------------------------------------------------------- shutdown --
- */
+/* -------------------------------------------------------------- shutdown -- */
 
 static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int revents)
 {
@@ -169,8 +167,7 @@ static void on_stop(struct ev_loop *loop, ev_async *async, int revents)
 	ev_timer_start(loop, &w->grace);
 }
 
-/* ----------------------------------------------------------------- threads --
- */
+/* --------------------------------------------------------------- threads -- */
 
 static void die(const char *what)
 {

@@ -63,8 +63,7 @@ __attribute__((__noinline__)) static pthread_t this_thread(void)
 	return pthread_self();
 }
 
-/* ------------------------------------------------------------- what cos do --
- */
+/* ----------------------------------------------------------- what cos do -- */
 
 static void fill(unsigned char *p, size_t sz, unsigned seed)
 {
@@ -121,8 +120,7 @@ static void resumes_others(void)
 	aco_exit();
 }
 
-/* ----------------------------------------------------------------- workers --
- */
+/* --------------------------------------------------------------- workers -- */
 
 static void put(struct queue *q, struct unit *u)
 {
@@ -200,8 +198,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* -------------------------------------------------------------------- main --
- */
+/* ------------------------------------------------------------------ main -- */
 
 /*
  * Of three kinds: all cos on one stack; each on its own; and nested, where the

@@ -74,8 +74,7 @@ static void our_free(void *ptr, size_t sz, void *ctx)
 
 static const aco_allocator_t ours = { our_alloc, our_free, &ctx_of_ours };
 
-/* ------------------------------------------------------- before the first co
- * -- */
+/* --------------------------------------------------- before the first co -- */
 
 static void check_error(const aco_allocator_t *a, int error)
 {
@@ -131,8 +130,7 @@ START_TEST(before_the_first_co)
 }
 END_TEST
 
-/* --------------------------------------------------------------- all that
- * lives -- */
+/* -------------------------------------------------------- all that lives -- */
 
 static size_t main_blocks;
 

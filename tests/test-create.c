@@ -18,7 +18,7 @@ static void yields_once(void)
 	aco_exit();
 }
 
-/* ------------------------------------------------------------ its main co -- */
+/* ----------------------------------------------------------- its main co -- */
 
 static void creates_with_itself(void)
 {

@@ -791,8 +791,10 @@ static void *report_on_top_here(void *failures)
 	return NULL;
 }
 
-/* The same where the thread has no alternate stack: the value of the key and the
-   stack can fail, too, and the stack is given back for want of a note. */
+/*
+ * The same where the thread has no alternate stack: the value of the key and
+ * the stack can fail, too, and the stack is given back for want of a note.
+ */
 START_TEST(overflow_report_on_top_in_a_thread)
 {
 	pthread_t thread;

@@ -37,8 +37,7 @@ ssize_t write(int fd, const void *buf, size_t n)
 	return real_write(fd, buf, at_most && n > at_most ? at_most : n);
 }
 
-/* ------------------------------------------------------ the ways to abort --
- */
+/* ----------------------------------------------------- the ways to abort -- */
 
 static void returns(void)
 {
@@ -122,8 +121,7 @@ static void *run(void *way)
 	return NULL;
 }
 
-/* ----------------------------------------------------------- cancellation --
- */
+/* ---------------------------------------------------------- cancellation -- */
 
 static void *cancelled_before(void *way)
 {
@@ -174,8 +172,7 @@ START_TEST(threads_cancelled_meanwhile_abort)
 }
 END_TEST
 
-/* ---------------------------------------------------------- stderr's fault --
- */
+/* -------------------------------------------------------- stderr's fault -- */
 
 static void interrupted(void *way)
 {
@@ -229,8 +226,7 @@ START_TEST(signals_of_write_do_not_kill)
 }
 END_TEST
 
-/* ----------------------------------------------------- what is there to say --
- */
+/* -------------------------------------------------- what is there to say -- */
 
 static void long_file(void *arg); /* last, as it gives lines other names */
 

@@ -193,8 +193,7 @@ START_TEST(nested)
 }
 END_TEST
 
-/* ---------------------------------------------------- what new cos start with
- * -- */
+/* ----------------------------------------------- what new cos start with -- */
 
 static struct words at_start;
 
@@ -305,8 +304,7 @@ START_TEST(start_after_a_resume)
 }
 END_TEST
 
-/* ----------------------------------------------------------- ACO_SHARE_FPENV
- * -- */
+/* ------------------------------------------------------- ACO_SHARE_FPENV -- */
 
 static void changes_for_all(void)
 {

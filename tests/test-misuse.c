@@ -658,11 +658,14 @@ static void stack_usage_of_null(void *arg)
 
 #define DESTROYED(call) \
 	"libaco: " #call ": its share stack %p has been destroyed: co %p\n"
+/* clang-format takes these rows of a table for blocks of statements. */
+/* clang-format off */
 #define ON_DESTROYED(fn)                                     \
 	{ fn, CALL(inline_resume), DESTROYED(aco_resume) },  \
 	{ fn, CALL(aco_resume), DESTROYED(aco_resume) },     \
 	{ fn, CALL(try_resume), DESTROYED(aco_try_resume) }, \
 	{ fn, CALL(resume_value), DESTROYED(aco_resume_value) }
+/* clang-format on */
 
 static const struct {
 	void (*fn)(void *arg);

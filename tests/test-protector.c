@@ -235,8 +235,7 @@ START_TEST(last_word_may_exit_the_process)
 }
 END_TEST
 
-/* ------------------------------------------------------- last_word per thread
- * -- */
+/* -------------------------------------------------- last_word per thread -- */
 
 static void *returns_in_thread(void *last)
 {

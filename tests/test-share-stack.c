@@ -221,8 +221,7 @@ START_TEST(usable_from_end_to_end)
 }
 END_TEST
 
-/* ----------------------------------------------------- the caller's memory --
- */
+/* --------------------------------------------------- the caller's memory -- */
 
 static void check_from(char *mem, size_t sz)
 {

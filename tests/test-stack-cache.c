@@ -88,8 +88,7 @@ static void use_and_destroy(size_t n, size_t sz)
 	free(stacks);
 }
 
-/* ---------------------------------------------------------------- system calls
- * -- */
+/* ---------------------------------------------------------- system calls -- */
 
 /* From here on any other call that asks for memory, or waits, kills. */
 static int forbid_memory_calls(void)
@@ -189,8 +188,7 @@ START_TEST(larger_than_the_limit)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------
- * freshness -- */
+/* ------------------------------------------------------------- freshness -- */
 
 START_TEST(looks_new)
 {
@@ -272,8 +270,7 @@ START_TEST(still_guarded)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------
- * limit -- */
+/* ----------------------------------------------------------------- limit -- */
 
 static void keep_at_most(size_t limit, size_t sz)
 {
@@ -362,8 +359,7 @@ START_TEST(set_again_and_again)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------
- * memory -- */
+/* ---------------------------------------------------------------- memory -- */
 
 /* What is kept is given up when it is what is missing. */
 static void need_it(void *arg)
@@ -385,8 +381,7 @@ START_TEST(emptied_when_memory_is_short)
 }
 END_TEST
 
-/* -----------------------------------------------------------------------
- * threads -- */
+/* --------------------------------------------------------------- threads -- */
 
 #define THREADS 4
 
@@ -478,8 +473,7 @@ START_TEST(handed_over_between_threads)
 }
 END_TEST
 
-/* --------------------------------------------------------------------------
- * fork -- */
+/* ------------------------------------------------------------------ fork -- */
 
 static int stop;
 

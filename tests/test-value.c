@@ -71,8 +71,7 @@ START_TEST(return_sends_nothing)
 }
 END_TEST
 
-/* ---------------------------------------------------------- with the plain --
- */
+/* -------------------------------------------------------- with the plain -- */
 
 static void *last_got;
 

@@ -54,8 +54,7 @@ START_TEST(bad_arguments)
 }
 END_TEST
 
-/* ----------------------------------------------------------- two and main --
- */
+/* ---------------------------------------------------------- two and main -- */
 
 static aco_t *a, *b, *c;
 
@@ -172,7 +171,7 @@ START_TEST(the_resumer_is_inherited)
 }
 END_TEST
 
-/* ... but once only: what resumes b from the main context is its own main co. */
+/* ... but once only: what resumes b from the main context is its main co. */
 static void keeps_going_to_b(void)
 {
 	for (;;)
@@ -409,8 +408,7 @@ START_TEST(live_bytes_stay)
 }
 END_TEST
 
-/* -------------------------------------------------------- at the very end --
- */
+/* ------------------------------------------------------- at the very end -- */
 
 /*
  * A co that has used up its share stack to the last few bytes when it suspends

@@ -5,10 +5,10 @@
  * Sharing, standalone and nested cos with live data in frames that have
  * redzones; cos destroyed or reset while they are suspended, and one whose
  * stack holds the only pointer to memory.  "overflow", "leak", "freed",
- * "destroyed" (use of a stack that is), "uninitialised" and "in-place" (the same
- * in a co that another has yielded to) do what the name says, for the tool to
- * find; "misuse" is for the library to find.  "guards" wants each guard to be a
- * mapping.
+ * "destroyed" (use of a stack that is), "uninitialised" and "in-place" (the
+ * same in a co that another has yielded to) do what the name says, for the tool
+ * to find; "misuse" is for the library to find.  "guards" wants each guard to
+ * be a mapping.
  */
 #include <aco.h>
 

@@ -107,8 +107,7 @@ static void thread_with_alternate_stack_ends(void)
 	thread_ends();
 }
 
-/* ---- again and again ------------------------------------------------------
- */
+/* ---- again and again ----------------------------------------------------- */
 
 static void *makes(void *arg)
 {
@@ -162,8 +161,7 @@ static void memory_is_given_back(void)
 	CHECK(pages() < before + 256);
 }
 
-/* ---- signals and fork ------------------------------------------------------
- */
+/* ---- signals and fork ---------------------------------------------------- */
 
 static struct sigaction action(void)
 {
@@ -212,8 +210,7 @@ static void forks(void)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-/* ---- exit(3), which calls the same destructors -----------------------------
- */
+/* ---- exit(3), which calls the same destructors --------------------------- */
 
 static void exits_while_loaded(void)
 {

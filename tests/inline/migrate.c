@@ -93,8 +93,7 @@ static void park(void)
 	}
 }
 
-/* --------------------------------------------------------- the travellers --
- */
+/* -------------------------------------------------------- the travellers -- */
 
 #if defined(__cplusplus)
 /* Links libstdc++, beside which switches take a way of their own. */
@@ -341,8 +340,7 @@ static void destroy_travellers(void)
 			aco_share_stack_destroy(travellers[i].stack);
 }
 
-/* ------------------------------------------------------------ the threads --
- */
+/* ----------------------------------------------------------- the threads -- */
 
 static void begin(struct side *me)
 {

@@ -178,11 +178,16 @@ static void create(aco_t *main_co, aco_share_stack_t **stack)
 		unsigned flags;
 		int inner;
 	} plan[COS] = {
-		{ 0, ACO_SHARE_FPENV, -1 }, { 1, 0, -1 },
-		{ 2, ACO_SHARE_FPENV, 6 },  { 3, 0, 7 },
-		{ 4, ACO_SHARE_FPENV, -1 }, { 4, ACO_SHARE_FPENV, -1 },
-		{ 5, ACO_SHARE_FPENV, -1 }, { 6, 0, -1 },
-		{ 4, 0, -1 },		    { 4, 0, -1 },
+		{ 0, ACO_SHARE_FPENV, -1 },
+		{ 1, 0, -1 },
+		{ 2, ACO_SHARE_FPENV, 6 },
+		{ 3, 0, 7 },
+		{ 4, ACO_SHARE_FPENV, -1 },
+		{ 4, ACO_SHARE_FPENV, -1 },
+		{ 5, ACO_SHARE_FPENV, -1 },
+		{ 6, 0, -1 },
+		{ 4, 0, -1 },
+		{ 4, 0, -1 },
 	};
 	int i;
 

@@ -6,21 +6,24 @@
  * On amd64 a function that calls nothing may keep data in the 128 bytes below
  * its stack pointer.  The inline path has two cures, and each has a test here:
  *
- *   below_sp        nothing live lies below reg[SP]: the slow-path call is
- * never a tail call, so no function that switches is a leaf. Fails (gcc -O2
- * -mtune=k8) without the empty asm after aco_resume_function_() and aco_yield_function_()
- * in aco/switch.h. demote_*, edge  a co that was suspended inline and then
- * loses its stack takes the 128 bytes along.  Fails without
+ *   below_sp        Nothing live lies below reg[SP]: the slow-path call is
+ *                   never a tail call, so no function that switches is a leaf.
+ *                   Fails (gcc -O2 -mtune=k8) without the empty asm after
+ *                   aco_resume_function_() and aco_yield_function_() in
+ *                   aco/switch.h.
+ *   demote_*, edge  A co that was suspended inline and then loses its stack
+ *                   takes the 128 bytes along.  Fails without
  *                   ACO_SUSPENDED_INLINE in red_zone(), edge without the clamp.
  *
  * and, on both architectures, of add_user() and aco_demote():
  *
- *   demote_*        a second user comes when the first was never started, is
+ *   demote_*        A second user comes when the first was never started, is
  *                   suspended, runs, or has resumed another.  Each fails
- * without its case in aco_demote(), or without the call of it. reuse the stack
- * of a co that was destroyed forgets it.  Fails without the bookkeeping in
- * remove_user(); so do the others, which expect to be fast again when alone
- * again.
+ *                   without its case in aco_demote(), or without the call of
+ *                   it.
+ *   reuse           The stack of a co that was destroyed forgets it.  Fails
+ *                   without the bookkeeping in remove_user(); so do the others,
+ *                   which expect to be fast again when alone again.
  */
 #include <aco.h>
 
@@ -78,8 +81,7 @@ static void scribbler(void)
 	}
 }
 
-/* -------------------------------------------------------- by the compiler --
- */
+/* ------------------------------------------------------- by the compiler -- */
 
 /*
  * The shapes that compilers make leaf functions of.  What they save of the

@@ -295,8 +295,7 @@ static int has_rounding(unsigned rounding)
 	return (e.fpucw >> 10 & 3) == rounding;
 }
 
-/* -------------------------------------------------------- both directions --
- */
+/* ------------------------------------------------------- both directions -- */
 
 /* aco_gtls_co and not aco_get_co(): a call would spoil the leaf functions. */
 #define SWITCH() aco_resume((aco_t *)aco_gtls_co->arg)
@@ -307,8 +306,7 @@ static int has_rounding(unsigned rounding)
 #define BODY(name) yield_##name
 #include "survive-bodies.h"
 
-/* ------------------------------------------------------------- the players --
- */
+/* ----------------------------------------------------------- the players -- */
 
 static int stop;
 
@@ -477,8 +475,7 @@ static void check_witness(void)
 	aco_destroy(main_co);
 }
 
-/* ---------------------------------------------------------------- signals --
- */
+/* --------------------------------------------------------------- signals -- */
 
 static volatile sig_atomic_t signals;
 
