@@ -14,8 +14,15 @@ as_root() {
 	fi
 }
 
+# package_is_installed NAME[:ARCH]: for the machine's own architecture, if none is
+# named; dpkg-query tells of all.
 package_is_installed() {
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+	case $1 in
+	*:*) wanted=${1#*:} ;;
+	*) wanted=$(dpkg --print-architecture 2>/dev/null) ;;
+	esac
+	dpkg-query -W -f '${Architecture} ${db:Status-Status}\n' "$1" 2>/dev/null |
+		grep -qxE "($wanted|all) installed"
 }
 
 # install_packages PKG...: nothing happens when all are there.
