@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# Sourced by the scripts that install Debian packages.
+# Sourced by the scripts: packages of Debian, and places to build in.
 
 # as_root COMMAND...: with sudo unless that is not needed.
 as_root() {
@@ -73,4 +73,18 @@ copy_tree() {
 		--exclude=./autom4te.cache --exclude=.deps --exclude=.libs \
 		--exclude='*.o' --exclude='*.lo' --exclude='*.la' .) |
 		(cd "$2" && tar -xf -)
+}
+
+# find_work NAME: makes $work, an empty directory.  It is build/NAME, so that nothing
+# else appears in the checkout.  It is a temporary directory, which $temporary names
+# too, where libtool can't stand the path, because of blanks and the like, or where
+# another user owns build/NAME.
+find_work() {
+	# shellcheck disable=SC2154 # set by every script
+	work=$root/build/$1
+	temporary=
+	path_is_safe "$root" && rm -rf "$work" 2>/dev/null &&
+		mkdir -p "$work" 2>/dev/null && return
+	temporary=$(mktemp -d "${TMPDIR:-/tmp}/libaco-$1.XXXXXX")
+	work=$temporary
 }
