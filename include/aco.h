@@ -94,7 +94,7 @@ struct aco_share_stack_s {
 	uint8_t origin; /* where the memory comes from */
 	uint16_t slot;	/* in its arena */
 	unsigned valgrind_id;
-	size_t users; /* cos created on the stack and not destroyed */
+	size_t users;	  /* cos created on the stack and not destroyed */
 	aco_t *sole_user; /* a user in one of the "fast" states, or NULL */
 	aco_share_stack_t *next; /* in a list of destroyed stacks */
 };
@@ -147,8 +147,8 @@ extern __thread aco_t *aco_gtls_co
  * symbol may serve the calls of another file, which was compiled for more
  * registers, or with ACO_NO_INLINE.
  */
-#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && \
-	defined(__GNUC__) && defined(ACO_ARCH_INLINES_)
+#if !defined(ACO_NO_INLINE) && !defined(ACO_BUILDING_) && defined(__GNUC__) && \
+	defined(ACO_ARCH_INLINES_)
 #define ACO_INLINE_SWITCH_
 #define ACO_INLINED_AS_(symbol) __asm__(symbol)
 #else
@@ -403,8 +403,9 @@ const char *aco_version(void);
  * Commas may be part of arguments; C++98 has no macros for that.
  */
 #if defined(__cplusplus) && __cplusplus < 201103L
-#define aco_create(main_co, share_stack, save_stack_sz, fp, arg) \
-	aco_create2(main_co, share_stack, save_stack_sz, fp, arg, ACO_SHARE_FPENV)
+#define aco_create(main_co, share_stack, save_stack_sz, fp, arg)  \
+	aco_create2(main_co, share_stack, save_stack_sz, fp, arg, \
+		    ACO_SHARE_FPENV)
 #else
 #define aco_create(...) aco_create2(__VA_ARGS__, ACO_SHARE_FPENV)
 #endif

@@ -18,7 +18,7 @@
  * but those of the odd words at the high end: these moves are faster then.
  */
 ACO_VECTOR_TARGET static inline void aco_copy_small(void *to, const void *from,
-						   size_t sz)
+						    size_t sz)
 {
 	const char *src = from;
 	char *dst = to;

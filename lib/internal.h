@@ -29,9 +29,9 @@
    the processor may need another (struct aco_control). */
 enum {
 	ACO_PUBLIC_FLAGS = ACO_SHARE_FPENV | ACO_RETURN_EXITS,
-	ACO_SAVE_EMBEDDED = 8, /* the save stack lies behind the aco_t */
+	ACO_SAVE_EMBEDDED = 8,	/* the save stack lies behind the aco_t */
 	ACO_SAVE_OUTGROWN = 16, /* it did, and has become too small */
-	ACO_MAIN_FAR = 32 /* a main co that lies farther into its block */
+	ACO_MAIN_FAR = 32	/* a main co that lies farther into its block */
 };
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
@@ -41,7 +41,7 @@ enum {
 struct aco_thread {
 	aco_t *own_main; /* made by the library, freed when the thread ends */
 	void (*release)(void); /* to be called when the thread ends */
-	void *alt_stack; /* for signals; freed when the thread ends */
+	void *alt_stack;       /* for signals; freed when the thread ends */
 	aco_cofuncp_t last_word;
 	uint64_t number; /* no other thread's; 0: not ready yet */
 	void *cxx;	 /* the exception state of a C++ runtime */

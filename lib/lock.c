@@ -11,7 +11,7 @@
 #include "internal.h"
 
 struct aco_lock aco_locks[ACO_LOCKS] = {
-	[0 ... ACO_LOCKS - 1] = { PTHREAD_MUTEX_INITIALIZER }
+	[0 ... ACO_LOCKS - 1] = { .mutex = PTHREAD_MUTEX_INITIALIZER }
 };
 ACO_THREAD_LOCAL unsigned aco_forking;
 

@@ -81,7 +81,8 @@ ACO_VECTOR_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 		resume_slow(co);
 		return;
 	}
-	if (!aco_swap_small(owner, co) && aco_unlikely(aco_switch_owner(co) < 0))
+	if (!aco_swap_small(owner, co) &&
+	    aco_unlikely(aco_switch_owner(co) < 0))
 		aco_refuse_memory(co, "aco_resume");
 	sstk->owner = co;
 	aco_set_running(co, ACO_SHARING_RUNNING);

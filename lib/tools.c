@@ -207,9 +207,8 @@ static void stack_leave(aco_t *from, aco_t *to)
 {
 	void **fake = &record_of(from)->fake_stack;
 	const void *bottom = aco_is_main(to) ? record_of(to)->bottom
-						   : to->share_stack->ptr;
-	size_t sz = aco_is_main(to) ? record_of(to)->sz
-					  : to->share_stack->sz;
+					     : to->share_stack->ptr;
+	size_t sz = aco_is_main(to) ? record_of(to)->sz : to->share_stack->sz;
 
 	if (aco_tools & ACO_TOOL_MSAN)
 		__msan_start_switch_fiber(bottom, sz);

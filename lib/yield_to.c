@@ -90,7 +90,8 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 	to->share_stack->owner = to;
 	if (aco_likely(sharing && to->resumer == co->resumer &&
 		       to->state == ACO_SHARING_SUSPENDED))
-		aco_set_replaced(co, to, ACO_SHARING_SUSPENDED, ACO_SHARING_RUNNING);
+		aco_set_replaced(co, to, ACO_SHARING_SUSPENDED,
+				 ACO_SHARING_RUNNING);
 	else
 		replace_slow(co, to);
 	if (!both_share_words(co, to))
@@ -151,7 +152,8 @@ static inline int is_common(const aco_t *co, const aco_t *to)
 static inline int is_common_fast_cxx(const aco_t *co, const aco_t *to)
 {
 	return co->state == ACO_FAST_CXX_RUNNING &&
-	       to->state == ACO_FAST_CXX_SUSPENDED && to->resumer == co->resumer;
+	       to->state == ACO_FAST_CXX_SUSPENDED &&
+	       to->resumer == co->resumer;
 }
 
 static inline int is_common_sharing(const aco_t *co, const aco_t *to)
@@ -161,7 +163,8 @@ static inline int is_common_sharing(const aco_t *co, const aco_t *to)
 	       to->share_stack == co->share_stack;
 }
 
-static inline int yield_to_common(aco_t *co, aco_t *to, enum aco_run_state suspended,
+static inline int yield_to_common(aco_t *co, aco_t *to,
+				  enum aco_run_state suspended,
 				  enum aco_run_state running)
 {
 	aco_set_replaced(co, to, suspended, running);

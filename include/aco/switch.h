@@ -53,8 +53,8 @@
  */
 void aco_switch_cxx_(aco_t *to, aco_t *from);
 
-#define ACO_INLINE_                                                            \
-	extern __inline__ __attribute__((__gnu_inline__, __always_inline__,    \
+#define ACO_INLINE_                                                         \
+	extern __inline__ __attribute__((__gnu_inline__, __always_inline__, \
 					 __no_instrument_function__))
 
 /* gcc counts lines, and moves a long text less than it might. */
@@ -111,10 +111,10 @@ void aco_resume_function_(aco_t *co) __asm__("aco_resume");
 void aco_yield_function_(void) __asm__("aco_yield");
 
 /* Suspend from, continue to: both are variables. */
-#define ACO_SWITCH_(text, from, to)                                            \
-	__asm__ __volatile__(text                                              \
-			     : ACO_FROM_(from), ACO_TO_(to)                    \
-			     :                                                 \
+#define ACO_SWITCH_(text, from, to)                         \
+	__asm__ __volatile__(text                           \
+			     : ACO_FROM_(from), ACO_TO_(to) \
+			     :                              \
 			     : ACO_CLOBBER_)
 
 /*

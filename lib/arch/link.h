@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * link.h - the unwind rules that link the entry frame of a co to its resumer
  *

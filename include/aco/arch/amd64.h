@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * aco/arch/amd64.h - what the inline switch has to know of amd64
  *

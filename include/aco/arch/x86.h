@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * aco/arch/x86.h - what amd64.h and i386.h share: text of instructions
  *
