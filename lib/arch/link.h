@@ -3,20 +3,20 @@
 /*
  * link.h - the unwind rules that link the entry frame of a co to its resumer
  *
- * Nobody has called aco_entry, but who has resumed the co waits, and its reg[]
- * tells where.  Unwinders find it from the word that lies where a return
- * address would:
+ * No code has called aco_entry, but the resumer of the co waits, and its reg[]
+ * tells where.  Unwinders find the resumer from the word that lies where a
+ * return address would:
  *
  *	slot at the base of the stack -> share stack -> owner -> resumer
  *
- * Where there is no owner, or it isn't running (its resumer has gone on, and
- * the reg[] of that is stale), the word above the slot stands for all values:
- * an address in aco_no_resumer, where the walk ends.  Nothing may follow NULL
- * on the way: some unwinders read memory just like that, in the process.
+ * Where there is no owner, or the owner isn't running (then its resumer has gone
+ * on, and the resumer's reg[] is stale), the word above the slot stands for all
+ * values: an address in aco_no_resumer, where the walk ends.  No step of the rules
+ * may follow NULL: some unwinders read memory in the process without a check.
  *
- * Debuggers want frame addresses that grow from each frame to its caller; the
- * resumer's stack may be anywhere, and only for the frame of a signal handler
- * do they put up with that.
+ * Debuggers want frame addresses that grow from each frame to its caller.  The
+ * resumer's stack may be anywhere, and debuggers accept that only for the frame
+ * of a signal handler.
  */
 #ifndef ACO_LINK_H
 #define ACO_LINK_H

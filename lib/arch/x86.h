@@ -46,8 +46,8 @@ static inline void aco_mxcsr_exchange(aco_t *from, const aco_t *to)
 			 : "m"(to->fp_control));
 }
 
-/* Bytes of all vector registers that the system has enabled: with those the
-   size of a signal frame varies. */
+/* Bytes of all registers that the system saves for a signal: the vector
+   registers are what varies. */
 static inline size_t aco_vector_registers(void)
 {
 	unsigned a, sz, c, d;
@@ -55,9 +55,9 @@ static inline size_t aco_vector_registers(void)
 	return __get_cpuid_count(13, 0, &a, &sz, &c, &d) ? sz : 512;
 }
 
-/* co, whose function has returned, has used up the return address that all cos
-   of its stack need: the call of the library, or a signal before it, may have
-   written there. */
+/* The return address that all cos of a stack need was used up by one whose
+   function has returned: the next call, or a signal before it, may have written
+   there. */
 static inline void aco_restore_return(aco_share_stack_t *sstk, const void *ret)
 {
 	memcpy(sstk->align_retptr, &ret, sizeof(ret));
