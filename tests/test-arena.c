@@ -392,7 +392,7 @@ START_TEST(many_destroyed_among_others)
 }
 END_TEST
 
-/* Some go, others come in their place; nobody touches what is another's. */
+/* Some go, others come in their place; none touches another's memory. */
 static void come_and_go(void *arg)
 {
 	enum { ALIVE = 300, TURNS = 20000 };

@@ -267,7 +267,7 @@ Suite *t_suite(void)
 {
 	Suite *s = suite_create("fork");
 	TCase *tc =
-		tcase_create("fork"); /* no world: nobody uses the library */
+		tcase_create("fork"); /* no world: no test uses the library */
 
 	tcase_set_timeout(tc, 600);
 	tcase_add_loop_test(tc, handlers_may_use_the_library, 0, T_LEN(calls));

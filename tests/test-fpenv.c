@@ -12,7 +12,7 @@
 
 /* --------------------------------------------------------- control words -- */
 
-/* The first six bits of MXCSR are sticky flags, which are nobody's. */
+/* The first six bits of MXCSR are sticky flags, which belong to no co. */
 #define MXCSR_CONTROL 0xffc0u
 #define MXCSR_DEFAULT 0x1f80u
 #define FPUCW_DEFAULT 0x037fu
@@ -284,7 +284,7 @@ START_TEST(start_after_a_reset)
 }
 END_TEST
 
-/* A thread that has resumed somebody else's co before it makes one. */
+/* A thread that has resumed a co of another thread before it makes one. */
 static void *resumes_first(void *arg)
 {
 	aco_resume(arg);
@@ -380,8 +380,8 @@ END_TEST
 
 /*
  * Cos of both kinds resume each other, yield, and yield to each other, at
- * random.  Whoever goes on must have the words that it, or with shared words
- * the one above it, has set last.
+ * random.  The co that is continued must have the words that it has set last, or
+ * with shared words those that its resumer has.
  */
 #define PLAYERS 8
 

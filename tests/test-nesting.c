@@ -236,7 +236,7 @@ static void resumes_then_exits(void)
 	aco_exit();
 }
 
-/* The resumer ends; whoever it had resumed goes on for another. */
+/* The resumer ends; the co that it had resumed goes on for another one. */
 START_TEST(the_resumer_ends_first)
 {
 	aco_t *co = t_co(t_sstk, says_who_runs, NULL);

@@ -211,7 +211,7 @@ static void looks_around(void)
 	aco_exit();
 }
 
-START_TEST(nobody_runs_before_the_first_resume)
+START_TEST(no_co_runs_before_the_first_resume)
 {
 	ck_assert_ptr_null(aco_get_co());
 	ck_assert_ptr_null(aco_co());
@@ -512,7 +512,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, locals_of_the_resumer_stay);
 
 	tc = t_case(s, "questions");
-	tcase_add_test(tc, nobody_runs_before_the_first_resume);
+	tcase_add_test(tc, no_co_runs_before_the_first_resume);
 	tcase_add_test(tc, the_running_co);
 	tcase_add_test(tc, the_main_co_after_a_resume);
 	tcase_add_test(tc, no_co_after_its_main_co_is_destroyed);

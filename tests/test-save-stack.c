@@ -463,7 +463,7 @@ END_TEST
 
 /*
  * Words of zero at the top needn't be copied, but have to come back; and so has
- * one that is not zero, wherever it lies.  The frame is one that nobody uses.
+ * one that is not zero, wherever it lies.  No function uses the frame.
  */
 static void holds_idle_frame(void)
 {

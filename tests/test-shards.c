@@ -98,7 +98,7 @@ START_TEST(found_in_another_shard)
 }
 END_TEST
 
-/* Nobody waits for another shard: there is new memory. */
+/* No thread waits for another shard: there is new memory. */
 START_TEST(not_found_in_a_shard_in_use)
 {
 	aco_share_stack_t *sstk = new (80 * KIB);
@@ -121,7 +121,7 @@ START_TEST(not_found_in_a_shard_in_use)
 }
 END_TEST
 
-/* Nobody waits for ever where all are taken. */
+/* Where all shards are taken, a thread does not wait for ever. */
 START_TEST(all_busy)
 {
 	aco_share_stack_t *sstk;

@@ -2,7 +2,7 @@
 /*
  * test-stack-usage.c - aco_stack_usage()
  *
- * Each test has a stack that nobody has used before, which is why it wants an
+ * Each test has a stack that no other test has used, which is why it wants an
  * unusual size.
  */
 #include "testutil.h"

@@ -146,7 +146,7 @@ static void resumes_and_ends(void)
 	aco_exit();
 }
 
-/* From there nobody can tell whether it waits. */
+/* Another thread can't tell whether the co waits. */
 START_TEST(from_another_thread)
 {
 	inner = t_co(t_stack(T_STACK_SIZE), asks_in_a_thread, NULL);

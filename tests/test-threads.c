@@ -316,7 +316,7 @@ START_TEST(current_at_the_end_of_a_thread)
 }
 END_TEST
 
-/* A main co made here and used there belongs to nobody there. */
+/* A main co made on one thread and used on another does not belong to that. */
 static aco_t *main_seen;
 
 static void *create_with_main(void *main_co)
@@ -470,7 +470,7 @@ static void *ends_inside(void *arg)
 	return (void *)"the thread has ended inside";
 }
 
-/* Its main co waited for the co, and then was nobody's. */
+/* The main co waited for the co when its thread ended. */
 START_TEST(main_co_of_a_thread_that_ended_inside_a_co)
 {
 	struct heritage h;

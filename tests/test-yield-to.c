@@ -138,7 +138,7 @@ START_TEST(to_one_that_was_reset)
 }
 END_TEST
 
-/* It was last resumed by somebody else. */
+/* Another co was its last resumer. */
 static void resumes_b(void)
 {
 	step('c');
@@ -493,7 +493,7 @@ END_TEST
 
 /*
  * Words of zero at the top are not kept in save stacks, but have to come back.
- * The frames are ones that nobody uses, so they can be written to.
+ * No function uses the frames, so the tests can write to them.
  */
 enum { TOP = 12 };
 

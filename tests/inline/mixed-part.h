@@ -21,7 +21,7 @@ static void yield_bare(void *unused)
 	aco_yield();
 }
 
-/* Known to nobody, and wanted in registers. */
+/* The compiler does not know the value, and wants it in a register. */
 static inline unsigned long load(const volatile unsigned long *v)
 {
 	return *v;

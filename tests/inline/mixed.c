@@ -90,7 +90,7 @@ static void resume(struct player *p)
 	if (!ok)
 		fail("a register is lost over a resume", by);
 	if (self && aco_get_co() != self)
-		fail("a yield went to somebody else", by);
+		fail("a yield went to another co", by);
 }
 
 static void yield(struct player *p)
@@ -114,7 +114,7 @@ static void yield(struct player *p)
 		fail("a register is lost over a yield", by);
 }
 
-/* Those that share a stack resume nobody, so nobody waits on a stack that
+/* Cos that share a stack resume no other, so none waits on a stack that
    another one needs. */
 static int is_suspended(const struct player *p)
 {

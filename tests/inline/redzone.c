@@ -136,7 +136,8 @@ static void leaf_player(void)
 	}
 }
 
-/* No library call looks there, but whoever walks or copies stacks may. */
+/* No call of the library looks there, but code that walks or copies stacks
+   may. */
 static void overwrite_below(aco_t *co)
 {
 	char *sp = (char *)co->reg[ACO_REG_IDX_SP];
@@ -535,7 +536,7 @@ static void edge(void)
 	aco_share_stack_destroy(stack);
 }
 
-/* Under a sanitizer, Valgrind or libstdc++ nobody is fast: nothing to test. */
+/* Under a sanitizer, Valgrind or libstdc++ no co is fast: nothing to test. */
 static int is_fast_here(void)
 {
 	aco_share_stack_t *stack = stack_new(0);

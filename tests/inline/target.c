@@ -49,7 +49,7 @@ typedef uint32_t lanes[16] __attribute__((__aligned__(64)));
 		MANY(STORE)                                      \
 	}
 
-/* volatile: nobody knows where they lead, so they are calls. */
+/* volatile: the compiler does not know where they lead, so they are calls. */
 static void (*volatile resume_ptr)(aco_t *) = aco_resume;
 static void (*volatile yield_ptr)(void) = aco_yield;
 
