@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 
 #include "tools.h"
 
@@ -21,19 +22,6 @@ struct line {
 	char text[LINE_MAX_LEN];
 	size_t len;
 };
-
-/* The signal that a failed write(2) has sent to its thread; or 0. */
-static int signal_of_write(int err)
-{
-	switch (err) {
-	case EPIPE:
-		return SIGPIPE; /* nobody reads it */
-	case EFBIG:
-		return SIGXFSZ; /* RLIMIT_FSIZE */
-	default:
-		return 0;
-	}
-}
 
 /* Returns 0 or the error. */
 static int write_all(const char *s, size_t len)
@@ -51,13 +39,14 @@ static int write_all(const char *s, size_t len)
 	return 0;
 }
 
-/* Unless it was pending before, or is ignored. */
+/* The signal that a failed write(2) has sent to its thread, unless it was pending
+   before, or is ignored. */
 static void take_back(int sig, const sigset_t *before)
 {
 	const struct timespec now = { 0, 0 };
 	sigset_t set;
 
-	if (!sig || sigismember(before, sig))
+	if (sigismember(before, sig))
 		return;
 	sigemptyset(&set);
 	sigaddset(&set, sig);
@@ -66,13 +55,13 @@ static void take_back(int sig, const sigset_t *before)
 }
 
 /*
- * What writes is about to die of another cause, which is not to be hidden by a
+ * The process is about to die of another cause, which is not to be hidden by a
  * cancellation of the thread, nor by a signal for the state of standard error.
  */
 static void flush(struct line *l)
 {
 	sigset_t set, mask, before;
-	int state;
+	int state, err;
 
 	aco_tools_defined(l->text, l->len);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
@@ -82,8 +71,12 @@ static void flush(struct line *l)
 	pthread_sigmask(SIG_BLOCK, &set, &mask);
 	sigemptyset(&before);
 	sigpending(&before);
-	take_back(signal_of_write(write_all(l->text, l->len)), &before);
+	err = write_all(l->text, l->len);
 	l->len = 0;
+	if (err == EPIPE) /* a pipe without a reader */
+		take_back(SIGPIPE, &before);
+	if (err == EFBIG) /* RLIMIT_FSIZE */
+		take_back(SIGXFSZ, &before);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	pthread_setcancelstate(state, NULL);
 }
@@ -101,35 +94,42 @@ static void add(struct line *l, const char *s)
 		add_char(l, *s++);
 }
 
-static void add_ptr(struct line *l, uintptr_t p)
-{
-	char hex[2 * sizeof(p) + 1];
-	char *s = hex + sizeof(hex) - 1;
-
-	*s = '\0';
-	do
-		*--s = "0123456789abcdef"[p & 15];
-	while (p >>= 4);
-	add(l, "0x");
-	add(l, s);
-}
-
-static void add_decimal(struct line *l, size_t n)
+static void add_number(struct line *l, uintptr_t n, unsigned base)
 {
 	char digits[3 * sizeof(n) + 1];
 	char *s = digits + sizeof(digits) - 1;
 
 	*s = '\0';
 	do
-		*--s = (char)('0' + n % 10);
-	while (n /= 10);
+		*--s = "0123456789abcdef"[n % base];
+	while (n /= base);
 	add(l, s);
 }
 
-static void put(struct line *l)
+/* The format is one of printf(3) with no conversions but %s, %p and %zu. */
+__attribute__((__format__(__printf__, 1, 2))) static void
+put_line(const char *format, ...)
 {
-	add_char(l, '\n');
-	flush(l);
+	struct line l;
+	va_list args;
+
+	l.len = 0;
+	va_start(args, format);
+	for (const char *s = format; *s; s++)
+		if (*s != '%') {
+			add_char(&l, *s);
+		} else if (*++s == 's') {
+			add(&l, va_arg(args, const char *));
+		} else if (*s == 'p') {
+			add(&l, "0x");
+			add_number(&l, (uintptr_t)va_arg(args, void *), 16);
+		} else {
+			add_number(&l, va_arg(args, size_t), 10);
+			s++; /* the z of %zu */
+		}
+	va_end(args);
+	add_char(&l, '\n');
+	flush(&l);
 }
 
 void aco_must_abort(void)
@@ -139,88 +139,42 @@ void aco_must_abort(void)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 }
 
-/* "libaco: <call>: <what>" of a line after which the process ends. */
-static void begin_misuse(struct line *l, const char *call, const char *what)
-{
-	aco_must_abort();
-	l->len = 0;
-	add(l, "libaco: ");
-	add(l, call);
-	add(l, ": ");
-	add(l, what);
-}
-
-ACO_NORETURN_ static void end_misuse(struct line *l, const void *co)
-{
-	add(l, ": co ");
-	add_ptr(l, (uintptr_t)co);
-	put(l);
-	abort();
-}
-
 void aco_misuse(const char *call, const char *what, const void *co)
 {
-	struct line l;
-
-	begin_misuse(&l, call, what);
-	end_misuse(&l, co);
+	aco_must_abort();
+	put_line("libaco: %s: %s: co %p", call, what, co);
+	abort();
 }
 
 void aco_misuse_of(const char *call, const char *what, const void *it,
 		   const char *is, const void *co)
 {
-	struct line l;
-
-	begin_misuse(&l, call, what);
-	add(&l, " ");
-	add_ptr(&l, (uintptr_t)it);
-	add(&l, " ");
-	add(&l, is);
-	end_misuse(&l, co);
+	aco_must_abort();
+	put_line("libaco: %s: %s %p %s: co %p", call, what, it, is, co);
+	abort();
 }
 
 void aco_alloc_failed_(const char *file, int line, const char *function)
 {
-	struct line l;
-
 	aco_must_abort();
-	l.len = 0;
-	add(&l, "libaco: out of memory: ");
-	add(&l, file);
-	add(&l, ":");
-	add_decimal(&l, (size_t)line);
-	add(&l, ": ");
-	add(&l, function);
-	put(&l);
+	put_line("libaco: out of memory: %s:%zu: %s", file, (size_t)line,
+		 function);
 	abort();
 }
 
 void aco_report_return(const aco_t *co)
 {
-	struct line l;
-
-	l.len = 0;
-	add(&l, "libaco: return: the function ");
-	add_ptr(&l, (uintptr_t)co->fp);
-	add(&l, " returned without aco_exit(): co ");
-	add_ptr(&l, (uintptr_t)co);
-	put(&l);
-	add(&l, "libaco: end a co with aco_exit(), or create it with "
-		"ACO_RETURN_EXITS");
-	put(&l);
+	put_line("libaco: return: the function %p returned without "
+		 "aco_exit(): co %p",
+		 (void *)(uintptr_t)co->fp, (const void *)co);
+	put_line("libaco: end a co with aco_exit(), or create it with "
+		 "ACO_RETURN_EXITS");
 }
 
 void aco_report_overflow_of(const aco_t *co)
 {
-	struct line l;
+	const aco_share_stack_t *sstk = co->share_stack;
 
-	l.len = 0;
-	add(&l, "libaco: stack overflow: co ");
-	add_ptr(&l, (uintptr_t)co);
-	add(&l, " on share stack ");
-	add_ptr(&l, (uintptr_t)co->share_stack);
-	add(&l, " of ");
-	add_decimal(&l, co->share_stack->sz);
-	add(&l, " bytes");
-	put(&l);
+	put_line("libaco: stack overflow: co %p on share stack %p of %zu bytes",
+		 (const void *)co, (const void *)sstk, sstk->sz);
 }
