@@ -15,7 +15,6 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#define WEAK __attribute__((__weak__))
 #define NAME "__cxa_get_globals"
 #define MAX_RUNTIMES 8
 
@@ -187,7 +186,7 @@ void aco_cxx_thread(void)
 
 size_t aco_cxx_more_size(void)
 {
-	return (count - 1) * sizeof(struct aco_cxx_globals);
+	return count <= 1 ? 0 : (count - 1) * sizeof(struct aco_cxx_globals);
 }
 
 void aco_cxx_more_switch(struct aco_cxx_globals *from,

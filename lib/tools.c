@@ -21,8 +21,6 @@
 #define VALGRIND_ENABLE_ERROR_REPORTING (void)0
 #endif
 
-#define WEAK __attribute__((__weak__))
-
 /* <sanitizer/common_interface_defs.h>, asan_interface.h, lsan_interface.h */
 extern WEAK void __sanitizer_start_switch_fiber(void **fake, const void *bottom,
 						size_t sz);
@@ -71,6 +69,10 @@ struct record {
 
 unsigned aco_tools;
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int ready;
+
+/* Other threads wait for this in pthread_once(). */
 static void find(void)
 {
 	unsigned runtimes = aco_cxx_count();
@@ -89,15 +91,6 @@ static void find(void)
 	if (runtimes > 1)
 		tools |= ACO_TOOL_CXX_MORE;
 	aco_tools = tools;
-}
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int ready;
-
-/* While other threads wait for it in pthread_once(). */
-static void set_up(void)
-{
-	find();
 	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 }
 
@@ -111,18 +104,13 @@ void aco_tools_process_ready(void)
 	if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
 		return;
 	aco_cxx_find();
-	pthread_once(&once, set_up);
-}
-
-static size_t more_size(void)
-{
-	return aco_tools & ACO_TOOL_CXX_MORE ? aco_cxx_more_size() : 0;
+	pthread_once(&once, find);
 }
 
 size_t aco_tools_record(void)
 {
 	if (aco_tools & ACO_TOOLS_SWITCH)
-		return more_size() + sizeof(struct record);
+		return aco_cxx_more_size() + sizeof(struct record);
 	if (aco_tools & ACO_TOOL_CXX)
 		return sizeof(struct aco_cxx_globals);
 	return 0;
@@ -136,7 +124,7 @@ static struct record *record_of(aco_t *co)
 /* The states of all C++ runtimes but the first. */
 static void *more_of(aco_t *co)
 {
-	return (char *)record_of(co) - more_size();
+	return (char *)record_of(co) - aco_cxx_more_size();
 }
 
 void aco_tools_co_new(aco_t *co)
@@ -148,7 +136,7 @@ void aco_tools_co_new(aco_t *co)
 	if (aco_tools & ACO_TOOL_CXX)
 		((struct aco_cxx_globals *)(void *)co)[-1] = none;
 	if (aco_tools & ACO_TOOL_CXX_MORE)
-		memset(more_of(co), 0, more_size());
+		memset(more_of(co), 0, aco_cxx_more_size());
 }
 
 /*
@@ -241,16 +229,11 @@ void aco_tools_entered(void)
 		aco_tools_back(aco_gtls_co);
 }
 
-void aco_tools_cxx_more(aco_t *from, aco_t *to)
-{
-	aco_cxx_more_switch(more_of(from), more_of(to));
-}
-
 ACO_UNCHECKED void aco_tools_leave(aco_t *from, aco_t *to)
 {
 	record_of(to)->came_from = from;
 	if (aco_tools & ACO_TOOL_CXX_MORE)
-		aco_tools_cxx_more(from, to);
+		aco_cxx_more_switch(more_of(from), more_of(to));
 	if (aco_tools & ACO_TOOLS_STACK)
 		stack_leave(from, to);
 	if (aco_tools & ACO_TOOL_TSAN) {

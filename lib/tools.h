@@ -32,6 +32,9 @@
 		       __no_sanitize__("address", "memory", "thread")))
 #endif
 
+/* Of a symbol that is NULL where no object has it. */
+#define WEAK __attribute__((__weak__))
+
 enum {
 	ACO_TOOL_ASAN = 1,
 	ACO_TOOL_TSAN = 2,
@@ -118,9 +121,6 @@ static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 	((struct aco_cxx_globals *)(void *)from)[-1] = *now;
 	*now = ((struct aco_cxx_globals *)(void *)to)[-1];
 }
-
-/* The same for all C++ runtimes but the first. */
-ACO_HIDDEN void aco_tools_cxx_more(aco_t *from, aco_t *to);
 
 /* What else has to be done before a switch and after it. */
 ACO_HIDDEN void aco_tools_leave(aco_t *from, aco_t *to);
