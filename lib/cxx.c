@@ -18,28 +18,21 @@
 #define NAME "__cxa_get_globals"
 #define MAX_RUNTIMES 8
 
-extern WEAK struct aco_cxx_globals *__cxa_get_globals(void);
+typedef struct aco_cxx_globals *runtime(void);
+extern WEAK runtime __cxa_get_globals;
 
 /* Finds dlopen(), of which the linker would warn in static programs. */
 extern WEAK void *dlsym(void *handle, const char *name);
 
 /* Their functions; the order is that in which they were found. */
-static void *runtimes[MAX_RUNTIMES];
+static runtime *runtimes[MAX_RUNTIMES];
 static unsigned count;
 
-static struct aco_cxx_globals *globals(unsigned i)
-{
-	struct aco_cxx_globals *(*get)(void);
-
-	get = (struct aco_cxx_globals * (*)(void))(uintptr_t)runtimes[i];
-	return get();
-}
-
 /* Without a lock: other threads may find the same at the same time. */
-static void add(void *found)
+static void add(runtime *found)
 {
 	for (unsigned i = 0; found && i < MAX_RUNTIMES; i++) {
-		void *there = NULL;
+		runtime *there = NULL;
 
 		if (__atomic_compare_exchange_n(&runtimes[i], &there, found, 0,
 						__ATOMIC_RELAXED,
@@ -110,35 +103,24 @@ static int has_runtime(const struct dl_phdr_info *info, const elf_dyn *dyn)
 	return table && sym && strings && has_symbol(table, sym, strings);
 }
 
-struct search {
-	unsigned skip;
-	char *name;
+struct found {
+	unsigned count;
+	char *names[MAX_RUNTIMES]; /* of their files, to be freed */
 };
 
 static int look_at(struct dl_phdr_info *info, size_t sz, void *arg)
 {
-	struct search *search = arg;
+	struct found *found = arg;
 	unsigned i = 0;
 
 	(void)sz;
 	while (i < info->dlpi_phnum && info->dlpi_phdr[i].p_type != PT_DYNAMIC)
 		i++;
-	if (i == info->dlpi_phnum ||
-	    !has_runtime(info, (const void *)(info->dlpi_addr +
-					      info->dlpi_phdr[i].p_vaddr)) ||
-	    search->skip-- > 0)
-		return 0;
-	search->name = strdup(info->dlpi_name);
-	return 1;
-}
-
-/* The file of the nth object that has one, to be freed; NULL: no more. */
-static char *object(unsigned n)
-{
-	struct search search = { n, NULL };
-
-	dl_iterate_phdr(look_at, &search);
-	return search.name;
+	if (i < info->dlpi_phnum && found->count < MAX_RUNTIMES &&
+	    has_runtime(info, (const void *)(info->dlpi_addr +
+					     info->dlpi_phdr[i].p_vaddr)))
+		found->names[found->count++] = strdup(info->dlpi_name);
+	return 0;
 }
 
 /*
@@ -155,17 +137,20 @@ static void add_from(const char *name)
 	if (load)
 		handle = load(*name ? name : NULL, RTLD_LAZY | RTLD_NOLOAD);
 	if (handle)
-		add(dlsym(handle, NAME));
+		add((runtime *)(uintptr_t)dlsym(handle, NAME));
 }
 
 void aco_cxx_find(void)
 {
-	char *name;
+	struct found found = { .count = 0 };
 
-	add((void *)(uintptr_t)__cxa_get_globals);
-	for (unsigned n = 0; dlsym && (name = object(n)); n++) {
-		add_from(name);
-		free(name);
+	add(__cxa_get_globals);
+	if (dlsym)
+		dl_iterate_phdr(look_at, &found);
+	for (unsigned i = 0; i < found.count; i++) {
+		if (found.names[i]) /* there was memory for the name */
+			add_from(found.names[i]);
+		free(found.names[i]);
 	}
 }
 
@@ -181,7 +166,7 @@ unsigned aco_cxx_count(void)
 
 void aco_cxx_thread(void)
 {
-	aco_thread.cxx = globals(0);
+	aco_thread.cxx = runtimes[0]();
 }
 
 size_t aco_cxx_more_size(void)
@@ -193,7 +178,7 @@ void aco_cxx_more_switch(struct aco_cxx_globals *from,
 			 const struct aco_cxx_globals *to)
 {
 	for (unsigned i = 1; i < count; i++) {
-		struct aco_cxx_globals *now = globals(i);
+		struct aco_cxx_globals *now = runtimes[i]();
 
 		*from++ = *now;
 		*now = *to++;
