@@ -29,8 +29,6 @@ int aco_set_allocator(const aco_allocator_t *a)
 }
 
 /* Rare, and out of the way of what is not. */
-#define COLD __attribute__((__cold__, __noinline__))
-
 COLD static void *alloc_elsewhere(size_t sz)
 {
 	void *ptr;
