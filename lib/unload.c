@@ -13,27 +13,20 @@
 /* Of the program or shared object that we are in; static programs have none. */
 ACO_HIDDEN extern ElfW(Dyn) _DYNAMIC[] __attribute__((__weak__));
 
-static int stays(const ElfW(Dyn) * entry)
-{
-	switch (entry->d_tag) {
-	case DT_DEBUG: /* programs alone */
-		return 1;
-	case DT_FLAGS_1:
-		return !!(entry->d_un.d_val & DF_1_NODELETE);
-	default:
-		return 0;
-	}
-}
-
 static int can_be_unloaded(void)
 {
 	const ElfW(Dyn) *entry = _DYNAMIC;
 
 	if (!entry)
 		return 0;
-	while (entry->d_tag != DT_NULL && !stays(entry))
-		entry++;
-	return entry->d_tag == DT_NULL;
+	for (; entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_DEBUG)
+			return 0; /* a program */
+		if (entry->d_tag == DT_FLAGS_1 &&
+		    entry->d_un.d_val & DF_1_NODELETE)
+			return 0;
+	}
+	return 1;
 }
 
 /*
