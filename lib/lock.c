@@ -17,9 +17,7 @@ ACO_THREAD_LOCAL unsigned aco_forking;
 
 static void before_fork(void)
 {
-	unsigned i;
-
-	for (i = 0; i < ACO_LOCKS; i++)
+	for (unsigned i = 0; i < ACO_LOCKS; i++)
 		aco_lock(i);
 	aco_forking++;
 }
@@ -28,11 +26,9 @@ static void before_fork(void)
    the library was in a handler. */
 static void after_fork(void)
 {
-	unsigned i;
-
 	if (!aco_forking || --aco_forking)
 		return;
-	for (i = 0; i < ACO_LOCKS; i++)
+	for (unsigned i = 0; i < ACO_LOCKS; i++)
 		aco_unlock(i);
 }
 

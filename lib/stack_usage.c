@@ -13,14 +13,14 @@
  */
 ACO_UNCHECKED static size_t touched(const aco_share_stack_t *sstk)
 {
-	const char *base = aco_stack_base(sstk);
-	const size_t word = sizeof(uintptr_t);
-	const char *p = (const char *)(((uintptr_t)sstk->ptr + word - 1) &
-				       ~(uintptr_t)(word - 1));
+	const uintptr_t *base = (const void *)aco_stack_base(sstk);
+	const uintptr_t *p =
+		(const void *)(((uintptr_t)sstk->ptr + sizeof(*p) - 1) &
+			       ~(sizeof(*p) - 1));
 
-	while (p < base && *(const uintptr_t *)(const void *)p == 0)
-		p += word;
-	return (size_t)(base - p);
+	while (p < base && *p == 0)
+		p++;
+	return (size_t)(base - p) * sizeof(*p);
 }
 
 /*
