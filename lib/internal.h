@@ -63,7 +63,7 @@ ACO_HIDDEN void aco_thread_ready(void);
 ACO_HIDDEN int aco_thread_register_exit(void (*release)(void));
 
 /* An alternate signal stack for the calling thread, unless the program has given
-   it one.  -1 with ENOMEM. */
+   it one.  -1: no memory. */
 ACO_HIDDEN int aco_thread_alt_stack_new(void);
 ACO_HIDDEN void aco_thread_alt_stack_free(void);
 

@@ -154,23 +154,17 @@ static int is_same(const struct sigaction *a, const struct sigaction *b)
 	       !memcmp(&a->sa_mask, &b->sa_mask, (NSIG - 1) / 8);
 }
 
-/* Most programs need one, and a leak checker does not have to ask about it. */
-static struct action *new_action(void)
-{
-	static struct action first;
-
-	return all_made ? malloc(sizeof(first)) : &first;
-}
-
 static const struct action *action_for(const struct sigaction *sa)
 {
 	const struct action *below = replaced_by(sa), *a;
+	static struct action first;
 	struct action *new;
 
 	for (a = all_made; a; a = a->made_before)
 		if (a->below == below && is_same(&a->sa, sa))
 			return a;
-	new = new_action();
+	/* Most programs need one, which a leak checker need not hear of. */
+	new = all_made ? malloc(sizeof(*new)) : &first;
 	if (!new)
 		return NULL;
 	new->sa = *sa;
@@ -181,11 +175,6 @@ static const struct action *action_for(const struct sigaction *sa)
 	return new;
 }
 
-static int is_ours(const struct sigaction *sa)
-{
-	return sa->sa_sigaction == on_segv;
-}
-
 /* The mask and whether it may be interrupted by itself are those of before. */
 static int install(void)
 {
@@ -193,7 +182,7 @@ static int install(void)
 	struct sigaction sa;
 
 	sigaction(SIGSEGV, NULL, &sa);
-	if (is_ours(&sa))
+	if (sa.sa_sigaction == on_segv)
 		return 0;
 	a = action_for(&sa);
 	if (!a)
@@ -216,7 +205,7 @@ static void uninstall(void)
 	struct sigaction sa;
 
 	sigaction(SIGSEGV, NULL, &sa);
-	if (is_ours(&sa))
+	if (sa.sa_sigaction == on_segv)
 		sigaction(SIGSEGV, &replaced->sa, NULL);
 }
 
@@ -241,13 +230,8 @@ static int turn_on(void)
 {
 	int had_alt_stack = !!aco_thread.alt_stack;
 
-	if (aco_fork_ready() < 0) {
-		errno = ENOMEM;
-		return -1;
-	}
-	if (aco_thread_alt_stack_new() < 0)
-		return -1;
-	if (set_reporting(1) == 0)
+	if (aco_fork_ready() == 0 && aco_thread_alt_stack_new() == 0 &&
+	    set_reporting(1) == 0)
 		return 0;
 	if (!had_alt_stack)
 		aco_thread_alt_stack_free();

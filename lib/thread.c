@@ -101,10 +101,8 @@ int aco_thread_alt_stack_new(void)
 		return -1;
 	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (ss.ss_sp == MAP_FAILED) {
-		errno = ENOMEM;
+	if (ss.ss_sp == MAP_FAILED)
 		return -1;
-	}
 	aco_tools_defined(&ss, sizeof(ss));
 	sigaltstack(&ss, NULL);
 	aco_thread.alt_stack = ss.ss_sp;
@@ -131,25 +129,17 @@ void aco_thread_alt_stack_free(void)
 
 /* ---- the beginning ------------------------------------------------------- */
 
-/*
- * Each thread has a number of its own: the next thread may keep its variables
- * where a thread that has ended kept them.
- */
-static void number_thread(void)
-{
-	static uint64_t threads;
-
-	if (!aco_thread.number)
-		aco_thread.number = __atomic_add_fetch(&threads, 1,
-						       __ATOMIC_RELAXED);
-}
-
 void aco_thread_init(aco_cofuncp_t last_word)
 {
+	/* Each thread has a number of its own: the next thread may keep its
+	   variables where a thread that has ended kept them. */
+	static uint64_t threads;
 	int saved = errno;
 
 	aco_tools_process_ready();
-	number_thread();
+	if (!aco_thread.number)
+		aco_thread.number = __atomic_add_fetch(&threads, 1,
+						       __ATOMIC_RELAXED);
 	aco_control_record(&aco_thread.control);
 	if (last_word)
 		aco_thread.last_word = last_word;
