@@ -2,11 +2,11 @@
 /*
  * cxx.c - the C++ runtimes in the process
  *
- * The exceptions that are caught and in flight are known to the runtime, for
- * each thread; __cxa_get_globals() tells where.  Mostly there is one runtime,
- * or none.  But a plugin that is linked with -static-libstdc++ brings one of
- * its own, to which no symbol of the process leads: it has to be looked for in
- * each object.
+ * A C++ runtime keeps for each thread which exceptions are caught and in
+ * flight.  Its function __cxa_get_globals() returns the address of this state.
+ * Most processes have one runtime, or none.  But a plugin that is linked with
+ * -static-libstdc++ brings a runtime of its own, which no symbol of the process
+ * leads to.  So the library searches each object for one.
  */
 #define _GNU_SOURCE 1 /* RTLD_DEFAULT, RTLD_NOLOAD, dl_iterate_phdr() */
 
@@ -21,14 +21,15 @@
 typedef struct aco_cxx_globals *runtime(void);
 extern WEAK runtime __cxa_get_globals;
 
-/* Finds dlopen(), of which the linker would warn in static programs. */
+/* Finds dlopen().  A reference to dlopen() itself, even a weak one, makes the
+   linker warn in static programs. */
 extern WEAK void *dlsym(void *handle, const char *name);
 
-/* Their functions; the order is that in which they were found. */
+/* In the order in which they were found. */
 static runtime *runtimes[MAX_RUNTIMES];
 static unsigned count;
 
-/* Without a lock: other threads may find the same at the same time. */
+/* Takes no lock: other threads may add the same runtime at the same time. */
 static void add(runtime *found)
 {
 	for (unsigned i = 0; found && i < MAX_RUNTIMES; i++) {
@@ -47,7 +48,8 @@ static void add(runtime *found)
 typedef ElfW(Dyn) elf_dyn;
 typedef ElfW(Sym) elf_sym;
 
-/* The C library mostly has added the load address, but not everywhere. */
+/* The C library has added the load address to most of these pointers, but not
+   to all. */
 static const void *address(const struct dl_phdr_info *info, ElfW(Addr) ptr)
 {
 	return (const void *)(uintptr_t)(ptr < info->dlpi_addr
@@ -124,8 +126,10 @@ static int look_at(struct dl_phdr_info *info, size_t sz, void *arg)
 }
 
 /*
- * The handle keeps the object loaded, for good.  Another thread may have
- * unloaded it meanwhile, and then it isn't there any more.
+ * Only for objects that have a runtime.  dlopen() calls the constructors of an
+ * object that is still being loaded, which may need those that run now.
+ * The handle keeps the object loaded for good.  There is none if another thread
+ * has unloaded the object meanwhile.
  */
 static void add_from(const char *name)
 {

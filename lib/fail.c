@@ -3,9 +3,9 @@
  * fail.c - messages for misuse that can't go on, and of stack overflows
  *
  * The messages are put together by hand and go out in one write(2), unless they
- * are longer than any of the library's own: the caller may be on a 4 KiB stack,
- * where printf(3) would overflow, may hold any lock of the C library, and may
- * be a signal handler.
+ * are longer than any of the library's own.  The caller may be on a 4 KiB
+ * stack, where printf(3) would overflow, may hold any lock of the C library,
+ * and may be a signal handler.
  */
 #include "internal.h"
 
@@ -39,8 +39,8 @@ static int write_all(const char *s, size_t len)
 	return 0;
 }
 
-/* The signal that a failed write(2) has sent to its thread, unless it was pending
-   before, or is ignored. */
+/* Consume the signal that a failed write(2) has sent to this thread, unless it
+   was pending before.  There is none if it is ignored. */
 static void take_back(int sig, const sigset_t *before)
 {
 	const struct timespec now = { 0, 0 };

@@ -5,8 +5,8 @@
  * A lock that another thread holds stays locked in the child for ever.  So the
  * thread that forks takes all locks before, and releases them after, in the
  * child as well.  Handlers of the program that were registered before ours run
- * in between, on this thread.  They may use the library: aco_lock() does nothing
- * in a thread that has all locks.
+ * in between, on this thread.  They may use the library: aco_lock() does
+ * nothing in a thread that has all locks.
  */
 #include "internal.h"
 
@@ -22,8 +22,8 @@ static void before_fork(void)
 	aco_forking++;
 }
 
-/* C libraries before glibc 2.36 call it without the above when the first use of
-   the library was in a handler. */
+/* C libraries before glibc 2.36 call this without before_fork() when a handler
+   was the first to use the library. */
 static void after_fork(void)
 {
 	if (!aco_forking || --aco_forking)
@@ -38,8 +38,8 @@ static void after_fork_in_child(void)
 	after_fork();
 }
 
-/* Two threads may do it at a time, which is harmless.  A lock against that would
-   be one more that a fork leaves behind. */
+/* Two threads may register the handlers at the same time, which is harmless.  A
+   lock against that would be one more that a fork leaves locked. */
 int aco_fork_ready(void)
 {
 	static int ready;

@@ -11,7 +11,7 @@
 /* Without alloc: malloc(3). */
 static aco_allocator_t allocator;
 
-/* Whether memory was asked for: what comes must go the same way. */
+/* Whether memory was allocated: it must be freed by the same allocator. */
 static unsigned char used;
 
 int aco_set_allocator(const aco_allocator_t *a)
@@ -28,7 +28,7 @@ int aco_set_allocator(const aco_allocator_t *a)
 	return 0;
 }
 
-/* Rare, and out of the way of what is not. */
+/* Rare, and out of the way of the common path. */
 COLD static void *alloc_elsewhere(size_t sz)
 {
 	void *ptr;

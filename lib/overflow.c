@@ -2,9 +2,9 @@
 /*
  * overflow.c - a handler for SIGSEGV says which co has overflowed its stack
  *
- * The handler writes a line, and then does what would have been done without it.
- * It runs on an alternate stack (thread.c), because there is no room on that of
- * the co.
+ * The handler writes a line, and then does what would have been done without
+ * it.  It runs on an alternate stack (thread.c), because there is no room on
+ * that of the co.
  */
 #define _GNU_SOURCE 1 /* REG_RSP */
 
@@ -17,9 +17,10 @@
 #include "tools.h"
 
 /*
- * An action that ours has taken the place of.  Its handler may call ours, which
- * then takes the one below.  They are never freed nor changed, because a
- * handler may be looking at them in any thread; so there is one of a kind.
+ * An action that the library's action has replaced.  Its handler may call
+ * on_segv(), which then passes the signal on to the action below.  Actions are
+ * never freed or changed, because a handler may be reading them in any thread.
+ * So there is only one of each kind.
  */
 struct action {
 	struct sigaction sa;
@@ -27,7 +28,7 @@ struct action {
 	const struct action *made_before;
 };
 
-static const struct action *replaced; /* the last one */
+static const struct action *replaced; /* the latest one */
 static const struct action *all_made;
 static size_t signal_frame; /* what the kernel may push, and leave free */
 
@@ -54,7 +55,8 @@ static int is_overflow(const aco_share_stack_t *sstk, const siginfo_t *info,
 	return info->si_code > 0 && aco_is_in_guard(sstk, info->si_addr);
 }
 
-/* Not always the running co: it is that already when its resumer leaves. */
+/* The co that overflows may be a resumer of the current co: a co becomes
+   current while its resumer still runs. */
 static void report(const siginfo_t *info, const void *context)
 {
 	const aco_t *co = aco_gtls_co;
@@ -68,7 +70,7 @@ static void report(const siginfo_t *info, const void *context)
 	}
 }
 
-/* As if there were no handler: on return the fault repeats. */
+/* Do as without a handler: the fault repeats when the handler returns. */
 static void take_default(int sig, const siginfo_t *info,
 			 const struct sigaction *sa)
 {
@@ -76,7 +78,7 @@ static void take_default(int sig, const siginfo_t *info,
 		return;
 	sigaction(sig, sa, NULL);
 	if (info->si_code <= 0 || info->si_code == SI_KERNEL)
-		raise(sig); /* which waits for our return */
+		raise(sig); /* pending until this handler returns */
 }
 
 static int has_handler(const struct sigaction *sa)
@@ -100,9 +102,10 @@ static void pass_on(const struct sigaction *sa, int sig, siginfo_t *info,
 }
 
 /*
- * The action whose handler calls ours, or NULL: the kernel does.  It leaves
- * uc_link NULL, and what we pass on has the action there.  Unlike a variable
- * that is right again after a handler that jumped out.
+ * The action whose handler calls on_segv(), or NULL if the kernel does.  The
+ * kernel leaves uc_link NULL; a context that on_segv() passes on has the action
+ * there.  A variable in its place would stay wrong after a handler that jumps
+ * out.
  */
 static const struct action *caller(const ucontext_t *uc)
 {
@@ -134,20 +137,21 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 
 /* ---- the actions: under lock -------------------------------------------- */
 
-/* What the handler of sa has replaced, the first time if there were several. */
+/* The action that the handler of sa has replaced, the first time if it was
+   installed several times. */
 static const struct action *replaced_by(const struct sigaction *sa)
 {
 	const struct action *a = replaced;
 
 	if (!has_handler(sa))
-		return NULL; /* it calls nobody */
+		return NULL; /* SIG_DFL and SIG_IGN call no other handler */
 	while (a && a->sa.sa_handler != sa->sa_handler)
 		a = a->below;
 	return a ? a->below : replaced;
 }
 
-/* Of the mask, the kernel and sigaction(2) fill no more than there are signals.
- */
+/* The kernel and sigaction(2) fill only as many bits of the mask as there are
+   signals. */
 static int is_same(const struct sigaction *a, const struct sigaction *b)
 {
 	return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags &&
@@ -163,7 +167,7 @@ static const struct action *action_for(const struct sigaction *sa)
 	for (a = all_made; a; a = a->made_before)
 		if (a->below == below && is_same(&a->sa, sa))
 			return a;
-	/* Most programs need one, which a leak checker need not hear of. */
+	/* Most programs need one action.  Leak checkers don't report it. */
 	new = all_made ? malloc(sizeof(*new)) : &first;
 	if (!new)
 		return NULL;
@@ -175,7 +179,7 @@ static const struct action *action_for(const struct sigaction *sa)
 	return new;
 }
 
-/* The mask and whether it may be interrupted by itself are those of before. */
+/* The mask, SA_NODEFER and SA_RESTART stay those of the replaced action. */
 static int install(void)
 {
 	const struct action *a;
@@ -197,8 +201,8 @@ static int install(void)
 }
 
 /*
- * A handler that was installed after ours stays, and may call it.  What we have
- * replaced stays replaced: ours may be running.
+ * A handler that was installed after on_segv() stays, and may call on_segv().
+ * The variable replaced keeps its value, because on_segv() may be running.
  */
 static void uninstall(void)
 {
@@ -243,7 +247,7 @@ int aco_overflow_report(int on)
 {
 	if (on)
 		return turn_on();
-	/* if it was never on, fork(2) may not know of the lock */
+	/* if reporting was never on, fork(2) may not know of the lock */
 	return __atomic_load_n(&replaced, __ATOMIC_ACQUIRE) ? set_reporting(0)
 							    : 0;
 }

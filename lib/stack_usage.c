@@ -6,10 +6,11 @@
 #include "state.h"
 
 /*
- * From the lowest word that is not 0 to the base.  New memory is zeros, and to
- * read it takes none: the kernel shows one page for all that nobody wrote to.
- * Asking the kernel for the pages there are would be faster, but it counts
- * whole pages, and takes those that are swapped out for untouched.
+ * The bytes from the lowest word that is not 0 to the base.  New memory is
+ * zeros, and reading it takes no memory: the kernel maps the same page of zeros
+ * wherever nothing was written.  To ask the kernel which pages exist would be
+ * faster.  But the kernel counts whole pages, and takes pages that are swapped
+ * out for untouched.
  */
 ACO_UNCHECKED static size_t touched(const aco_share_stack_t *sstk)
 {
@@ -24,8 +25,8 @@ ACO_UNCHECKED static size_t touched(const aco_share_stack_t *sstk)
 }
 
 /*
- * What a deep call of a sharing co has touched is given back to the kernel once
- * it is left; how much was copied of it is known.
+ * Memory that a deep call of a sharing co has touched is given back to the
+ * kernel once the call has returned.  The co knows how much of it was copied.
  */
 static size_t copied(const aco_t *co)
 {
@@ -47,7 +48,7 @@ size_t aco_stack_usage(const aco_t *co)
 	aco_tools_suppress_errors(1);
 	sz = touched(co->share_stack);
 	aco_tools_suppress_errors(0);
-	/* Valgrind counts where a loop ends as a part of its result */
+	/* to Valgrind the place where a loop ends is a part of its result */
 	aco_tools_defined(&sz, sizeof(sz));
 	return sz > copied(co) ? sz : copied(co);
 }

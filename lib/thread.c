@@ -11,8 +11,8 @@
 
 /* ---- the end of threads -------------------------------------------------- */
 
-/* A key plus 1, or 0 as long as there is none.  In threads that have set it,
-   thread_end() is called at the end. */
+/* A key plus 1, or 0 as long as there is none.  When a thread that has set the
+   key ends, thread_end() is called. */
 static unsigned key_and_1;
 static unsigned key_users; /* threads that are about to set it */
 
@@ -25,9 +25,9 @@ static void thread_end(void *thread)
 }
 
 /*
- * Made when it is first needed: a program that has used up its keys may give one
- * back.  Without a lock, which a fork would leave locked in the child when
- * another thread holds it.
+ * The key is made when it is first needed, and tried for again after a failure:
+ * a program that has used up its keys may give one back.  There is no lock,
+ * because a lock that another thread holds stays locked in the child of a fork.
  */
 static unsigned make_key(void)
 {
@@ -42,7 +42,7 @@ static unsigned make_key(void)
 					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return key + 1;
 	pthread_key_delete(key);
-	return made; /* by another thread, which was faster */
+	return made; /* by another thread in the meantime */
 }
 
 void aco_thread_alone(void)
@@ -78,8 +78,8 @@ void aco_thread_unload(void)
 
 /* ---- the alternate signal stack ------------------------------------------ */
 
-/* For what the kernel pushes, the handler of overflow.c, and the handler that it
-   passes on to. */
+/* For what the kernel pushes, the handler of overflow.c, and the handler that
+   it passes on to. */
 #define ALT_STACK_SIZE ((size_t)64 << 10)
 
 volatile sig_atomic_t aco_overflow_reporting;

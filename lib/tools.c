@@ -2,9 +2,9 @@
 /*
  * tools.c - sanitizers, Valgrind and C++ runtimes in the same process
  *
- * All of them are weak symbols, found when the program that uses them is
- * linked or loaded; Valgrind is reached by client requests, which are nothing
- * but a few rotations outside of it.
+ * The functions of sanitizers are weak symbols, which are found when the
+ * program that uses them is linked or loaded.  The library talks to Valgrind by
+ * client requests, which are only a few rotations outside of Valgrind.
  */
 #include "state.h"
 
@@ -39,10 +39,10 @@ extern WEAK void __tsan_destroy_fiber(void *fiber);
 extern WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
 /*
- * <sanitizer/msan_interface.h>.  What it knows of memory is kept by code that
- * is compiled for it, and this library is not: it has to be told what is
- * written, and of each copy, even of those that memcpy(3) makes, because
- * compilers know better than to call that.
+ * <sanitizer/msan_interface.h>.  Code that is compiled for MemorySanitizer
+ * keeps what it knows of memory, and this library is not compiled for it.  So
+ * the library tells it what is written, and of each copy.  That includes copies
+ * by memcpy(3), because compilers put instructions in place of such calls.
  */
 extern WEAK void __msan_start_switch_fiber(const void *bottom, size_t sz);
 extern WEAK void __msan_finish_switch_fiber(const void **old_bottom,
@@ -53,8 +53,9 @@ extern WEAK void __msan_copy_shadow(const volatile void *dst,
 				    const volatile void *src, size_t n);
 
 /*
- * What lies before each aco_t.  Where only one C++ runtime is there, that is
- * only the last member; where there are more, their states lie before it all.
+ * This lies before each aco_t.  In a process with one C++ runtime and no other
+ * tool only the last member does.  With more runtimes the states of the others
+ * lie before this struct.
  */
 struct record {
 	/* sanitizers: the stack and how it was entered */
@@ -96,8 +97,9 @@ static void find(void)
 
 /*
  * A constructor runs while its thread holds the lock of the dynamic linker.  So
- * what takes that lock comes before pthread_once(): a thread must not wait for it
- * while another thread waits for the first one.
+ * aco_cxx_find(), which takes that lock, comes before pthread_once().  In
+ * there, a thread would wait for the lock while the thread that holds it waits
+ * for pthread_once().
  */
 void aco_tools_process_ready(void)
 {
@@ -140,8 +142,9 @@ void aco_tools_co_new(aco_t *co)
 }
 
 /*
- * ASan frees a fake stack when its fiber is left without a place to keep it.  So
- * pretend to run on the fake stack and leave it, then restore ours.
+ * ASan frees a fake stack when its fiber is left without a place to keep the
+ * stack.  So pretend to run on the fake stack and leave it, then restore the
+ * own one.
  */
 static void asan_free_fake_stack(void *fake)
 {
@@ -174,8 +177,8 @@ void aco_tools_stack_new(aco_share_stack_t *sstk)
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		sstk->valgrind_id =
 			(unsigned)VALGRIND_STACK_REGISTER(ptr, ptr + sstk->sz);
-	/* what only a suspended co points at is not leaked; LeakSanitizer is
-	   there without ASan, too, and has no other wishes */
+	/* memory that only a suspended co points at is not leaked;
+	   LeakSanitizer also exists without ASan, and needs nothing else */
 	if (__lsan_register_root_region)
 		__lsan_register_root_region(ptr, sstk->sz);
 }
@@ -251,7 +254,7 @@ static void unpoison(aco_t *co)
 					      co->share_stack->sz);
 }
 
-/* MemorySanitizer: what of from isn't initialised will not be in to. */
+/* For MemorySanitizer: bytes of to are initialised where those of from are. */
 static void copy_shadow(void *to, const void *from, size_t sz)
 {
 	if (aco_tools & ACO_TOOL_MSAN)
@@ -269,8 +272,8 @@ void aco_tools_copy_out(aco_t *co)
 void aco_tools_copy_in(aco_t *co, void *to, size_t sz)
 {
 	unpoison(co);
-	/* what lies below the stack pointer of the last user is no man's land
-	   to Valgrind */
+	/* to Valgrind the bytes below the stack pointer of the last user can't
+	   be accessed */
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		VALGRIND_MAKE_MEM_UNDEFINED(to, sz);
 	copy_shadow(to, co->save_stack.ptr, sz);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tools.h - what sanitizers, Valgrind and C++ runtimes want to hear
+ * tools.h - what sanitizers, Valgrind and C++ runtimes are told
  *
- * The library finds out at run time who is there; without any of them the cost
- * is one test of aco_tools per switch and per copy.
+ * The library finds out at run time which of them the process has.  Without any
+ * of them the cost is one test of aco_tools per switch and per copy.
  */
 #ifndef ACO_TOOLS_H
 #define ACO_TOOLS_H
@@ -11,11 +11,12 @@
 #include "internal.h"
 
 /*
- * A library that is itself compiled with a sanitizer must not have all checked.
- * ACO_UNCHECKED: functions that look at what belongs to others, or that begin
- * in the books of one co and end in those of another.  ThreadSanitizer keeps a
- * list of calls for each: so from where it is told of a switch to the switch,
- * all are of the first kind, or inline even where nothing is optimised.
+ * ACO_UNCHECKED marks functions that no sanitizer may check, also when the
+ * library itself is compiled with one.  Such a function reads memory that
+ * belongs to other code, or begins as a part of one co and ends as a part of
+ * another co.  ThreadSanitizer keeps a list of calls for each co.  So between
+ * the notice of a switch and the switch, all functions are ACO_UNCHECKED, or
+ * inline even where nothing is optimised.
  */
 #if !defined(__clang__)
 #define ACO_UNCHECKED                                         \
@@ -23,7 +24,7 @@
 		       __no_sanitize_thread__))
 #elif __has_feature(thread_sanitizer) && \
 	__has_attribute(__disable_sanitizer_instrumentation__)
-/* with no_sanitize it keeps that list all the same */
+/* with no_sanitize ThreadSanitizer still keeps that list */
 #define ACO_UNCHECKED \
 	__attribute__((__noinline__, __disable_sanitizer_instrumentation__))
 #else
@@ -44,7 +45,8 @@ enum {
 	ACO_TOOL_CXX_MORE = 32 /* and of others */
 };
 #define ACO_TOOLS_CXX (ACO_TOOL_CXX | ACO_TOOL_CXX_MORE)
-/* Those that hear of a switch before and after it, and all that hear of it. */
+/* The tools that are told of a switch before and after it, and all that are
+   told. */
 #define ACO_TOOLS_STACK (ACO_TOOL_ASAN | ACO_TOOL_MSAN)
 #define ACO_TOOLS_SWITCH (ACO_TOOLS_STACK | ACO_TOOL_TSAN | ACO_TOOL_CXX_MORE)
 ACO_HIDDEN extern unsigned aco_tools;
@@ -72,7 +74,7 @@ ACO_HIDDEN void aco_tools_stack_free(aco_share_stack_t *sstk);
 
 ACO_HIDDEN extern const char aco_entry[];
 
-/* The same; it calls aco_tools_entered() first, on the new stack. */
+/* The same, but calls aco_tools_entered() first, on the new stack. */
 ACO_HIDDEN extern const char aco_entry_tools[];
 ACO_HIDDEN void aco_tools_entered(void);
 
@@ -97,11 +99,11 @@ ACO_HIDDEN void aco_cxx_find(void);
 /* How many were found; called once, the others only later. */
 ACO_HIDDEN unsigned aco_cxx_count(void);
 
-/* Where the first one has the state of the calling thread: sets
-   aco_thread.cxx. */
+/* Set aco_thread.cxx to the state of the calling thread in the first
+   runtime. */
 ACO_HIDDEN void aco_cxx_thread(void);
 
-/* The others: the size of all their states, and to exchange them. */
+/* The size of the states of all other runtimes, and the exchange of these. */
 ACO_HIDDEN size_t aco_cxx_more_size(void);
 ACO_HIDDEN void aco_cxx_more_switch(struct aco_cxx_globals *from,
 				    const struct aco_cxx_globals *to);
@@ -122,11 +124,11 @@ static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 	*now = ((struct aco_cxx_globals *)(void *)to)[-1];
 }
 
-/* What else has to be done before a switch and after it. */
+/* The other notices before a switch and after it. */
 ACO_HIDDEN void aco_tools_leave(aco_t *from, aco_t *to);
 ACO_HIDDEN void aco_tools_back(aco_t *co);
 
-/* All that has to be done before, and after when from goes on. */
+/* All notices before a switch, and those after it, when from goes on. */
 ACO_ALWAYS_INLINE void aco_tools_before_switch(aco_t *from, aco_t *to)
 {
 	if (aco_tools & ACO_TOOL_CXX) {
@@ -144,14 +146,16 @@ static inline void aco_tools_after_switch(aco_t *from)
 		aco_tools_back(from);
 }
 
-/* From 1 to 0 the library reads what no program may look at. */
+/* From a call with 1 to a call with 0 the library reads memory that no program
+   may read. */
 ACO_HIDDEN void aco_tools_suppress_errors(int on);
 
-/* What the library has computed or written there is initialised. */
+/* The sz bytes at p, which the library has computed or written, are
+   initialised. */
 ACO_HIDDEN void aco_tools_defined(const void *p, size_t sz);
 
-/* So are the first n arguments of the next call, which is one of the program's:
-   MemorySanitizer would take those for it that its last call had. */
+/* So are the first n arguments of the next call, of a function of the program.
+   MemorySanitizer would use its records of an earlier call for them. */
 ACO_HIDDEN void aco_tools_defined_args(size_t n);
 
 /*
@@ -175,8 +179,8 @@ static inline void aco_tools_before_copy_in(aco_t *co, void *to, size_t sz)
 }
 
 /*
- * The same for a copy in that arch/ARCH/context.S makes.  The last thing before it:
- * there may be frames where the bytes will lie.
+ * The same for a copy in that arch/ARCH/context.S makes.  This is called last
+ * before the copy, because there may be frames where the bytes will lie.
  */
 static inline void aco_tools_before_move(const struct aco_move *move)
 {

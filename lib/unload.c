@@ -10,7 +10,8 @@
 
 #include <link.h>
 
-/* Of the program or shared object that we are in; static programs have none. */
+/* The dynamic section of the program or shared object that this code is in.
+   Static programs have none. */
 ACO_HIDDEN extern ElfW(Dyn) _DYNAMIC[] __attribute__((__weak__));
 
 static int can_be_unloaded(void)
@@ -30,9 +31,10 @@ static int can_be_unloaded(void)
 }
 
 /*
- * The last of this code that runs when such a plugin is closed: the C library
- * and the kernel must not call any of it later.  It runs at exit(3), too, when
- * other threads may go on with their cos, and this one may be in one.
+ * No other code of the library runs after this when such a plugin is closed:
+ * the C library and the kernel must not call any of it later.  It also runs at
+ * exit(3).  Then other threads may go on with their cos, and the calling thread
+ * may be in a co.
  */
 __attribute__((__destructor__(101))) static void unload(void)
 {
@@ -41,8 +43,8 @@ __attribute__((__destructor__(101))) static void unload(void)
 	aco_thread_unload();
 	if (!aco_gtls_co || aco_is_main(aco_gtls_co))
 		aco_own_main_free();
-	/* A handler may be running, if this is exit(3): what it looks at is
-	   not freed. */
+	/* If this is exit(3), a handler may be running.  What the handler reads
+	   is not freed. */
 	aco_overflow_report(0);
 	aco_thread_alt_stack_free();
 	aco_stack_cache_empty();

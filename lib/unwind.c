@@ -15,16 +15,17 @@
 #define URC_CONTINUE_UNWIND 8
 
 /*
- * Nothing of co is left, and its resumer is next.  The unwinder has yet to find
- * that: co stays the owner of its stack, with no bytes there.
+ * All frames of co are unwound, and the unwinder goes on with its resumer.  It
+ * finds the resumer by the owner of the stack, so co stays the owner, with no
+ * bytes there.
  */
 static void end_unwound(aco_t *co)
 {
 	aco_t *resumer = aco_set_ended(co);
 
 	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
-	/* A switch to the tools that are told of switches: the frames of the
-	   resumer are next. */
+	/* This is a switch to the tools that are told of switches: the frames
+	   of the resumer are next. */
 	aco_tools_before_switch(co, resumer);
 	aco_tools_after_switch(resumer);
 }
