@@ -90,12 +90,23 @@ void plugin_exit_in_co(void)
 	aco_resume(last);
 }
 
-/* The last of the plugin's code that runs. */
+/* The last of the plugin's code that runs.  At exit(3) another thread may still
+   use the variables above. */
 __attribute__((__destructor__)) static void use_at_the_end(void)
 {
+	aco_share_stack_t *last_stack;
+	aco_t *last_main, *last;
+
 	if (!main_co)
 		return;
-	plugin_make();
-	plugin_resume();
-	plugin_destroy();
+	last_main = aco_create(NULL, NULL, 0, NULL, NULL);
+	last_stack = aco_share_stack_new(1 << 18);
+	aco_assertptr(last_main);
+	aco_assertptr(last_stack);
+	last = aco_create(last_main, last_stack, 0, yields, NULL);
+	aco_assertptr(last);
+	aco_resume(last);
+	aco_destroy(last);
+	aco_share_stack_destroy(last_stack);
+	aco_destroy(last_main);
 }
