@@ -272,14 +272,16 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 	return 0;
 }
 
-/* The main co at the root of this thread's resume chain, or NULL. */
-static aco_t *chain_root(void)
+/* co is in the resume chain of this thread, and is not the current co. */
+static int waits(const aco_t *co)
 {
-	aco_t *co = aco_gtls_co;
+	const aco_t *at = aco_gtls_co;
 
-	while (co && !aco_is_main(co))
-		co = aco_resumer_of(co);
-	return co;
+	if (at == co)
+		return 0;
+	while (at && at != co && !aco_is_main(at))
+		at = aco_resumer_of(at);
+	return at == co;
 }
 
 static void destroy_main(aco_t *co)
@@ -287,7 +289,7 @@ static void destroy_main(aco_t *co)
 	if (co == aco_thread.own_main)
 		aco_misuse("aco_destroy", "the main co is the library's own",
 			   co);
-	if (co == chain_root() && co != aco_gtls_co)
+	if (waits(co))
 		aco_misuse("aco_destroy",
 			   "the main co waits for a co that it has resumed",
 			   co);
@@ -336,18 +338,6 @@ int aco_is_main_co(const aco_t *co)
 	if (!co)
 		aco_misuse("aco_is_main_co", "the co is NULL", co);
 	return aco_is_main(co);
-}
-
-/* co is in the resume chain of this thread, and is not the current co. */
-static int waits(const aco_t *co)
-{
-	const aco_t *at = aco_gtls_co;
-
-	if (at == co)
-		return 0;
-	while (at && at != co && !aco_is_main(at))
-		at = aco_resumer_of(at);
-	return at == co;
 }
 
 aco_state_t aco_state(const aco_t *co)
