@@ -104,6 +104,8 @@ static void main_free(aco_t *co)
 	size_t before = aco_tools_record_size();
 	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : main_near();
 
+	if (co == aco_gtls_co)
+		aco_set_current(NULL);
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	aco_mem_free((char *)co - before - offset,
@@ -155,8 +157,6 @@ void aco_own_main_free(void)
 
 	if (!co)
 		return;
-	if (aco_gtls_co == co)
-		aco_set_current(NULL);
 	aco_thread.own_main = NULL;
 	main_free(co);
 }
@@ -293,8 +293,6 @@ static void destroy_main(aco_t *co)
 		aco_misuse("aco_destroy",
 			   "the main co waits for a co that it has resumed",
 			   co);
-	if (co == aco_gtls_co)
-		aco_set_current(NULL);
 	main_free(co);
 }
 
