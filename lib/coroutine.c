@@ -25,12 +25,11 @@ ACO_ALWAYS_INLINE aco_t *place(char *mem, size_t before)
 	return (aco_t *)(void *)(mem + before);
 }
 
+/* In whole words: resize() leaves the size there for co_free(), when the save
+   stack is outgrown. */
 static size_t room_for(size_t save_stack_sz)
 {
-	/* co_free() finds the size there, when it is outgrown */
-	if (save_stack_sz > 0 && save_stack_sz < sizeof(save_stack_sz))
-		return sizeof(save_stack_sz);
-	return save_stack_sz;
+	return (save_stack_sz + ACO_WORD - 1) & ~(size_t)(ACO_WORD - 1);
 }
 
 ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
