@@ -82,22 +82,6 @@ static size_t main_offset(const char *mem, int own)
 	return main_near() && is_odd != own ? MAIN_ROOM : main_near();
 }
 
-static aco_t *main_alloc(int own)
-{
-	size_t before = aco_tools_record_size();
-	char *mem = aco_mem_alloc(MAIN_ROOM + before + sizeof(aco_t));
-	size_t offset;
-	aco_t *co;
-
-	if (!mem)
-		return NULL;
-	offset = main_offset(mem, own);
-	co = place(mem + offset, before);
-	if (offset == MAIN_ROOM)
-		co->flags = ACO_MAIN_FAR;
-	return co;
-}
-
 static void main_free(aco_t *co)
 {
 	size_t before = aco_tools_record_size();
@@ -140,10 +124,17 @@ static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,
 
 static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 {
-	aco_t *co = main_alloc(own);
+	size_t before = aco_tools_record_size();
+	char *mem = aco_mem_alloc(MAIN_ROOM + before + sizeof(aco_t));
+	size_t offset;
+	aco_t *co;
 
-	if (!co)
+	if (!mem)
 		return NULL;
+	offset = main_offset(mem, own);
+	if (offset == MAIN_ROOM)
+		flags |= ACO_MAIN_FAR;
+	co = place(mem + offset, before);
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
 	co->thread = aco_thread.number;
