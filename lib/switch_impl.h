@@ -123,12 +123,9 @@ static inline aco_t *aco_prepare_resume(aco_t *co, const char *call)
 
 	aco_check_resumable(co, call);
 	resumer = aco_resumer_for(co);
-	if (!resumer)
+	if (!resumer || aco_acquire_stack(co, call) < 0)
 		return NULL;
-	if (aco_acquire_stack(co, call) < 0)
-		return NULL;
-	if (co->resumer != resumer)
-		co->resumer = resumer;
+	co->resumer = resumer;
 	aco_set_running(co, aco_running_state(co));
 	return resumer;
 }
