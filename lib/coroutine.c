@@ -190,9 +190,8 @@ static inline void make_ready(aco_t *co)
 
 static void add_user(aco_share_stack_t *sstk)
 {
-	if (sstk->sole_user)
-		aco_stack_demote(sstk);
 	sstk->users++;
+	aco_demote(sstk);
 }
 
 static void remove_user(aco_share_stack_t *sstk, aco_t *co)

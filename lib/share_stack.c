@@ -170,12 +170,6 @@ void aco_stack_free(aco_share_stack_t *sstk)
 		aco_stack_give_back(sstk);
 }
 
-void aco_stack_demote(aco_share_stack_t *sstk)
-{
-	aco_demote(sstk->sole_user);
-	sstk->sole_user = NULL;
-}
-
 /* Programs for libaco 1.2.4 destroy the stack first, and its cos after it. */
 void aco_share_stack_destroy(aco_share_stack_t *sstk)
 {
@@ -189,8 +183,7 @@ void aco_share_stack_destroy(aco_share_stack_t *sstk)
 		aco_misuse("aco_share_stack_destroy",
 			   "a running co uses the share stack", sstk->owner);
 	aco_tools_stack_free(sstk);
-	if (sstk->sole_user)
-		aco_stack_demote(sstk);
+	aco_demote(sstk);
 	sstk->owner = NULL;
 	sstk->users += ACO_DESTROYED;
 	if (sstk->users == ACO_DESTROYED)

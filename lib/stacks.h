@@ -167,9 +167,6 @@ ACO_HIDDEN size_t aco_stack_cache_empty(void);
 
 /* ---- share_stack.c ------------------------------------------------------- */
 
-/* The stack's sole user is fast no longer. */
-ACO_HIDDEN void aco_stack_demote(aco_share_stack_t *sstk);
-
 /* Free a stack that is destroyed and has no users now. */
 ACO_HIDDEN void aco_stack_free(aco_share_stack_t *sstk);
 

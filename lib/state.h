@@ -150,10 +150,15 @@ static inline aco_t *aco_set_ended(aco_t *co)
 	return resumer;
 }
 
-/* co, whatever it does, is not fast any more: another user of its share stack
-   comes, or the stack is destroyed. */
-static inline void aco_demote(aco_t *co)
+/* The sole user of the stack, whatever it does, is not fast any more: another
+   user comes, or the stack is destroyed. */
+static inline void aco_demote(aco_share_stack_t *sstk)
 {
+	aco_t *co = sstk->sole_user;
+
+	if (!co)
+		return;
+	sstk->sole_user = NULL;
 	switch (co->state) {
 	case ACO_FAST_SUSPENDED:
 	case ACO_FAST_CXX_SUSPENDED:
