@@ -153,20 +153,14 @@ aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz)
 	return made(aco_stack_get_caller(mem, sz));
 }
 
-static int is_kept(aco_share_stack_t *sstk)
-{
-	unsigned size_class;
-
-	if (!sstk->guard_page_enabled)
-		return 0;
-	size_class = class_for(sstk->sz / ACO_PAGE);
-	return size_class < ACO_STACK_CLASSES &&
-	       aco_stack_cache_put(sstk, size_class);
-}
-
 void aco_stack_free(aco_share_stack_t *sstk)
 {
-	if (!is_kept(sstk))
+	unsigned size_class = ACO_STACK_CLASSES;
+
+	if (sstk->guard_page_enabled)
+		size_class = class_for(sstk->sz / ACO_PAGE);
+	if (size_class == ACO_STACK_CLASSES ||
+	    !aco_stack_cache_put(sstk, size_class))
 		aco_stack_give_back(sstk);
 }
 
