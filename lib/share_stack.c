@@ -37,11 +37,6 @@ static size_t beside(void)
 	return HOUSEKEEPING + frame + ACO_LINKER_SAVES(frame) + LINKER_FRAMES;
 }
 
-static size_t pages_for(size_t sz)
-{
-	return (sz + ACO_PAGE - 1) / ACO_PAGE;
-}
-
 /*
  * Which cache and arena stacks of so many pages have; ACO_STACK_CLASSES: none.
  * Tools look at the mappings and at what malloc(3) has given, and are to notice
@@ -56,7 +51,7 @@ static unsigned class_for(size_t pages)
 
 static aco_share_stack_t *new_guarded(size_t sz)
 {
-	size_t pages = pages_for(sz + MAX_STAGGER);
+	size_t pages = (sz + MAX_STAGGER + ACO_PAGE - 1) / ACO_PAGE;
 	unsigned size_class = class_for(pages);
 	aco_share_stack_t *sstk = NULL;
 
