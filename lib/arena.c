@@ -29,8 +29,7 @@ struct arena {
 	unsigned slots;
 	unsigned fresh; /* the first slot that was never used */
 	unsigned used;
-	char unused[64 - 3 * sizeof(void *) - 4 * sizeof(unsigned)];
-	aco_share_stack_t stacks[];
+	aco_share_stack_t stacks[] __attribute__((__aligned__(64)));
 };
 
 /* Arenas with a slot to give, by size class; and how many slots there are. */
