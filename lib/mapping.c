@@ -5,7 +5,6 @@
 #include "stacks.h"
 
 #include <errno.h>
-#include <stddef.h>
 
 #include "tools.h"
 
@@ -60,44 +59,4 @@ void aco_map_trim(aco_share_stack_t *sstk, const char *end)
 	    sstk->origin == ACO_ORIGIN_MAPPING)
 		madvise(sstk->ptr, sz, MADV_DONTNEED);
 	errno = saved;
-}
-
-/*
- *	map                     ptr                     ptr + sz
- *	 | guard, no access      | usable, sz bytes      |
- */
-aco_share_stack_t *aco_mapping_get(size_t pages)
-{
-	size_t sz = pages * ACO_PAGE;
-	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
-	char *map;
-
-	if (!sstk)
-		return NULL;
-	map = aco_map(ACO_GUARD_SIZE + sz);
-	if (!map)
-		goto no_map;
-	if (aco_map_guard(map) < 0)
-		goto no_guard;
-	sstk->ptr = map + ACO_GUARD_SIZE;
-	sstk->sz = sz;
-	sstk->origin = ACO_ORIGIN_MAPPING;
-	return sstk;
-
-no_guard:
-	munmap(map, ACO_GUARD_SIZE + sz);
-no_map:
-	free(sstk);
-	return NULL;
-}
-
-void aco_mapping_put(aco_share_stack_t *sstk)
-{
-	char *map = (char *)sstk->ptr - ACO_GUARD_SIZE;
-
-	/* The kernel has joined it with its neighbours and can't part them,
-	   because that would be one mapping too many. */
-	if (munmap(map, ACO_GUARD_SIZE + sstk->sz) < 0)
-		madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
-	free(sstk);
 }

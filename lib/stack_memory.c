@@ -36,13 +36,43 @@ aco_share_stack_t *aco_stack_get_unguarded(size_t sz)
 	return sstk;
 }
 
+/*
+ *	map                     ptr                     ptr + sz
+ *	 | guard, no access      | usable, sz bytes      |
+ */
+static aco_share_stack_t *mapping_get(size_t pages)
+{
+	size_t sz = pages * ACO_PAGE;
+	char *map = aco_map(ACO_GUARD_SIZE + sz);
+	aco_share_stack_t *sstk = NULL;
+
+	if (!map)
+		return NULL;
+	if (aco_map_guard(map) == 0)
+		sstk = new_record(map + ACO_GUARD_SIZE, sz, ACO_ORIGIN_MAPPING);
+	if (!sstk)
+		munmap(map, ACO_GUARD_SIZE + sz);
+	return sstk;
+}
+
+static void mapping_put(aco_share_stack_t *sstk)
+{
+	char *map = (char *)sstk->ptr - ACO_GUARD_SIZE;
+
+	/* The kernel has joined it with its neighbours and can't part them,
+	   because that would be one mapping too many. */
+	if (munmap(map, ACO_GUARD_SIZE + sstk->sz) < 0)
+		madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
+	free(sstk);
+}
+
 aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class)
 {
 	if (size_class == ACO_STACK_CLASSES)
-		return aco_mapping_get(pages);
+		return mapping_get(pages);
 	if (aco_arena_has(size_class))
 		return aco_arena_get(size_class);
-	return aco_mapping_get(aco_class_pages(size_class));
+	return mapping_get(aco_class_pages(size_class));
 }
 
 void aco_stack_give_back(aco_share_stack_t *sstk)
@@ -52,7 +82,7 @@ void aco_stack_give_back(aco_share_stack_t *sstk)
 		aco_arena_put(sstk);
 		break;
 	case ACO_ORIGIN_MAPPING:
-		aco_mapping_put(sstk);
+		mapping_put(sstk);
 		break;
 	case ACO_ORIGIN_MALLOC:
 		free(sstk->ptr);

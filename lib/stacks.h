@@ -124,10 +124,6 @@ ACO_HIDDEN int aco_map_guard(char *at);
    library's.  Leaves errno alone. */
 ACO_HIDDEN void aco_map_trim(aco_share_stack_t *sstk, const char *end);
 
-/* A stack in a mapping of its own. */
-ACO_HIDDEN aco_share_stack_t *aco_mapping_get(size_t pages);
-ACO_HIDDEN void aco_mapping_put(aco_share_stack_t *sstk);
-
 /* ---- arena.c ------------------------------------------------------------- */
 
 /* Whether stacks of a size come from arenas. */
