@@ -99,7 +99,8 @@ static inline void aco_put_zeros_below(void *end)
 
 /*
  * The common case of a copy out: of few bytes, with room for them, and no red
- * zone.  Returns 0, and nothing has happened, when it isn't that.
+ * zone.  Returns 0, and nothing has happened, when it isn't that.  No compiler
+ * inlines this function into one for processors without vectors.
  */
 ACO_VECTOR_TARGET static inline int aco_keep_small(aco_t *out)
 {

@@ -59,12 +59,6 @@ ACO_UNCHECKED static void replace_slow(aco_t *co, aco_t *to)
 	aco_tools_before_switch(co, to);
 }
 
-/* A function of its own where only some processors can do it. */
-ACO_VECTOR_TARGET static int keep_small(aco_t *co)
-{
-	return aco_keep_small(co);
-}
-
 /*
  * One stack for both.  The middle of aco_switch_in_place(): the registers of co
  * are saved, and below its stack pointer there is room for this call.
@@ -82,7 +76,7 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 {
 	int sharing = co->state == ACO_SHARING_RUNNING;
 
-	if (!(sharing && ACO_HAS_VECTORS(co) && keep_small(co)) &&
+	if (!(sharing && ACO_HAS_VECTORS(co) && aco_keep_small(co)) &&
 	    aco_copy_out(co) < 0)
 		return -1;
 	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
