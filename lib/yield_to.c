@@ -136,17 +136,12 @@ NOINLINE static int yield_to_slow(aco_t *to)
 			 : aco_switch(co, to, aco_switch_landing);
 }
 
-/* Both are fast and have been resumed from one place. */
-static inline int is_common(const aco_t *co, const aco_t *to)
+/* The states of co and to are these, and both were resumed from one place. */
+static inline int is_common(const aco_t *co, const aco_t *to,
+			    enum aco_run_state suspended,
+			    enum aco_run_state running)
 {
-	return co->state == ACO_FAST_RUNNING &&
-	       to->state == ACO_FAST_SUSPENDED && to->resumer == co->resumer;
-}
-
-static inline int is_common_fast_cxx(const aco_t *co, const aco_t *to)
-{
-	return co->state == ACO_FAST_CXX_RUNNING &&
-	       to->state == ACO_FAST_CXX_SUSPENDED &&
+	return co->state == running && to->state == suspended &&
 	       to->resumer == co->resumer;
 }
 
@@ -177,12 +172,12 @@ ACO_SWITCHES int aco_yield_to(aco_t *to)
 
 	if (aco_unlikely(!to || !ACO_IS_ALIGNED(to) || !co))
 		return yield_to_slow(to);
-	if (aco_likely(is_common(co, to)))
+	if (aco_likely(is_common(co, to, ACO_FAST_SUSPENDED, ACO_FAST_RUNNING)))
 		return yield_to_common(co, to, ACO_FAST_SUSPENDED,
 				       ACO_FAST_RUNNING);
 	if (is_common_sharing(co, to))
 		return aco_switch_in_place(co, to);
-	if (is_common_fast_cxx(co, to))
+	if (is_common(co, to, ACO_FAST_CXX_SUSPENDED, ACO_FAST_CXX_RUNNING))
 		return yield_to_common(co, to, ACO_FAST_CXX_SUSPENDED,
 				       ACO_FAST_CXX_RUNNING);
 	return yield_to_slow(to);
