@@ -54,20 +54,18 @@ static inline int resume_fast(aco_t *co, aco_t *cur)
 	return aco_switch_to(cur, co, co);
 }
 
-static inline void resume_fast_cxx(aco_t *co, aco_t *cur)
-{
-	aco_set_running(co, ACO_FAST_CXX_RUNNING);
-	aco_tools_cxx(cur, co);
-	aco_switch_to(cur, co, co);
-}
-
 NOINLINE static void resume_slow(aco_t *co)
 {
-	if (aco_is_next(co, aco_gtls_co, ACO_FAST_CXX_SUSPENDED)) {
-		resume_fast_cxx(co, aco_gtls_co);
+	aco_t *cur = aco_gtls_co;
+
+	if (aco_is_next(co, cur, ACO_FAST_CXX_SUSPENDED)) {
+		aco_set_running(co, ACO_FAST_CXX_RUNNING);
+		aco_tools_cxx(cur, co);
+		aco_switch_to(cur, co, co);
 		return;
 	}
-	aco_switch_notify(aco_must_prepare_resume(co, "aco_resume"), co, co);
+	cur = aco_must_prepare_resume(co, "aco_resume");
+	aco_switch_notify(cur, co, co);
 }
 
 /* co is sharing: mostly its bytes and those of another such co change places. */
