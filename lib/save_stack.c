@@ -64,12 +64,6 @@ void aco_save_stack_free(aco_t *co)
 /* A deep call that used so much more has a lot of the share stack resident. */
 #define TRIM_ABOVE ((size_t)64 << 10)
 
-/* Whole words, and at least as much as malloc hands out anyway. */
-static size_t round_up(size_t sz)
-{
-	return (sz + 7) & ~(size_t)7;
-}
-
 /*
  * The size to allocate for a save stack that has to hold need bytes.  The
  * first allocation fits exactly, as most cos suspend at one depth; those that
@@ -78,8 +72,10 @@ static size_t round_up(size_t sz)
 static size_t new_size(const aco_save_stack_t *s, size_t need)
 {
 	size_t ahead = s->sz + s->sz / 2;
+	size_t sz = need > s->sz && need < ahead ? ahead : need;
 
-	return round_up(need > s->sz && need < ahead ? ahead : need);
+	/* whole words, and at least as much as malloc hands out anyway */
+	return (sz + 7) & ~(size_t)7;
 }
 
 static int has_room(const aco_save_stack_t *s, size_t need)
@@ -120,7 +116,7 @@ static char *unused_end(const aco_t *co)
  * Give the save stack of co room for need bytes, or take away what a deep call
  * left behind.  What it holds is stale: the bytes lie on the share stack.
  */
-__attribute__((__noinline__)) static int resize(aco_t *co, size_t need)
+NOINLINE static int resize(aco_t *co, size_t need)
 {
 	aco_save_stack_t *s = &co->save_stack;
 	size_t sz;
