@@ -37,10 +37,9 @@ ACO_REGPARM void aco_refuse_memory(const aco_t *co, const char *call)
 	aco_misuse(call, "no memory to make room for it", co);
 }
 
-ACO_UNCHECKED ACO_REGPARM int aco_switch_notify_back(aco_t *from, aco_t *to,
-						     const aco_t *co)
+ACO_UNCHECKED ACO_REGPARM int aco_switch_notify_back(aco_t *from, aco_t *to)
 {
-	aco_switch_to(from, to, co);
+	aco_switch(from, to, aco_switch_landing);
 	aco_tools_after_switch(from);
 	return 0;
 }

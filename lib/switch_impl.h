@@ -180,17 +180,18 @@ ACO_ALWAYS_INLINE int aco_switch_to(aco_t *from, aco_t *to, const aco_t *co)
 	return aco_switch_fpenv(from, to, aco_switch_landing);
 }
 
-/* The same where a tool has to be notified when from is continued; switch.c. */
-ACO_HIDDEN ACO_REGPARM int aco_switch_notify_back(aco_t *from, aco_t *to,
-						  const aco_t *co);
+/* As aco_switch(), and notifies a tool when from is continued; switch.c. */
+ACO_HIDDEN ACO_REGPARM int aco_switch_notify_back(aco_t *from, aco_t *to);
 
-/* The same, and also notifies sanitizers and C++ runtimes. */
+/* As aco_switch_to(), and also notifies sanitizers and C++ runtimes. */
 static inline int aco_switch_notify(aco_t *from, aco_t *to, const aco_t *co)
 {
 	aco_tools_before_switch(from, to);
-	if (aco_unlikely(aco_tools & ACO_TOOLS_SWITCH))
-		return aco_switch_notify_back(from, to, co);
-	return aco_switch_to(from, to, co);
+	if (aco_likely(!(aco_tools & ACO_TOOLS_SWITCH)))
+		return aco_switch_to(from, to, co);
+	if (!(co->flags & ACO_SHARE_FPENV))
+		aco_control_exchange(from, to);
+	return aco_switch_notify_back(from, to);
 }
 
 #endif /* ACO_SWITCH_IMPL_H */

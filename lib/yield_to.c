@@ -95,13 +95,6 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 	return 0;
 }
 
-ACO_UNCHECKED static int switch_notify(aco_t *co, aco_t *to)
-{
-	aco_switch(co, to, aco_switch_landing);
-	aco_tools_after_switch(co);
-	return 0;
-}
-
 static int switch_in_place_notify(aco_t *co, aco_t *to)
 {
 	int result = aco_switch_in_place(co, to);
@@ -132,7 +125,7 @@ NOINLINE static int yield_to_slow(aco_t *to)
 		return -1;
 	replace_slow(co, to);
 	switch_words(co, to);
-	return aco_tools ? switch_notify(co, to)
+	return aco_tools ? aco_switch_notify_back(co, to)
 			 : aco_switch(co, to, aco_switch_landing);
 }
 
