@@ -33,6 +33,43 @@ for link; do
 s|\"${link%=*}\\.3\\.html\"|\"${link#*=}.3.html\"|g"
 done
 
+# Prints the page that $1 is, with a table of contents before its first section:
+# its sections, and the parts that they have.  A heading may take several lines.
+add_contents() {
+	awk '
+		/<h[12] / { heading = ""; inside = 1 }
+		inside { heading = heading (heading ? " " : "") $0 }
+		inside && /<\/h[12]>/ {
+			inside = 0
+			level = substr(heading, match(heading, /<h[12] /) + 2, 1)
+			id = text = heading
+			sub(/.*<h[12] [^>]*id="/, "", id)
+			sub(/".*/, "", id)
+			sub(/.*<h[12] [^>]*>/, "", text)
+			gsub(/<[^>]*>/, "", text)
+			gsub(/ +/, " ", text)
+			if (level > last)
+				list = list "<ul>\n"
+			else {
+				for (; last > level; last--)
+					list = list "</li>\n</ul>\n"
+				list = list "</li>\n"
+			}
+			list = list "<li><a href=\"#" id "\">" text "</a>"
+			last = level
+		}
+		{ line[NR] = $0 }
+		END {
+			for (; last > 0; last--)
+				list = list "</li>\n</ul>\n"
+			for (i = 1; i <= NR; i++) {
+				print line[i]
+				if (line[i] == "<div class=\"manual-text\">")
+					printf "<nav class=\"contents\">\n%s</nav>\n", list
+			}
+		}' "$1"
+}
+
 for page in "$pages"/*.[37]; do
 	file=${page##*/}
 	"$MANDOC" -T html -O "style=aco.css,man=%N.%S.html;$MAN_URL" "$page" |
@@ -40,6 +77,12 @@ for page in "$pages"/*.[37]; do
 			s|<body>|<body><nav><a href=\"index.html\">libaco</a></nav>|" \
 		>"$file.html"
 	grep -q '^</html>' "$file.html" || exit 1
+	case $file in
+	*.7)
+		add_contents "$file.html" >contents
+		mv contents "$file.html"
+		;;
+	esac
 done
 rm -f ./*.[37]
 
