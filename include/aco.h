@@ -182,8 +182,8 @@ aco_share_stack_t *aco_share_stack_new(size_t sz);
  * Make an execution stack with at least sz bytes for the program: 0 means 2
  * MiB, values below 4096 mean 4096.  The library adds room for the frame of one
  * signal, and for the dynamic linker at the first call of a function.  If guard
- * is not 0, the size is rounded up to whole pages, and a guard of 64 KiB lies
- * below them, on which an overflow faults.
+ * is not 0, the size is rounded up to whole pages or more, and a guard of 64 KiB
+ * lies below them, on which an overflow faults.
  * Returns NULL with ENOMEM (no memory, or no mapping left: before Linux 6.13 a
  * guarded stack takes two of vm.max_map_count) or EINVAL (sz overflows).
  * A guarded stack costs no system call if it takes the place of a destroyed
