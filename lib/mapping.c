@@ -29,10 +29,13 @@ char *aco_map(size_t sz)
 /* QEMU's user mode takes any advice for a hint that can be ignored. */
 static int advice_is_heard(void)
 {
-	static signed char heard; /* -1: no */
+	static signed char known; /* 1: yes, -1: no */
+	signed char heard = __atomic_load_n(&known, __ATOMIC_RELAXED);
 
-	if (aco_unlikely(!heard))
+	if (aco_unlikely(!heard)) {
 		heard = madvise(NULL, 0, NO_ADVICE) < 0 ? 1 : -1;
+		__atomic_store_n(&known, heard, __ATOMIC_RELAXED);
+	}
 	return heard > 0;
 }
 

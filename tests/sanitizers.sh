@@ -48,6 +48,7 @@ with_library() {
 			-Wall -Wextra $level "$@" ||
 			fail "$with $level $*: $(cat "$scratch/log")"
 		silent "$scratch/both"
+		silent "$scratch/both" threads
 		silent env ASAN_OPTIONS=detect_stack_use_after_return=1 \
 			"$scratch/both"
 	done

@@ -11,6 +11,7 @@
  * be a mapping.
  */
 #include <aco.h>
+#include <pthread.h>
 
 #define COS 8
 #define ROUNDS 50
@@ -387,16 +388,39 @@ static aco_t *first_co(void)
 	return aco_create(NULL, NULL, 0, NULL, NULL);
 }
 
+static void *first_stack(void *arg)
+{
+	aco_share_stack_destroy(aco_share_stack_new(1 << 16));
+	return arg;
+}
+
+/* The first stacks of the process are made by two threads at a time. */
+static void begin_in_two_threads(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, first_stack, NULL))
+		abort();
+	first_stack(NULL);
+	pthread_join(thread, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	aco_t *main_co = first_co();
-	aco_share_stack_t *a = aco_share_stack_new2(1 << 16, 1);
-	aco_share_stack_t *b = aco_share_stack_new2(1 << 16, 0);
-	aco_share_stack_t *held = strcmp(what, "exit") ? b : a;
-	aco_t *holder = aco_create(main_co, held, 0, hold, malloc(100));
-	volatile char *in_stack = a->ptr;
+	aco_t *main_co, *holder;
+	aco_share_stack_t *a, *b, *held;
+	volatile char *in_stack;
 	int past = 16;
+
+	if (!strcmp(what, "threads"))
+		begin_in_two_threads();
+	main_co = first_co();
+	a = aco_share_stack_new2(1 << 16, 1);
+	b = aco_share_stack_new2(1 << 16, 0);
+	held = strcmp(what, "exit") ? b : a;
+	holder = aco_create(main_co, held, 0, hold, malloc(100));
+	in_stack = a->ptr;
 
 	run_measured(main_co, a);
 	share(main_co, a, a, 0);
