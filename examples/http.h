@@ -7,19 +7,21 @@
  * per connection); the handler can't tell the difference.
  *
  *   http_server.c   options, listening socket, statistics
- *   http_conn.c     a connection: read requests, keep alive, time out, refuse
+ *   http_conn.c     a connection: one request after the other, and its end
+ *   http_request.c  reading a request: limits and timeouts
+ *   http_parse.c    the parser, one of two libraries
  *   http_pages.c    what a request is answered with
+ *   http_reply.c    writing a reply
+ *
+ * This header is for the two programs, http_request.h for the handler.
  */
 #ifndef HTTP_H
 #define HTTP_H
 
-#include <http_parser.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-#define HTTP_URL_MAX 2000
 
 struct http_options {
 	const char *host, *root;
@@ -67,35 +69,6 @@ struct http_io_ops {
 	int (*sleep)(struct http_io *io, int msec);
 };
 
-/*
- * A request being worked on, and the buffers for that.  Only connections that
- * are busy have one: 10,000 idle connections cost no buffers.
- */
-struct http_request {
-	http_parser parser;
-	unsigned status; /* not 0: refuse the request with this */
-	bool started, head_done, complete, keep_alive;
-	bool in_value, has_host, expect_continue;
-	size_t body_len, url_len, field_len, value_len;
-
-	/* From here on not cleared between requests. */
-	char field[8], value[16]; /* a header field, as far as it fits */
-	char url[HTTP_URL_MAX + sizeof("index.html")];
-	char out[1024];
-	char in[2048];
-	size_t pos, len; /* in[pos..len) has not been parsed yet */
-};
-
-/*
- * The running connection.  Lies on the stack of its co or thread, which is fine
- * for a sharing co, too: nobody else has a pointer to it.
- */
-struct http_conn {
-	struct http_server *srv;
-	struct http_io *io;
-	struct http_request *req;
-};
-
 /* http_server.c */
 void http_server_init(struct http_server *srv, const char *name,
 		      bool coroutines, int argc, char **argv);
@@ -113,13 +86,5 @@ void http_print_statistics(const struct http_server *srv);
 
 /* http_conn.c */
 void http_serve(struct http_server *srv, struct http_io *io);
-int http_reply(struct http_conn *c, unsigned status, const char *fields,
-	       const void *body, size_t len);
-int http_reply_file(struct http_conn *c, const char *fields, int file,
-		    off_t size);
-int http_reply_error(struct http_conn *c, unsigned status, const char *fields);
-
-/* http_pages.c */
-int http_answer(struct http_conn *c);
 
 #endif /* HTTP_H */

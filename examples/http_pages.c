@@ -13,7 +13,7 @@
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 
-#include "http.h"
+#include "http_request.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -229,26 +229,28 @@ static int percent_decode(char *s)
 	return 0;
 }
 
+/* Past http://host of a URL that has it, as those for proxies do. */
+static char *skip_host(char *url)
+{
+	if (!strncasecmp(url, "http://", 7))
+		return url + 7 + strcspn(url + 7, "/?#");
+	return url;
+}
+
 /* Point path and query at the parts of the URL, each with a NUL behind. */
 static int split_url(struct http_request *r, char **path, const char **query)
 {
-	struct http_parser_url u;
-	int field;
+	char *end;
 
-	http_parser_url_init(&u);
 	r->url[r->url_len] = '\0';
-	if (http_parser_parse_url(r->url, r->url_len, 0, &u) ||
-	    !(u.field_set & (1 << UF_PATH)))
+	*path = skip_host(r->url);
+	if (**path != '/')
 		return -1;
-	for (field = UF_PATH; field <= UF_QUERY; field++)
-		if (u.field_set & (1 << field))
-			r->url[u.field_data[field].off +
-			       u.field_data[field].len] = '\0';
-	*path = r->url + u.field_data[UF_PATH].off;
-	*query = u.field_set & (1 << UF_QUERY)
-			 ? r->url + u.field_data[UF_QUERY].off
-			 : "";
-	return percent_decode(*path) || **path != '/' ? -1 : 0;
+	r->url[strcspn(r->url, "#")] = '\0';
+	end = *path + strcspn(*path, "?");
+	*query = *end ? end + 1 : "";
+	*end = '\0';
+	return percent_decode(*path);
 }
 
 static bool is_read(unsigned method)

@@ -6,6 +6,7 @@
 #define _FILE_OFFSET_BITS 64
 
 #include "http.h"
+#include "http_parse.h"
 
 #include <aco.h>
 #include <errno.h>
@@ -243,7 +244,7 @@ void http_server_init(struct http_server *srv, const char *name,
 		if (srv->root_fd < 0)
 			die(srv, srv->opt.root);
 	}
-	http_parser_set_max_header_size(srv->opt.max_head);
+	http_parse_setup();
 	raise_fd_limit();
 	/* sendfile() to a peer that has gone would end the program. */
 	signal(SIGPIPE, SIG_IGN);

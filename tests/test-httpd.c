@@ -439,6 +439,7 @@ static const struct {
 	{ 400, "GARBAGE\r\n\r\n" },
 	{ 400, "GET /hello HTTP/1.1\r\n\r\n" },
 	{ 400, "GET /hello" END "Host: y\r\n\r\n" },
+	{ 400, "GET /hello HTTP/1.1\r\nX: host\r\nHos: x\r\n\r\n" },
 	{ 400, "GET /hello" END "Content-Length: 1\r\n"
 	       "Content-Length: 2\r\n\r\n" },
 	{ 400, "GET /hello" END "Content-Length: 1\r\n"
@@ -452,6 +453,10 @@ static const struct {
 	{ 414, "GET /@" END "\r\n" },
 	{ 417, "POST /discard" END "Expect: miracles\r\n\r\n" },
 	{ 431, "GET /hello" END "X: @@@" },
+	{ 431, "POST /discard" END "Transfer-Encoding: chunked\r\n\r\n"
+	       "1\r\na\r\n0\r\nX: @@@" },
+	{ 431, "POST /discard" END "Transfer-Encoding: chunked\r\n\r\n"
+	       "1;x=@@@" },
 	{ 501, "FROBNICATE /hello" END "\r\n" },
 	{ 501, "CONNECT x:80" END "\r\n" },
 	{ 505, "GET /hello HTTP/2.0\r\nHost: x\r\n\r\n" },
@@ -529,6 +534,9 @@ START_TEST(targets)
 		{ 400, "/%" },
 		{ 400, "/%4" },
 		{ 400, "/%zz" },
+		{ 200, "http://x/hello?q" },
+		{ 400, "http://x" },
+		{ 400, "ftp://x/hello" },
 		{ 400, "*" },
 		{ 200, "/sleep?ms=1" },
 		{ 400, "/sleep" },

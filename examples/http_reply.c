@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_reply.c - writing a reply
+ */
+#define _GNU_SOURCE 1
+#define _FILE_OFFSET_BITS 64
+
+#include "http_request.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SENDFILE_BYTES (1024 * 1024)
+
+int http_write(struct http_conn *c, const char *buf, size_t len, bool more)
+{
+	struct http_io *io = c->io;
+	ssize_t n;
+
+	for (; len; buf += n, len -= n) {
+		n = io->ops->write(io, buf, len, more,
+				   c->srv->opt.write_timeout);
+		if (n < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *status_text(unsigned status)
+{
+	static const struct {
+		unsigned status;
+		const char *text;
+	} table[] = {
+		{ 200, "OK" },
+		{ 400, "Bad Request" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 417, "Expectation Failed" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 503, "Service Unavailable" },
+		{ 505, "HTTP Version Not Supported" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].status == status)
+			return table[i].text;
+	return "";
+}
+
+/* The time does not change often enough to format it for each reply. */
+static const char *date_now(void)
+{
+	static _Thread_local char text[32];
+	static _Thread_local time_t last;
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != last)
+		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT",
+			 gmtime_r(&now, &tm));
+	last = now;
+	return text;
+}
+
+/* The head of the reply, in req->out; returns its length. */
+static size_t format_head(struct http_conn *c, unsigned status,
+			  const char *fields, unsigned long long len)
+{
+	struct http_request *r = c->req;
+	const char *connection = "";
+
+	if (atomic_load(&c->srv->draining))
+		r->keep_alive = false;
+	if (!r->keep_alive)
+		connection = "Connection: close\r\n";
+	else if (r->parser.http_minor == 0)
+		connection = "Connection: keep-alive\r\n";
+	return snprintf(r->out, sizeof(r->out),
+			"HTTP/1.1 %u %s\r\nDate: %s\r\n%sContent-Length: %llu"
+			"\r\n%s\r\n",
+			status, status_text(status), date_now(), fields, len,
+			connection);
+}
+
+int http_reply(struct http_conn *c, unsigned status, const char *fields,
+	       const void *body, size_t len)
+{
+	struct http_request *r = c->req;
+	size_t head = format_head(c, status, fields, len);
+
+	if (r->parser.method == HTTP_HEAD)
+		len = 0;
+	if (len > sizeof(r->out) - head)
+		return http_write(c, r->out, head, true) ||
+				       http_write(c, body, len, false)
+			       ? -1
+			       : 0;
+	memcpy(r->out + head, body, len);
+	return http_write(c, r->out, head + len, false);
+}
+
+int http_reply_file(struct http_conn *c, const char *fields, int file,
+		    off_t size)
+{
+	bool body = size > 0 && c->req->parser.method != HTTP_HEAD;
+	size_t head = format_head(c, 200, fields, size);
+	struct http_io *io = c->io;
+	off_t off = 0;
+	size_t len;
+
+	if (http_write(c, c->req->out, head, body))
+		return -1;
+	while (body && off < size) {
+		len = size - off < SENDFILE_BYTES ? size - off : SENDFILE_BYTES;
+		/* 0: somebody has truncated the file, so the reply can't be
+		   completed any more. */
+		if (io->ops->sendfile(io, file, &off, len,
+				      c->srv->opt.write_timeout) <= 0)
+			return -1;
+	}
+	return 0;
+}
+
+int http_reply_error(struct http_conn *c, unsigned status, const char *fields)
+{
+	char body[64], head[96];
+
+	snprintf(head, sizeof(head), "%sContent-Type: text/plain\r\n", fields);
+	snprintf(body, sizeof(body), "%u %s\n", status, status_text(status));
+	return http_reply(c, status, head, body, strlen(body));
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_request.h - a connection and its request, inside the handler
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include "http.h"
+#include "http_parse.h"
+
+#define HTTP_URL_MAX 2000
+
+/*
+ * A request being worked on, and the buffers for that.  Only connections that
+ * are busy have one: 10,000 idle connections cost no buffers.
+ */
+struct http_request {
+	http_parse_t parser;
+	unsigned status; /* not 0: refuse the request with this */
+	bool started, head_done, complete, keep_alive;
+	bool in_value, has_host, expect_continue;
+	size_t head_len; /* bytes since there was the last byte of body */
+	size_t body_len, url_len, field_len, value_len;
+
+	/* From here on not cleared between requests. */
+	char field[8], value[16]; /* a header field, as far as it fits */
+	char url[HTTP_URL_MAX + sizeof("index.html")];
+	char out[1024];
+	char in[2048];
+	size_t pos, len; /* in[pos..len) has not been parsed yet */
+};
+
+/*
+ * The running connection.  Lies on the stack of its co or thread, which is fine
+ * for a sharing co, too: nobody else has a pointer to it.
+ */
+struct http_conn {
+	struct http_server *srv;
+	struct http_io *io;
+	struct http_request *req;
+};
+
+/* http_request.c */
+/* True: a request to answer or, with status set, to refuse. */
+bool http_read_request(struct http_conn *c);
+
+/* http_reply.c */
+/* Each returns -1 when the connection can't go on. */
+int http_write(struct http_conn *c, const char *buf, size_t len, bool more);
+int http_reply(struct http_conn *c, unsigned status, const char *fields,
+	       const void *body, size_t len);
+int http_reply_file(struct http_conn *c, const char *fields, int file,
+		    off_t size);
+int http_reply_error(struct http_conn *c, unsigned status, const char *fields);
+
+/* http_pages.c */
+int http_answer(struct http_conn *c);
+
+/* http_conn.c */
+long long http_now(void); /* milliseconds */
+
+#endif /* HTTP_REQUEST_H */
