@@ -6,7 +6,8 @@
  * yield (one co per connection), httpd-threads calls that do block (one thread
  * per connection); the handler can't tell the difference.
  *
- *   http_server.c   options, listening socket, statistics
+ *   http_options.c  options of the command line
+ *   http_server.c   start, listening socket, statistics
  *   http_conn.c     a connection: one request after the other, and its end
  *   http_request.c  reading a request: limits and timeouts
  *   http_parse.c    the parser, one of two libraries
@@ -21,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 struct http_options {
@@ -36,7 +38,9 @@ struct http_options {
 struct http_server {
 	const char *name;
 	struct http_options opt;
-	int root_fd; /* -1: no files */
+	int root_fd;		      /* -1: no files */
+	struct sockaddr_storage addr; /* where it listens, if addr_len is set */
+	socklen_t addr_len;
 
 	/* Once set, each connection ends after the request it works on. */
 	atomic_bool draining;
@@ -73,7 +77,10 @@ struct http_io_ops {
 void http_server_init(struct http_server *srv, const char *name,
 		      bool coroutines, int argc, char **argv);
 void http_server_destroy(struct http_server *srv);
-/* With port 0: finds a free one and sets it.  Ends the program on errors. */
+/*
+ * The first call looks for the address, and with port 0 for a free port.  Later
+ * ones listen there, too.  Ends the program on errors.
+ */
 int http_listen(struct http_server *srv, bool reuse_port);
 void http_announce(const struct http_server *srv);
 /* False: too many, refuse it. */
@@ -83,6 +90,11 @@ void http_refuse(int fd);
 /* Milliseconds to wait after accept() failed with error. */
 int http_accept_delay(int error);
 void http_print_statistics(const struct http_server *srv);
+
+/* http_options.c */
+/* Ends the program after --help and the like, and on errors. */
+void http_parse_options(struct http_server *srv, bool coroutines, int argc,
+			char **argv);
 
 /* http_conn.c */
 void http_serve(struct http_server *srv, struct http_io *io);

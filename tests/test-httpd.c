@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ static const char *const configs[][4] = {
 static pid_t server_pid;
 static FILE *server_err;
 static unsigned port;
+static bool use_ipv6;	/* the server is at ::1 */
 static rlim_t fd_limit; /* not 0: for the server */
 static char root[256];
 
@@ -100,8 +102,12 @@ static void start(int i, const char *const *more)
 		argv[n++] = more[k];
 	server_pid = run(argv, &out, &server_err);
 	ck_assert_ptr_nonnull(fgets(line, sizeof(line), out));
-	ck_assert_int_eq(
-		sscanf(line, "listening on http://127.0.0.1:%u\n", &port), 1);
+	use_ipv6 = strstr(line, "http://[::1]:") != NULL;
+	ck_assert_int_eq(sscanf(line,
+				use_ipv6 ? "listening on http://[::1]:%u\n"
+					 : "listening on http://127.0.0.1:%u\n",
+				&port),
+			 1);
 	fclose(out);
 }
 
@@ -137,15 +143,21 @@ static void stop(int signo)
 
 static int dial_with(int rcvbuf)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port),
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(use_ipv6 ? AF_INET6 : AF_INET,
+			SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
 
-	addr.sin_port = htons(port);
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert_int_ge(fd, 0);
 	if (rcvbuf)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
+	ck_assert_int_eq(use_ipv6 ? connect(fd, (void *)&v6, sizeof(v6))
+				  : connect(fd, (void *)&v4, sizeof(v4)),
 			 0);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
@@ -367,6 +379,81 @@ START_TEST(options)
 		fclose(out);
 		fclose(err);
 	}
+}
+END_TEST
+
+/* It reads all that comes from the program, which ends with status. */
+static void expect_output(const char *const *argv, int status, char *out_text,
+			  char *err_text, size_t size)
+{
+	FILE *out, *err;
+	pid_t pid = run(argv, &out, &err);
+
+	out_text[fread(out_text, 1, size - 1, out)] = '\0';
+	err_text[fread(err_text, 1, size - 1, err)] = '\0';
+	ck_assert_int_eq(wait_for(pid), status);
+	fclose(out);
+	fclose(err);
+}
+
+START_TEST(says_it_is_an_example)
+{
+	static const char text[] = "not a server for production.\n";
+	const char *argv[] = { program(configs[_i][0]), "--help", NULL };
+	char out[8192], err[8192], line[128];
+	FILE *f;
+
+	expect_output(argv, 0, out, err, sizeof(out));
+	ck_assert_ptr_nonnull(strstr(out, text));
+	argv[1] = "--port=0";
+	server_pid = run(argv, &f, &server_err);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+	ck_assert_ptr_nonnull(strstr(line, text));
+	fclose(f);
+	stop(SIGINT);
+}
+END_TEST
+
+/* What can't be listened on is named, with its port. */
+START_TEST(address_in_use)
+{
+	const char *argv[] = { program(configs[_i][0]), NULL, NULL };
+	char option[32], expected[128], out[256], err[256];
+
+	/* Several threads would share the port with the second server. */
+	if (configs[_i][1] && configs[_i][2])
+		return;
+	start(_i, NULL);
+	snprintf(option, sizeof(option), "--port=%u", port);
+	argv[1] = option;
+	expect_output(argv, 1, out, err, sizeof(err));
+	ck_assert_str_eq(out, "");
+	snprintf(expected, sizeof(expected),
+		 "%s: listen on 127.0.0.1:%u: Address already in use\n",
+		 configs[_i][0], port);
+	ck_assert_str_eq(err, expected);
+	stop(SIGINT);
+}
+END_TEST
+
+START_TEST(host_names)
+{
+	static const char *const more[] = { "--host=localhost", NULL };
+	const char *argv[] = { program(configs[_i][0]), NULL, NULL };
+	char option[320] = "--host=", out[256], err[512];
+	int fd;
+
+	start(_i, more);
+	fd = dial();
+	ck_assert_int_eq(ask(fd, "/hello"), 200);
+	close(fd);
+	stop(SIGINT);
+	/* Too long for a name, so that no name server is asked. */
+	memset(option + strlen(option), 'a', 300);
+	argv[1] = option;
+	expect_output(argv, 1, out, err, sizeof(err));
+	ck_assert_ptr_nonnull(strstr(err, option + strlen("--host=")));
 }
 END_TEST
 
@@ -866,6 +953,9 @@ static Suite *make_suite(void)
 	tcase_add_unchecked_fixture(tc, make_root, remove_root);
 	tcase_add_checked_fixture(tc, NULL, kill_server);
 	tcase_add_loop_test(tc, options, 0, CONFIGS);
+	tcase_add_loop_test(tc, says_it_is_an_example, 0, CONFIGS);
+	tcase_add_loop_test(tc, address_in_use, 0, CONFIGS);
+	tcase_add_loop_test(tc, host_names, 0, CONFIGS);
 	tcase_add_loop_test(tc, split, 0, CONFIGS);
 	tcase_add_loop_test(tc, pipeline, 0, CONFIGS);
 	tcase_add_loop_test(tc, refusals, 0, CONFIGS);
