@@ -12,13 +12,16 @@
  *   http_request.c  reading a request: limits and timeouts
  *   http_parse.c    the parser, one of two libraries
  *   http_pages.c    what a request is answered with
+ *   http_files.c    files below --root
  *   http_reply.c    writing a reply
+ *   http_log.c      access log and error log
  *
  * This header is for the two programs, http_request.h for the handler.
  */
 #ifndef HTTP_H
 #define HTTP_H
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +30,7 @@
 
 struct http_options {
 	const char *host, *root;
+	const char *access_log, *error_log; /* files, "-" or NULL */
 	unsigned port, threads;
 	bool shared_stack;
 	unsigned stack_size;
@@ -57,6 +61,7 @@ struct http_server {
 struct http_io {
 	const struct http_io_ops *ops;
 	int fd;
+	char peer[INET6_ADDRSTRLEN]; /* for the access log */
 	atomic_bool idle; /* between two requests: may be cut off at no loss */
 };
 
@@ -95,6 +100,15 @@ void http_print_statistics(const struct http_server *srv);
 /* Ends the program after --help and the like, and on errors. */
 void http_parse_options(struct http_server *srv, bool coroutines, int argc,
 			char **argv);
+
+/* http_log.c */
+/* Returns the name of a file that can't be opened, with errno, or NULL. */
+const char *http_log_open(const struct http_options *opt);
+/* Writes what is left. */
+void http_log_close(void);
+/* Keep format short of the newline; repeated in the same second, it is lost. */
+void http_log_error(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
 
 /* http_conn.c */
 void http_serve(struct http_server *srv, struct http_io *io);

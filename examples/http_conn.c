@@ -7,7 +7,9 @@
 
 #include "http_request.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -55,6 +57,7 @@ static bool answer(struct http_conn *c)
 		r->keep_alive = false;
 	failed = r->status ? http_reply_error(c, r->status, "")
 			   : http_answer(c);
+	http_log_access(c);
 	if (!failed && !r->keep_alive)
 		linger(c);
 	if (failed || !r->keep_alive)
@@ -76,8 +79,10 @@ static bool wait_for_request(struct http_conn *c)
 	    c->io->ops->wait(c->io, c->srv->opt.idle_timeout))
 		return false;
 	c->req = malloc(sizeof(*c->req));
-	if (!c->req)
+	if (!c->req) {
+		http_log_error("request: %s", strerror(ENOMEM));
 		return false;
+	}
 	c->req->pos = c->req->len = 0;
 	return true;
 }
@@ -86,6 +91,7 @@ void http_serve(struct http_server *srv, struct http_io *io)
 {
 	struct http_conn c = { .srv = srv, .io = io };
 
+	http_log_peer(io);
 	do {
 		if (!c.req && !wait_for_request(&c))
 			break;

@@ -23,6 +23,10 @@ static const char help_common[] =
 	"(127.0.0.1)\n"
 	"  --port N                   port to listen on, 0: a free one (8080)\n"
 	"  --root DIR                 serve the files in DIR\n"
+	"  --access-log FILE          log requests, - for standard output "
+	"(no)\n"
+	"  --error-log FILE           log the server's troubles "
+	"(standard error)\n"
 	"  --max-connections N        refuse more than that (100000)\n"
 	"  --max-head BYTES           limit for the head of a request (16384)\n"
 	"  --max-body BYTES           limit for the body of a request "
@@ -41,6 +45,7 @@ static const char help_common[] =
 
 static const struct http_options defaults = {
 	.host = "127.0.0.1",
+	.error_log = "-",
 	.port = 8080,
 	.threads = 1,
 	.stack_size = 65536,
@@ -60,6 +65,8 @@ enum option_id {
 	OPT_HOST,
 	OPT_PORT,
 	OPT_ROOT,
+	OPT_ACCESS_LOG,
+	OPT_ERROR_LOG,
 	OPT_MAX_CONNECTIONS,
 	OPT_MAX_HEAD,
 	OPT_MAX_BODY,
@@ -80,6 +87,8 @@ static const struct option long_options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
 	{ "port", required_argument, NULL, OPT_PORT },
 	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
+	{ "error-log", required_argument, NULL, OPT_ERROR_LOG },
 	{ "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
 	{ "max-head", required_argument, NULL, OPT_MAX_HEAD },
 	{ "max-body", required_argument, NULL, OPT_MAX_BODY },
@@ -153,6 +162,12 @@ static bool parse_option(struct http_options *o, int id, const char *arg)
 		return parse_number(arg, 0, 65535, &o->port);
 	case OPT_ROOT:
 		o->root = arg;
+		return true;
+	case OPT_ACCESS_LOG:
+		o->access_log = arg;
+		return true;
+	case OPT_ERROR_LOG:
+		o->error_log = arg;
 		return true;
 	case OPT_MAX_CONNECTIONS:
 		return parse_number(arg, 1, 10000000, &o->max_connections);

@@ -16,13 +16,10 @@
 #include "http_request.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define SLEEP_MAX_MSEC 10000
@@ -87,118 +84,6 @@ static int page_discard(struct http_conn *c, const char *query)
 	return http_reply(c, 200, TEXT, body, len);
 }
 
-/* ----------------------------------------------------------------- files -- */
-
-static const char *content_type(const char *path)
-{
-	static const char *const types[][2] = {
-		{ ".css", "text/css; charset=utf-8" },
-		{ ".gif", "image/gif" },
-		{ ".htm", "text/html; charset=utf-8" },
-		{ ".html", "text/html; charset=utf-8" },
-		{ ".ico", "image/x-icon" },
-		{ ".jpeg", "image/jpeg" },
-		{ ".jpg", "image/jpeg" },
-		{ ".js", "text/javascript; charset=utf-8" },
-		{ ".json", "application/json" },
-		{ ".pdf", "application/pdf" },
-		{ ".png", "image/png" },
-		{ ".svg", "image/svg+xml" },
-		{ ".txt", "text/plain; charset=utf-8" },
-		{ ".wasm", "application/wasm" },
-		{ ".webp", "image/webp" },
-		{ ".xml", "application/xml" },
-	};
-	const char *ext = strrchr(path, '.');
-	size_t i;
-
-	for (i = 0; ext && i < sizeof(types) / sizeof(types[0]); i++)
-		if (!strcasecmp(ext, types[i][0]))
-			return types[i][1];
-	return "application/octet-stream";
-}
-
-/*
- * Open path below the directory root, one component at a time, so that nothing
- * can lead out of it: ".." is refused, a symbolic link never followed.
- */
-static int open_below(int root, char *path)
-{
-	const int dir_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	/* O_NONBLOCK: to open a FIFO must not wait for its writer. */
-	const int file_flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
-	char *save, *name = strtok_r(path, "/", &save), *next;
-	int dir = root, fd;
-
-	while (name && strcmp(name, "..") != 0) {
-		next = strtok_r(NULL, "/", &save);
-		fd = openat(dir, name, next ? dir_flags : file_flags);
-		if (dir != root)
-			close(dir);
-		if (fd < 0 || !next)
-			return fd;
-		dir = fd;
-		name = next;
-	}
-	if (dir != root)
-		close(dir);
-	errno = EACCES;
-	return -1;
-}
-
-static unsigned status_of(int error)
-{
-	switch (error) {
-	case ENOENT:
-	case ENOTDIR:
-	case ENAMETOOLONG:
-		return 404;
-	case EACCES:
-	case ELOOP:
-	case EPERM:
-		return 403;
-	case EMFILE:
-	case ENFILE:
-		return 503;
-	default:
-		return 500;
-	}
-}
-
-static int reply_open_file(struct http_conn *c, int file, const char *type)
-{
-	char date[32], fields[128];
-	struct stat st;
-	struct tm tm;
-
-	if (fstat(file, &st))
-		return http_reply_error(c, 500, "");
-	if (!S_ISREG(st.st_mode))
-		return http_reply_error(c, S_ISDIR(st.st_mode) ? 404 : 403, "");
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT",
-		 gmtime_r(&st.st_mtime, &tm));
-	snprintf(fields, sizeof(fields),
-		 "Content-Type: %s\r\nLast-Modified: %s\r\n", type, date);
-	return http_reply_file(c, fields, file, st.st_size);
-}
-
-/* There is room behind path for the name of an index. */
-static int page_file(struct http_conn *c, char *path)
-{
-	const char *type;
-	int file, result;
-
-	if (path[strlen(path) - 1] == '/')
-		strcat(path, "index.html");
-	type = content_type(path);
-	file = open_below(c->srv->root_fd, path);
-	if (file < 0)
-		return http_reply_error(c, status_of(errno), "");
-	result = reply_open_file(c, file, type);
-	close(file);
-	return result;
-}
-
 /* ---------------------------------------------------------------- routes -- */
 
 static int hex_digit(char ch)
@@ -230,27 +115,28 @@ static int percent_decode(char *s)
 }
 
 /* Past http://host of a URL that has it, as those for proxies do. */
-static char *skip_host(char *url)
+static const char *skip_host(const char *url)
 {
 	if (!strncasecmp(url, "http://", 7))
 		return url + 7 + strcspn(url + 7, "/?#");
 	return url;
 }
 
-/* Point path and query at the parts of the URL, each with a NUL behind. */
-static int split_url(struct http_request *r, char **path, const char **query)
+/* Copy the path of the URL to path, decoded, and point query into the URL. */
+static int split_url(struct http_request *r, char *path, const char **query)
 {
-	char *end;
+	const char *from = skip_host(r->url);
+	size_t len;
 
-	r->url[r->url_len] = '\0';
-	*path = skip_host(r->url);
-	if (**path != '/')
+	if (*from != '/')
 		return -1;
+	/* A fragment is none of the server's business. */
 	r->url[strcspn(r->url, "#")] = '\0';
-	end = *path + strcspn(*path, "?");
-	*query = *end ? end + 1 : "";
-	*end = '\0';
-	return percent_decode(*path);
+	len = strcspn(from, "?");
+	*query = from[len] ? from + len + 1 : "";
+	memcpy(path, from, len);
+	path[len] = '\0';
+	return percent_decode(path);
 }
 
 static bool is_read(unsigned method)
@@ -263,9 +149,9 @@ static bool is_write(unsigned method)
 	return method == HTTP_POST || method == HTTP_PUT;
 }
 
-static int refuse_method(struct http_conn *c, const char *allow)
+static bool is_known(unsigned method)
 {
-	switch (c->req->parser.method) {
+	switch (method) {
 	case HTTP_GET:
 	case HTTP_HEAD:
 	case HTTP_POST:
@@ -274,41 +160,93 @@ static int refuse_method(struct http_conn *c, const char *allow)
 	case HTTP_DELETE:
 	case HTTP_OPTIONS:
 	case HTTP_TRACE:
-		return http_reply_error(c, 405, allow);
+		return true;
 	default:
-		return http_reply_error(c, 501, "");
+		return false;
 	}
 }
 
-int http_answer(struct http_conn *c)
+/* Where a request goes. */
+struct route {
+	unsigned status; /* not 0: refuse it with this, and with fields */
+	const char *fields;
+	int (*page)(struct http_conn *c, const char *query);
+	const char *query;
+	/* Without a page: */
+	int file;
+	const char *type;
+};
+
+static void refuse_method(struct route *to, unsigned method, const char *allow)
+{
+	if (is_known(method)) {
+		to->status = 405;
+		to->fields = allow;
+	} else {
+		to->status = 501;
+	}
+}
+
+static void find_page(const struct http_conn *c, const char *path,
+		      struct route *to)
 {
 	static const struct {
 		const char *path;
 		int (*page)(struct http_conn *c, const char *query);
 	} pages[] = {
+		{ "/discard", page_discard },
 		{ "/hello", page_hello },
-		{ "/status", page_status },
 		{ "/sleep", page_sleep },
+		{ "/status", page_status },
 	};
-	unsigned method = c->req->parser.method;
-	const char *query;
-	char *path;
 	size_t i;
 
-	if (split_url(c->req, &path, &query))
-		return http_reply_error(c, 400, "");
-	if (!strcmp(path, "/discard"))
-		return is_write(method)
-			       ? page_discard(c, query)
-			       : refuse_method(c, "Allow: POST, PUT\r\n");
-	if (!is_read(method))
-		return refuse_method(c, "Allow: GET, HEAD\r\n");
 	for (i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		if (!strcmp(path, pages[i].path))
-			return pages[i].page(c, query);
-	if (c->srv->root_fd >= 0)
-		return page_file(c, path);
-	if (!strcmp(path, "/"))
-		return page_hello(c, query);
-	return http_reply_error(c, 404, "");
+			to->page = pages[i].page;
+	if (!to->page && c->srv->root_fd < 0 && !strcmp(path, "/"))
+		to->page = page_hello;
+}
+
+/*
+ * Not inline: path is gone from the stack before the reply is written.  A co on
+ * a shared stack would have to move it each time it waits.
+ */
+static __attribute__((noinline)) void find_route(struct http_conn *c,
+						 struct route *to)
+{
+	char path[HTTP_URL_MAX + sizeof(HTTP_INDEX)];
+	unsigned method = c->req->parser.method;
+
+	if (split_url(c->req, path, &to->query)) {
+		to->status = 400;
+		return;
+	}
+	find_page(c, path, to);
+	if (to->page == page_discard) {
+		if (!is_write(method))
+			refuse_method(to, method, "Allow: POST, PUT\r\n");
+		return;
+	}
+	if (!is_read(method))
+		refuse_method(to, method, "Allow: GET, HEAD\r\n");
+	else if (!to->page && c->srv->root_fd < 0)
+		to->status = 404;
+	else if (!to->page)
+		to->status = http_open_file(c, path, &to->file, &to->type);
+}
+
+int http_answer(struct http_conn *c)
+{
+	struct route to = { .fields = "" };
+	int result;
+
+	find_route(c, &to);
+	if (to.status)
+		return http_reply_error(c, to.status, to.fields);
+	if (to.page)
+		return to.page(c, to.query);
+	result = http_answer_file(c, to.file, to.type);
+	close(to.file);
+	return result;
 }

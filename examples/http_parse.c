@@ -48,6 +48,11 @@ int http_parse_stop(http_parse_t *p)
 	return HPE_PAUSED;
 }
 
+const char *http_parse_method_name(const http_parse_t *p)
+{
+	return llhttp_method_name((llhttp_method_t)p->method);
+}
+
 bool http_parse_keep_alive(const http_parse_t *p)
 {
 	return llhttp_should_keep_alive(p);
@@ -101,6 +106,11 @@ int http_parse_stop(http_parse_t *p)
 {
 	http_parser_pause(p, 1);
 	return 0;
+}
+
+const char *http_parse_method_name(const http_parse_t *p)
+{
+	return http_method_str((enum http_method)p->method);
 }
 
 bool http_parse_keep_alive(const http_parse_t *p)

@@ -44,6 +44,9 @@ size_t http_parse(http_parse_t *p, const http_callbacks_t *callbacks,
 /* on_message_complete returns this: what follows is the next request. */
 int http_parse_stop(http_parse_t *p);
 
+/* As soon as there is a URL. */
+const char *http_parse_method_name(const http_parse_t *p);
+
 /* From on_headers_complete on. */
 bool http_parse_keep_alive(const http_parse_t *p);
 uint64_t http_parse_content_length(const http_parse_t *p); /* 0: none given */

@@ -84,6 +84,7 @@ static size_t format_head(struct http_conn *c, unsigned status,
 		connection = "Connection: close\r\n";
 	else if (r->parser.http_minor == 0)
 		connection = "Connection: keep-alive\r\n";
+	r->reply_status = status;
 	return snprintf(r->out, sizeof(r->out),
 			"HTTP/1.1 %u %s\r\nDate: %s\r\n%sContent-Length: %llu"
 			"\r\n%s\r\n",
@@ -96,35 +97,43 @@ int http_reply(struct http_conn *c, unsigned status, const char *fields,
 {
 	struct http_request *r = c->req;
 	size_t head = format_head(c, status, fields, len);
+	int failed;
 
 	if (r->parser.method == HTTP_HEAD)
 		len = 0;
-	if (len > sizeof(r->out) - head)
-		return http_write(c, r->out, head, true) ||
-				       http_write(c, body, len, false)
-			       ? -1
-			       : 0;
-	memcpy(r->out + head, body, len);
-	return http_write(c, r->out, head + len, false);
+	if (len > sizeof(r->out) - head) {
+		failed = http_write(c, r->out, head, true) ||
+			 http_write(c, body, len, false);
+	} else {
+		memcpy(r->out + head, body, len);
+		failed = http_write(c, r->out, head + len, false);
+	}
+	r->reply_bytes = failed ? 0 : len;
+	return failed ? -1 : 0;
 }
 
 int http_reply_file(struct http_conn *c, const char *fields, int file,
 		    off_t size)
 {
-	bool body = size > 0 && c->req->parser.method != HTTP_HEAD;
-	size_t head = format_head(c, 200, fields, size);
+	struct http_request *r = c->req;
+	bool body = size > 0 && r->parser.method != HTTP_HEAD;
+	size_t head = format_head(c, 200, fields, size), len;
 	struct http_io *io = c->io;
 	off_t off = 0;
-	size_t len;
+	ssize_t n;
 
-	if (http_write(c, c->req->out, head, body))
+	if (http_write(c, r->out, head, body))
 		return -1;
-	while (body && off < size) {
+	for (; body && off < size; r->reply_bytes += n) {
 		len = size - off < SENDFILE_BYTES ? size - off : SENDFILE_BYTES;
-		/* 0: somebody has truncated the file, so the reply can't be
-		   completed any more. */
-		if (io->ops->sendfile(io, file, &off, len,
-				      c->srv->opt.write_timeout) <= 0)
+		n = io->ops->sendfile(io, file, &off, len,
+				      c->srv->opt.write_timeout);
+		/* The file has been truncated, so the reply can't be completed
+		   any more. */
+		if (!n)
+			http_log_error("%s: the file has become shorter",
+				       r->url);
+		if (n <= 0)
 			return -1;
 	}
 	return 0;

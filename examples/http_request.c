@@ -238,5 +238,6 @@ bool http_read_request(struct http_conn *c)
 			break;
 		parse(r, c->srv->opt.max_head);
 	}
+	r->url[r->url_len < HTTP_URL_MAX ? r->url_len : HTTP_URL_MAX] = '\0';
 	return r->complete || r->status;
 }

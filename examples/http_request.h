@@ -21,10 +21,12 @@ struct http_request {
 	bool in_value, has_host, expect_continue;
 	size_t head_len; /* bytes since there was the last byte of body */
 	size_t body_len, url_len, field_len, value_len;
+	unsigned reply_status;
+	unsigned long long reply_bytes; /* of its body, as sent */
 
 	/* From here on not cleared between requests. */
-	char field[8], value[16]; /* a header field, as far as it fits */
-	char url[HTTP_URL_MAX + sizeof("index.html")];
+	char field[8], value[16];   /* a header field, as far as it fits */
+	char url[HTTP_URL_MAX + 1]; /* as it came */
 	char out[1024];
 	char in[2048];
 	size_t pos, len; /* in[pos..len) has not been parsed yet */
@@ -53,8 +55,22 @@ int http_reply_file(struct http_conn *c, const char *fields, int file,
 		    off_t size);
 int http_reply_error(struct http_conn *c, unsigned status, const char *fields);
 
+/* http_files.c */
+#define HTTP_INDEX "index.html"
+/*
+ * Open the file of a decoded path, which has room for HTTP_INDEX behind it.
+ * Returns 0, or the status to refuse the request with.
+ */
+unsigned http_open_file(struct http_conn *c, char *path, int *file,
+			const char **type);
+int http_answer_file(struct http_conn *c, int file, const char *type);
+
 /* http_pages.c */
 int http_answer(struct http_conn *c);
+
+/* http_log.c */
+void http_log_peer(struct http_io *io);
+void http_log_access(const struct http_conn *c);
 
 /* http_conn.c */
 long long http_now(void); /* milliseconds */

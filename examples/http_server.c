@@ -42,6 +42,8 @@ static void raise_fd_limit(void)
 void http_server_init(struct http_server *srv, const char *name,
 		      bool coroutines, int argc, char **argv)
 {
+	const char *bad_log;
+
 	memset(srv, 0, sizeof(*srv));
 	srv->name = name;
 	srv->root_fd = -1;
@@ -52,6 +54,9 @@ void http_server_init(struct http_server *srv, const char *name,
 		if (srv->root_fd < 0)
 			die(srv, srv->opt.root);
 	}
+	bad_log = http_log_open(&srv->opt);
+	if (bad_log)
+		die(srv, bad_log);
 	http_parse_setup();
 	raise_fd_limit();
 	/* sendfile() to a peer that has gone would end the program. */
@@ -171,6 +176,9 @@ bool http_connection_begin(struct http_server *srv)
 
 	if (n > srv->opt.max_connections) {
 		http_connection_end(srv);
+		http_log_error(
+			"refused: the limit of %u connections is reached",
+			srv->opt.max_connections);
 		return false;
 	}
 	while (n > peak &&
@@ -199,6 +207,7 @@ int http_accept_delay(int error)
 {
 	if (error == ECONNABORTED || error == EINTR)
 		return 0;
+	http_log_error("accept: %s", strerror(error));
 	/* Most likely EMFILE.  Trying again at once would only burn time; new
 	   connections wait in the backlog until old ones have ended. */
 	return 100;

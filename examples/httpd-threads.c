@@ -185,7 +185,7 @@ static int start_thread(struct connection *conn)
 static void start_connection(int fd)
 {
 	struct connection *conn;
-	int on = 1;
+	int on = 1, error = ENOMEM;
 
 	if (!http_connection_begin(&server)) {
 		http_refuse(fd);
@@ -196,11 +196,13 @@ static void start_connection(int fd)
 	if (conn) {
 		conn->io.ops = &io_ops;
 		conn->io.fd = fd;
-		if (!start_thread(conn))
+		error = start_thread(conn);
+		if (!error)
 			return;
 	}
 	free(conn);
 	http_connection_end(&server);
+	http_log_error("refused: %s", strerror(error));
 	http_refuse(fd);
 }
 
@@ -301,6 +303,7 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	end_connections();
 
+	http_log_close();
 	http_print_statistics(&server);
 	http_server_destroy(&server);
 	return 0;

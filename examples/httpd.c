@@ -113,6 +113,7 @@ static void start_connection(struct coio *sched, int fd)
 	}
 	free(conn);
 	http_connection_end(&server);
+	http_log_error("refused: %s", strerror(ENOMEM));
 	http_refuse(fd);
 }
 
@@ -261,6 +262,7 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	stop_workers();
 
+	http_log_close();
 	http_print_statistics(&server);
 	pthread_barrier_destroy(&barrier);
 	free(workers);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <regex.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <signal.h>
@@ -43,6 +44,8 @@ static FILE *server_err;
 static unsigned port;
 static bool use_ipv6;	/* the server is at ::1 */
 static rlim_t fd_limit; /* not 0: for the server */
+static const char *trouble;
+static int troubles; /* lines that stop() has seen */
 static char root[256];
 
 /* ---------------------------------------------------------------- server -- */
@@ -119,7 +122,8 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* The server ends well and says so. */
+/* The server ends well and says so, after the lines of its error log.  All of
+   those have the text trouble in them; without one there are none. */
 static void stop(int signo)
 {
 	unsigned long requests, peak, switches, rss;
@@ -130,6 +134,8 @@ static void stop(int signo)
 	ck_assert_int_eq(wait_for(server_pid), 0);
 	server_pid = 0;
 	ck_assert_ptr_nonnull(fgets(line, sizeof(line), server_err));
+	for (troubles = 0; trouble && strstr(line, trouble); troubles++)
+		ck_assert_ptr_nonnull(fgets(line, sizeof(line), server_err));
 	ck_assert_int_eq(sscanf(line,
 				"%31[^:]: requests=%lu connections_peak="
 				"%lu switches=%lu max_rss_kib=%lu\n",
@@ -331,7 +337,7 @@ static void make_root(void)
 
 static void remove_root(void)
 {
-	shell("cd .. && rm -r root secret && rmdir \"$PWD\"");
+	shell("cd .. && rm -rf root secret *.log && rmdir \"$PWD\"");
 }
 
 static void kill_server(void)
@@ -342,6 +348,7 @@ static void kill_server(void)
 	}
 	server_pid = 0;
 	fd_limit = 0;
+	trouble = NULL;
 }
 
 /* ----------------------------------------------------------------- tests -- */
@@ -421,9 +428,6 @@ START_TEST(address_in_use)
 	const char *argv[] = { program(configs[_i][0]), NULL, NULL };
 	char option[32], expected[128], out[256], err[256];
 
-	/* Several threads would share the port with the second server. */
-	if (configs[_i][1] && configs[_i][2])
-		return;
 	start(_i, NULL);
 	snprintf(option, sizeof(option), "--port=%u", port);
 	argv[1] = option;
@@ -888,19 +892,25 @@ START_TEST(connection_limit)
 	ck_assert_int_eq(ask(b, "/hello"), 200);
 	close(a);
 	close(b);
+	trouble = "Z refused: the limit of 2 connections is reached\n";
 	stop(SIGINT);
+	ck_assert_int_gt(troubles, 0);
 }
 END_TEST
 
 /* Without descriptors left, connections wait and are served later. */
 START_TEST(fd_limit_reached)
 {
+	char line[256];
 	int fd[60], i;
 
 	fd_limit = 32;
+	trouble = "Z accept: Too many open files\n";
 	start(_i, NULL);
 	for (i = 0; i < 60; i++)
 		fd[i] = dial();
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), server_err));
+	ck_assert_ptr_nonnull(strstr(line, trouble));
 	/* Any of them may be the ones that were accepted, on two threads. */
 	for (i = 0; i < 60; i++)
 		put(fd[i], "GET /hello HTTP/1.1\r\nHost: x\r\n"
@@ -943,6 +953,167 @@ START_TEST(many)
 }
 END_TEST
 
+static void check_access_log(FILE *log, const char *const *expected)
+{
+	static const char start_of_line[] =
+		"^127\\.0\\.0\\.1 - - \\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:"
+		"[0-9]{2}:[0-9]{2}:[0-9]{2} \\+0000\\] ";
+	char line[8192], pattern[4096];
+	regex_t regex;
+
+	for (; *expected; expected++) {
+		ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
+		snprintf(pattern, sizeof(pattern), "%s%s\n$", start_of_line,
+			 *expected);
+		ck_assert_int_eq(
+			regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+		ck_assert_msg(!regexec(&regex, line, 0, NULL, 0), "%s: %s",
+			      *expected, line);
+		regfree(&regex);
+	}
+	ck_assert_ptr_null(fgets(line, sizeof(line), log));
+}
+
+START_TEST(access_log)
+{
+	static const char *const expected[] = {
+		"\"GET /hello\\?a HTTP/1\\.1\" 200 [0-9]{2}",
+		"\"HEAD /index\\.html HTTP/1\\.1\" 200 0",
+		"\"GET /%69ndex.html HTTP/1\\.1\" 200 6",
+		"\"GET /big\\.bin HTTP/1\\.1\" 200 3145735",
+		"\"POST /discard HTTP/1\\.1\" 200 8",
+		"\"GET /a\\\\x22b\\\\x5c HTTP/1\\.1\" 404 14",
+		"\"DELETE / HTTP/1\\.0\" 405 23",
+		"\"-\" 400 16",
+		NULL,
+	};
+	static const char requests[] =
+		"GET /hello?a" END "\r\nHEAD /index.html" END "\r\n"
+		"GET /%69ndex.html" END "\r\nGET /big.bin" END "\r\n"
+		"POST /discard" END "Content-Length: 2\r\n\r\nxy"
+		"GET /a\"b\\" END "\r\nDELETE / HTTP/1.0\r\n\r\n";
+	char name[300], option[400], *rest = malloc(BIG_SIZE + 4096);
+	const char *more[] = { option, NULL };
+	FILE *log;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/../access.log", root);
+	snprintf(option, sizeof(option), "--access-log=%s", name);
+	unlink(name);
+	start(_i, more);
+	fd = dial();
+	put(fd, requests);
+	get_rest(fd, rest, BIG_SIZE + 4096);
+	close(fd);
+	fd = dial();
+	put(fd, "\026\003\001\r\n");
+	get_rest(fd, rest, BIG_SIZE);
+	close(fd);
+	stop(SIGINT);
+	log = fopen(name, "r");
+	ck_assert_ptr_nonnull(log);
+	check_access_log(log, expected);
+	fclose(log);
+	unlink(name);
+	free(rest);
+}
+END_TEST
+
+/* Start the server with its access log in the pipe that is returned. */
+static FILE *start_with_log(int i)
+{
+	const char *argv[] = { program(configs[i][0]), "--port=0",
+			       "--access-log=-",       configs[i][1],
+			       configs[i][2],	       NULL };
+	char line[128];
+	FILE *out;
+
+	server_pid = run(argv, &out, &server_err);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), out));
+	ck_assert_int_eq(
+		sscanf(line, "listening on http://127.0.0.1:%u\n", &port), 1);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), out));
+	return out;
+}
+
+START_TEST(access_log_in_a_pipe)
+{
+	static const char *const expected[] = {
+		"\"GET /hello HTTP/1\\.1\" 200 [0-9]{2}", NULL
+	};
+	FILE *out = start_with_log(_i);
+	int fd = dial();
+
+	ck_assert_int_eq(ask(fd, "/hello"), 200);
+	close(fd);
+	stop(SIGINT);
+	check_access_log(out, expected);
+	fclose(out);
+}
+END_TEST
+
+/* More lines than the pipe and the buffers hold, and no one reads them: all
+   requests are answered, and the server ends when it is told to. */
+START_TEST(access_log_stalls)
+{
+	FILE *out = start_with_log(_i);
+	int fd = dial(), i;
+
+	for (i = 0; i < 5000; i++)
+		ck_assert_int_eq(ask(fd, "/hello"), 200);
+	close(fd);
+	trouble = "Z the end of the access log could not be written\n";
+	stop(SIGINT);
+	ck_assert_int_gt(troubles, 0);
+	fclose(out);
+}
+END_TEST
+
+START_TEST(error_log)
+{
+	char name[300], option[400], line[256];
+	const char *more[] = { option, "--max-connections=1", NULL };
+	FILE *log;
+	int a, b;
+
+	snprintf(name, sizeof(name), "%s/../error.log", root);
+	snprintf(option, sizeof(option), "--error-log=%s", name);
+	unlink(name);
+	start(_i, more);
+	a = dial();
+	ck_assert_int_eq(ask(a, "/hello"), 200);
+	b = dial();
+	ck_assert_int_eq(get_reply(b, line, sizeof(line)), 503);
+	close(a);
+	close(b);
+	stop(SIGINT);
+	log = fopen(name, "r");
+	ck_assert_ptr_nonnull(log);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), log));
+	ck_assert_str_eq(strchr(line, ' '),
+			 " refused: the limit of 1 connections is reached\n");
+	ck_assert_ptr_null(fgets(line, sizeof(line), log));
+	fclose(log);
+	unlink(name);
+}
+END_TEST
+
+START_TEST(log_that_cannot_be_written)
+{
+	const char *argv[] = { program(configs[_i][0]), NULL, NULL };
+	char out[256], err[256];
+
+	argv[1] = "--access-log=/nonexistent/log";
+	expect_output(argv, 1, out, err, sizeof(err));
+	ck_assert_ptr_nonnull(
+		strstr(err, ": /nonexistent/log: No such file or directory\n"));
+	argv[1] = "--error-log=/nonexistent/log";
+	expect_output(argv, 1, out, err, sizeof(err));
+	ck_assert_ptr_nonnull(
+		strstr(err, ": /nonexistent/log: No such file or directory\n"));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("httpd");
@@ -972,6 +1143,11 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, connection_limit, 0, CONFIGS);
 	tcase_add_loop_test(tc, fd_limit_reached, 0, CONFIGS);
 	tcase_add_loop_test(tc, many, 0, CONFIGS);
+	tcase_add_loop_test(tc, access_log, 0, CONFIGS);
+	tcase_add_loop_test(tc, access_log_in_a_pipe, 0, CONFIGS);
+	tcase_add_loop_test(tc, access_log_stalls, 0, CONFIGS);
+	tcase_add_loop_test(tc, error_log, 0, CONFIGS);
+	tcase_add_loop_test(tc, log_that_cannot_be_written, 0, CONFIGS);
 	return suite;
 }
 
