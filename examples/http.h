@@ -10,6 +10,7 @@
  *   http_server.c   start, listening socket, statistics
  *   http_conn.c     a connection: one request after the other, and its end
  *   http_request.c  reading a request: limits and timeouts
+ *   http_fields.c   the fields of its head
  *   http_parse.c    the parser, one of two libraries
  *   http_pages.c    what a request is answered with
  *   http_files.c    files below --root

@@ -109,9 +109,57 @@ unsigned http_open_file(struct http_conn *c, char *path, int *file,
 	return status;
 }
 
+static bool is_unmodified(const struct http_request *r, const struct stat *st)
+{
+	return r->if_modified_since && !r->if_none_match &&
+	       st->st_mtime <= r->if_modified_since;
+}
+
+/* Whether the client wants a part of just this version of the file. */
+static bool wants_part(const struct http_request *r, const struct stat *st)
+{
+	return r->has_range && r->parser.method == HTTP_GET &&
+	       (!r->has_if_range || r->if_range == st->st_mtime);
+}
+
+/* Set *off and *len to the part.  False: nothing of it is in the file. */
+static bool find_part(const struct http_range *range, off_t size, off_t *off,
+		      off_t *len)
+{
+	if (range->first < 0) {
+		*len = range->last < size ? range->last : size;
+		*off = size - *len;
+		return *len > 0;
+	}
+	if (range->first >= size)
+		return false;
+	*off = range->first;
+	*len = size - *off;
+	if (range->last >= 0 && range->last < size)
+		*len = range->last - *off + 1;
+	return true;
+}
+
+static int reply_part(struct http_conn *c, const char *fields, int file,
+		      off_t size)
+{
+	off_t off, len;
+	char all[256];
+
+	if (!find_part(&c->req->range, size, &off, &len)) {
+		snprintf(all, sizeof(all), "Content-Range: bytes */%lld\r\n",
+			 (long long)size);
+		return http_reply_error(c, 416, all);
+	}
+	snprintf(all, sizeof(all), "%sContent-Range: bytes %lld-%lld/%lld\r\n",
+		 fields, (long long)off, (long long)(off + len - 1),
+		 (long long)size);
+	return http_reply_file(c, 206, all, file, off, len);
+}
+
 int http_answer_file(struct http_conn *c, int file, const char *type)
 {
-	char date[32], fields[128];
+	char date[32], fields[160];
 	struct stat st;
 	struct tm tm;
 
@@ -122,6 +170,12 @@ int http_answer_file(struct http_conn *c, int file, const char *type)
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT",
 		 gmtime_r(&st.st_mtime, &tm));
 	snprintf(fields, sizeof(fields),
-		 "Content-Type: %s\r\nLast-Modified: %s\r\n", type, date);
-	return http_reply_file(c, fields, file, st.st_size);
+		 "Content-Type: %s\r\nLast-Modified: %s\r\n"
+		 "Accept-Ranges: bytes\r\n",
+		 type, date);
+	if (is_unmodified(c->req, &st))
+		return http_reply(c, 304, fields, "", 0);
+	if (wants_part(c->req, &st))
+		return reply_part(c, fields, file, st.st_size);
+	return http_reply_file(c, 200, fields, file, 0, st.st_size);
 }

@@ -34,6 +34,8 @@ static const char *status_text(unsigned status)
 		const char *text;
 	} table[] = {
 		{ 200, "OK" },
+		{ 206, "Partial Content" },
+		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 403, "Forbidden" },
 		{ 404, "Not Found" },
@@ -41,6 +43,7 @@ static const char *status_text(unsigned status)
 		{ 408, "Request Timeout" },
 		{ 413, "Content Too Large" },
 		{ 414, "URI Too Long" },
+		{ 416, "Range Not Satisfiable" },
 		{ 417, "Expectation Failed" },
 		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" },
@@ -77,6 +80,7 @@ static size_t format_head(struct http_conn *c, unsigned status,
 {
 	struct http_request *r = c->req;
 	const char *connection = "";
+	char length[48] = "";
 
 	if (atomic_load(&c->srv->draining))
 		r->keep_alive = false;
@@ -85,10 +89,13 @@ static size_t format_head(struct http_conn *c, unsigned status,
 	else if (r->parser.http_minor == 0)
 		connection = "Connection: keep-alive\r\n";
 	r->reply_status = status;
+	/* A reply that says "not modified" has no body. */
+	if (status != 304)
+		snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
+			 len);
 	return snprintf(r->out, sizeof(r->out),
-			"HTTP/1.1 %u %s\r\nDate: %s\r\n%sContent-Length: %llu"
-			"\r\n%s\r\n",
-			status, status_text(status), date_now(), fields, len,
+			"HTTP/1.1 %u %s\r\nDate: %s\r\n%s%s%s\r\n", status,
+			status_text(status), date_now(), fields, length,
 			connection);
 }
 
@@ -112,21 +119,22 @@ int http_reply(struct http_conn *c, unsigned status, const char *fields,
 	return failed ? -1 : 0;
 }
 
-int http_reply_file(struct http_conn *c, const char *fields, int file,
-		    off_t size)
+int http_reply_file(struct http_conn *c, unsigned status, const char *fields,
+		    int file, off_t off, off_t len)
 {
 	struct http_request *r = c->req;
-	bool body = size > 0 && r->parser.method != HTTP_HEAD;
-	size_t head = format_head(c, 200, fields, size), len;
+	size_t head = format_head(c, status, fields, len);
 	struct http_io *io = c->io;
-	off_t off = 0;
 	ssize_t n;
 
-	if (http_write(c, r->out, head, body))
+	if (r->parser.method == HTTP_HEAD)
+		len = 0;
+	if (http_write(c, r->out, head, len > 0))
 		return -1;
-	for (; body && off < size; r->reply_bytes += n) {
-		len = size - off < SENDFILE_BYTES ? size - off : SENDFILE_BYTES;
-		n = io->ops->sendfile(io, file, &off, len,
+	for (; len; len -= n, r->reply_bytes += n) {
+		n = io->ops->sendfile(io, file, &off,
+				      len < SENDFILE_BYTES ? len
+							   : SENDFILE_BYTES,
 				      c->srv->opt.write_timeout);
 		/* The file has been truncated, so the reply can't be completed
 		   any more. */

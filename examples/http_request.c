@@ -14,7 +14,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 /* ------------------------------------------------------ parser callbacks -- */
 
@@ -47,26 +46,14 @@ static int on_url(http_parse_t *p, const char *at, size_t n)
 	return r->url_len > HTTP_URL_MAX ? refuse(r, 414) : 0;
 }
 
-static bool equals(const char *s, size_t len, const char *word)
-{
-	return len == strlen(word) && !strncasecmp(s, word, len);
-}
-
 /* Name and value are complete. */
 static int end_field(struct http_request *r)
 {
-	if (equals(r->field, r->field_len, "host")) {
-		if (r->has_host)
-			return refuse(r, 400);
-		r->has_host = true;
-	} else if (equals(r->field, r->field_len, "expect")) {
-		if (!equals(r->value, r->value_len, "100-continue"))
-			return refuse(r, 417);
-		r->expect_continue = true;
-	}
+	unsigned status = http_take_field(r);
+
 	r->field_len = r->value_len = 0;
 	r->in_value = false;
-	return 0;
+	return status ? refuse(r, status) : 0;
 }
 
 static int on_header_field(http_parse_t *p, const char *at, size_t n)

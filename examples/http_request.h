@@ -8,7 +8,15 @@
 #include "http.h"
 #include "http_parse.h"
 
+#include <time.h>
+
 #define HTTP_URL_MAX 2000
+
+/* Of bytes, as in the field Range.  With first -1: the last bytes of a file, as
+   many as last says.  With last -1: all bytes from first on. */
+struct http_range {
+	long long first, last;
+};
 
 /*
  * A request being worked on, and the buffers for that.  Only connections that
@@ -19,13 +27,17 @@ struct http_request {
 	unsigned status; /* not 0: refuse the request with this */
 	bool started, head_done, complete, keep_alive;
 	bool in_value, has_host, expect_continue;
+	bool if_none_match, seen_range, has_range, has_if_range;
+	struct http_range range;
+	time_t if_modified_since; /* 0: no such field */
+	time_t if_range;	  /* -1: no date */
 	size_t head_len; /* bytes since there was the last byte of body */
 	size_t body_len, url_len, field_len, value_len;
 	unsigned reply_status;
 	unsigned long long reply_bytes; /* of its body, as sent */
 
 	/* From here on not cleared between requests. */
-	char field[8], value[16];   /* a header field, as far as it fits */
+	char field[20], value[64];  /* a header field, as far as it fits */
 	char url[HTTP_URL_MAX + 1]; /* as it came */
 	char out[1024];
 	char in[2048];
@@ -46,13 +58,19 @@ struct http_conn {
 /* True: a request to answer or, with status set, to refuse. */
 bool http_read_request(struct http_conn *c);
 
+/* http_fields.c */
+/* The field is in field and value.  Returns 0, or the status to refuse the
+   request with. */
+unsigned http_take_field(struct http_request *r);
+
 /* http_reply.c */
 /* Each returns -1 when the connection can't go on. */
 int http_write(struct http_conn *c, const char *buf, size_t len, bool more);
 int http_reply(struct http_conn *c, unsigned status, const char *fields,
 	       const void *body, size_t len);
-int http_reply_file(struct http_conn *c, const char *fields, int file,
-		    off_t size);
+/* len bytes of file from off on. */
+int http_reply_file(struct http_conn *c, unsigned status, const char *fields,
+		    int file, off_t off, off_t len);
 int http_reply_error(struct http_conn *c, unsigned status, const char *fields);
 
 /* http_files.c */

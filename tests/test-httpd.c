@@ -724,6 +724,174 @@ START_TEST(big_file)
 }
 END_TEST
 
+/* The value of a field of a head, which is written there. */
+static const char *field(const char *head, const char *name, char *value)
+{
+	const char *at = strstr(head, name);
+
+	value[0] = '\0';
+	if (at)
+		sscanf(at + strlen(name), ": %99[^\r]", value);
+	return value;
+}
+
+/* Ask for /index.html, which is 6 bytes long, with more fields. */
+static int ask_index(int fd, const char *fields, char *head, size_t size)
+{
+	char request[512];
+
+	snprintf(request, sizeof(request), "GET /index.html" END "%s\r\n",
+		 fields);
+	put(fd, request);
+	return get_head(fd, head, size);
+}
+
+static void expect_body(int fd, const char *head, const char *expected)
+{
+	char body[100];
+	size_t len = content_length(head), got = 0;
+	ssize_t n;
+
+	ck_assert_uint_eq(len, strlen(expected));
+	for (; got < len; got += n) {
+		n = read(fd, body + got, len - got);
+		ck_assert_int_gt(n, 0);
+	}
+	ck_assert_int_eq(memcmp(body, expected, len), 0);
+}
+
+static void set_time(const char *name, time_t when)
+{
+	struct timespec times[2] = { { .tv_sec = when }, { .tv_sec = when } };
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+#define SINCE "If-Modified-Since: "
+START_TEST(if_modified_since)
+{
+	static const struct {
+		int status;
+		const char *fields;
+	} table[] = {
+		{ 304, SINCE "Sun, 06 Nov 1994 08:49:37 GMT\r\n" },
+		{ 304, "if-modified-since:Mon, 07 Nov 1994 08:49:37 GMT \r\n" },
+		{ 304, SINCE "Sunday, 06-Nov-94 08:49:37 GMT\r\n" },
+		{ 304, SINCE "Sun Nov  6 08:49:37 1994\r\n" },
+		{ 200, SINCE "Sun, 06 Nov 1994 08:49:36 GMT\r\n" },
+		{ 200, SINCE "yesterday\r\n" },
+		{ 200, SINCE "Sun, 06 Nov 1994 08:49:37 GMT, or some time "
+			     "later, but which day it was is not known\r\n" },
+		{ 200, SINCE "Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+			     "If-None-Match: \"tag\"\r\n" },
+	};
+	char head[1024], value[100];
+	size_t i;
+	int fd;
+
+	set_time("index.html", 784111777);
+	start(_i, NULL);
+	fd = dial();
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		ck_assert_msg(ask_index(fd, table[i].fields, head,
+					sizeof(head)) == table[i].status,
+			      "%s", table[i].fields);
+		ck_assert_str_eq(field(head, "\r\nLast-Modified", value),
+				 "Sun, 06 Nov 1994 08:49:37 GMT");
+		if (table[i].status == 200)
+			expect_body(fd, head, "index\n");
+		else
+			ck_assert_ptr_null(strstr(head, "Content-Length"));
+	}
+	close(fd);
+	stop(SIGINT);
+}
+END_TEST
+
+#define IF_RANGE(date) "If-Range: " date "\r\nRange: bytes=1-2\r\n"
+static const struct {
+	const char *fields;
+	int status;
+	const char *content_range, *body;
+} ranges[] = {
+	{ "Range: bytes=0-0\r\n", 206, "bytes 0-0/6", "i" },
+	{ "Range: bytes=2-4\r\n", 206, "bytes 2-4/6", "dex" },
+	{ "RANGE:BYTES=2-4 \r\n", 206, "bytes 2-4/6", "dex" },
+	{ "Range: bytes=2-\r\n", 206, "bytes 2-5/6", "dex\n" },
+	{ "Range: bytes=5-99\r\n", 206, "bytes 5-5/6", "\n" },
+	{ "Range: bytes=5-99999999999999999999999\r\n", 206, "bytes 5-5/6",
+	  "\n" },
+	{ "Range: bytes=-2\r\n", 206, "bytes 4-5/6", "x\n" },
+	{ "Range: bytes=-7\r\n", 206, "bytes 0-5/6", "index\n" },
+	{ "Range: bytes=6-\r\n", 416, "bytes */6", NULL },
+	{ "Range: bytes=99999999999999999999999-\r\n", 416, "bytes */6", NULL },
+	{ "Range: bytes=-0\r\n", 416, "bytes */6", NULL },
+	{ "Range: bytes=3-2\r\n", 200, "", "index\n" },
+	{ "Range: bytes=-\r\n", 200, "", "index\n" },
+	{ "Range: bytes=\r\n", 200, "", "index\n" },
+	{ "Range: bytes=1\r\n", 200, "", "index\n" },
+	{ "Range: bytes=--1\r\n", 200, "", "index\n" },
+	{ "Range: bytes=0-0,2-2\r\n", 200, "", "index\n" },
+	{ "Range: lines=0-0\r\n", 200, "", "index\n" },
+	{ "Range: bytes=0-0\r\nRange: bytes=1-1\r\n", 200, "", "index\n" },
+	{ IF_RANGE("Sun, 06 Nov 1994 08:49:37 GMT"), 206, "bytes 1-2/6", "nd" },
+	{ IF_RANGE("Mon, 07 Nov 1994 08:49:37 GMT"), 200, "", "index\n" },
+	{ IF_RANGE("\"tag\""), 200, "", "index\n" },
+};
+
+START_TEST(byte_ranges)
+{
+	char head[1024], body[256], value[100];
+	size_t i;
+	int fd;
+
+	set_time("index.html", 784111777);
+	start(_i, NULL);
+	fd = dial();
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		ck_assert_msg(ask_index(fd, ranges[i].fields, head,
+					sizeof(head)) == ranges[i].status,
+			      "%s%s", ranges[i].fields, head);
+		ck_assert_str_eq(field(head, "\r\nContent-Range", value),
+				 ranges[i].content_range);
+		if (ranges[i].body)
+			expect_body(fd, head, ranges[i].body);
+		else
+			read(fd, body, content_length(head));
+	}
+	put(fd, "HEAD /index.html" END "Range: bytes=1-2\r\n\r\n");
+	ck_assert_int_eq(get_head(fd, head, sizeof(head)), 200);
+	ck_assert_uint_eq(content_length(head), 6);
+	ck_assert_str_eq(field(head, "\r\nAccept-Ranges", value), "bytes");
+	put(fd, "GET /empty.txt" END "Range: bytes=0-\r\n\r\n");
+	ck_assert_int_eq(get_reply(fd, body, sizeof(body)), 416);
+	close(fd);
+	stop(SIGINT);
+}
+END_TEST
+
+/* Of a file that takes more than one call to send. */
+START_TEST(big_range)
+{
+	char *expected = big_content(), *got = malloc(BIG_SIZE + 1);
+	int fd;
+
+	ck_assert_ptr_nonnull(got);
+	start(_i, NULL);
+	fd = dial();
+	put(fd, "GET /big.bin" END "Range: bytes=1000003-\r\n\r\n");
+	ck_assert_int_eq(get_reply(fd, got, BIG_SIZE + 1), 206);
+	ck_assert_int_eq(memcmp(got, expected + 1000003, BIG_SIZE - 1000003),
+			 0);
+	close(fd);
+	free(expected);
+	free(got);
+	stop(SIGINT);
+}
+END_TEST
+
 /* Peers that vanish in the middle of everything, politely or not. */
 START_TEST(vanish)
 {
@@ -1134,6 +1302,9 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, methods, 0, CONFIGS);
 	tcase_add_loop_test(tc, keep_alive, 0, CONFIGS);
 	tcase_add_loop_test(tc, big_file, 0, CONFIGS);
+	tcase_add_loop_test(tc, if_modified_since, 0, CONFIGS);
+	tcase_add_loop_test(tc, byte_ranges, 0, CONFIGS);
+	tcase_add_loop_test(tc, big_range, 0, CONFIGS);
 	tcase_add_loop_test(tc, vanish, 0, CONFIGS);
 	tcase_add_loop_test(tc, idle_timeout, 0, CONFIGS);
 	tcase_add_loop_test(tc, read_timeout, 0, CONFIGS);
