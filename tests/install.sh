@@ -35,6 +35,21 @@ run readme "1
 2
 3"
 run compat ok
+
+# The Makefile for those who have the installed library and the examples.  The
+# servers are left out: for a second architecture their libraries have other names.
+cp -R "$top_srcdir/examples" "$scratch/examples"
+chmod -R u+w "$scratch/examples"
+{
+	make -C "$scratch/examples" CC="$CC" clean &&
+		make -C "$scratch/examples" CC="$CC" generator pipeline worker-pool
+} >"$scratch/make.log" 2>&1 || {
+	cat "$scratch/make.log"
+	fail "examples/Makefile does not build the examples"
+}
+LD_LIBRARY_PATH=$installed "$scratch/examples/generator" >/dev/null ||
+	fail "the generator that examples/Makefile has built ends with $?"
+
 if [ -e "$installed/libaco.a" ]; then
 	mkdir "$scratch/static"
 	cp "$installed/libaco.a" "$scratch/static"
