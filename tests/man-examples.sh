@@ -75,7 +75,7 @@ build() {
 	case $1 in
 	*.cc)
 		# shellcheck disable=SC2046,SC2086 # words
-		$CXX $(arch_flags) $(cxx_flags) -Wall -Wextra -Werror \
+		$CXX $(arch_flags) $(cxx_flags) -std=c++17 -Wall -Wextra -Werror \
 			-I"$include" -o "$1.run" "$1" $(library)
 		;;
 	*)

@@ -49,6 +49,9 @@ is_macro() {
 while read -r name page; do
 	case $page in
 	aco.7) continue ;;
+	*.hpp.3)
+		[ -f "$include/$name" ] || complain "$page: no header $name"
+		;;
 	aco_assert.3)
 		is_macro "$name" || complain "$page: aco.h has no macro $name()"
 		;;
@@ -79,15 +82,26 @@ for page in "$man"/*.3; do
 done
 while read -r name page; do
 	case $page$name in
-	aco.7* | *likely) continue ;;
+	aco.7* | *.hpp | *likely) continue ;;
 	esac
 	[ "$(grep -c "^\(.*, \)*$name()[,	]" "$man/$page")" = 2 ] ||
 		complain "$page: ATTRIBUTES has not two rows for $name()"
 done <"$scratch/names"
 
+# So does the page of the C++ header, of each class and function there but for
+# those of namespace detail.
+sed '/^namespace detail/,/^} .*detail/d' "$include/aco.hpp" |
+	sed -n 's/^struct \([a-z]*\) {$/\1/p; s/^template.* class \([a-z]*\)$/\1/p
+		s/^.*inline [a-z].* \([a-z]*\)()$/\1/p' >"$scratch/cxx"
+[ -s "$scratch/cxx" ] || fail "no names in aco.hpp"
+while read -r name; do
+	[ "$(grep -c "^aco::$name	" "$man/aco.hpp.3")" = 2 ] ||
+		complain "aco.hpp.3: ATTRIBUTES has not two rows for aco::$name"
+done <"$scratch/cxx"
+
 # References.
 for page in "$man"/*.[37]; do
-	sed -n 's/^\.\(It \)*Xr \(aco[a-z_0-9]*\) \([0-9]\).*/\2 \3/p' "$page" |
+	sed -n 's/^\.\(It \)*Xr \(aco[a-z_0-9.]*\) \([0-9]\).*/\2 \3/p' "$page" |
 		sort -u | while read -r name section; do
 		[ -e "$installed/man$section/$name.$section" ] ||
 			echo "${page##*/} refers to $name($section)"

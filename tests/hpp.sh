@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# aco.hpp with each C++ compiler here: its tests, in each standard, under
+# sanitizers; what it refuses; what ends in a line of the library.
+. "${top_srcdir:-.}/tests/common.sh"
+
+ran=0
+
+# build FLAG...: the tests as $scratch/hpp, without a warning.
+build() {
+	# shellcheck disable=SC2046,SC2154 # words; cxx: the loop below
+	$cxx $(arch_flags) -g -Wall -Wextra -Wpedantic -Wshadow "$@" \
+		-I"$include" "$top_srcdir/tests/hpp.cc" -o "$scratch/hpp" \
+		$(library) -pthread >"$scratch/log" 2>&1 &&
+		[ ! -s "$scratch/log" ]
+}
+
+# works FLAG...: the compiler takes the flags and makes programs that run.
+works() {
+	echo '#include <optional>
+int main() { try { throw 1; } catch (int) { } }' >"$scratch/probe.cc"
+	# shellcheck disable=SC2046 # words
+	$cxx $(arch_flags) "$@" "$scratch/probe.cc" -o "$scratch/probe" \
+		2>/dev/null && "$scratch/probe" 2>/dev/null
+}
+
+# try FLAG...
+try() {
+	works "$@" || return 0
+	build "$@" || {
+		cat "$scratch/log"
+		fail "$cxx $*"
+	}
+	"$scratch/hpp" || fail "$cxx $*: exit status $?"
+	ran=$((ran + 1))
+}
+
+# aborts WHAT LINE: the library says why.
+aborts() {
+	status=0
+	# shellcheck disable=SC3045 # every sh of a Linux system knows -c
+	(ulimit -c 0 && exec "$scratch/hpp" "$1") >"$scratch/err" 2>&1 || status=$?
+	[ $status = 134 ] || fail "$cxx: hpp $1: exit status $status"
+	grep -q "^libaco: $2: co 0x" "$scratch/err" || {
+		cat "$scratch/err"
+		fail "$cxx: hpp $1 should say: $2"
+	}
+}
+
+# refused MESSAGE FLAG...
+refused() {
+	message=$1
+	shift
+	# shellcheck disable=SC2046 # words
+	! echo '#include <aco.hpp>' | $cxx $(arch_flags) "$@" -I"$include" \
+		-x c++ -fsyntax-only - 2>"$scratch/log" ||
+		fail "$cxx $* takes aco.hpp"
+	grep -q "error: .*$message" "$scratch/log" || {
+		cat "$scratch/log"
+		fail "$cxx $* does not say: $message"
+	}
+}
+
+# Two files with the header make one program.
+twice() {
+	echo '#include <aco.hpp>
+#include <aco.hpp>
+int one();
+int one()
+{
+	for (int i : aco::generator<int>([](auto yield) { yield(1); }))
+		return i;
+	return 0;
+}' >"$scratch/one.cc"
+	sed 's/int one()$/int main()/; /^int one();/d; s/yield(1)/yield(0)/' \
+		"$scratch/one.cc" >"$scratch/main.cc"
+	# shellcheck disable=SC2046 # words
+	$cxx $(arch_flags) -std=c++17 -Wall -Wextra -Wpedantic -Wconversion \
+		-Wmissing-declarations -Werror -I"$include" "$scratch/one.cc" \
+		"$scratch/main.cc" -o "$scratch/twice" $(library) -pthread ||
+		fail "$cxx: two files with aco.hpp"
+	"$scratch/twice" || fail "$cxx: a program of two files fails"
+}
+
+for cxx in g++ clang++; do
+	works -std=c++17 || continue
+	try -std=c++17 -O0
+	try -std=c++20 -O0
+	try -std=c++17 -O2
+	try -std=c++2b -O2
+	"$scratch/hpp" end-thread || fail "$cxx: a thread that ends in a coroutine"
+	aborts resume "aco_resume: the co is running"
+	aborts destroy "aco_destroy: the co is running"
+	aborts stack "aco_resume: a running co uses its share stack"
+	try -std=c++20 -O2 -DACO_NO_INLINE
+	try -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden -fno-rtti
+	try -std=c++20 -O1 -fsanitize=address,undefined
+	try -std=c++20 -O1 -fsanitize=thread
+	twice
+	refused C++17 -std=c++14
+	refused exceptions -std=c++17 -fno-exceptions
+done
+[ $ran -gt 0 ] || skip "no C++ compiler works here"
+echo "$ran programs"
