@@ -388,6 +388,10 @@ typedef enum {
 } aco_state_t;
 aco_state_t aco_state(const aco_t *co);
 
+/* 1 if co has ended, otherwise 0: co->is_end for languages that cannot read the
+   field.  Aborts if co is NULL. */
+int aco_is_end(const aco_t *co);
+
 /* The library's version at run time, as in "2.0.0"; a constant string. */
 const char *aco_version(void);
 

@@ -327,6 +327,13 @@ int aco_is_main_co(const aco_t *co)
 	return aco_is_main(co);
 }
 
+int aco_is_end(const aco_t *co)
+{
+	if (!co)
+		aco_misuse("aco_is_end", "the co is NULL", co);
+	return co->state == ACO_END;
+}
+
 aco_state_t aco_state(const aco_t *co)
 {
 	if (!co)

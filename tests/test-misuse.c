@@ -640,6 +640,12 @@ static void is_main_co_of_null(void *arg)
 	aco_is_main_co(NULL);
 }
 
+static void is_end_of_null(void *arg)
+{
+	(void)arg;
+	aco_is_end(NULL);
+}
+
 static void state_of_null(void *arg)
 {
 	(void)arg;
@@ -876,6 +882,8 @@ static const struct {
 
 	{ get_arg_without_co, NULL,
 	  "libaco: aco_get_arg: this thread has no co: co 0x0\n" },
+	{ is_end_of_null, NULL,
+	  "libaco: aco_is_end: the co is NULL: co 0x0\n" },
 	{ is_main_co_of_null, NULL,
 	  "libaco: aco_is_main_co: the co is NULL: co 0x0\n" },
 	{ state_of_null, NULL, "libaco: aco_state: the co is NULL: co 0x0\n" },

@@ -26,10 +26,14 @@ START_TEST(a_life)
 	if (other)
 		aco_resume(other);
 	ck_assert_int_eq(aco_state(co), ACO_STATE_SUSPENDED);
+	ck_assert_int_eq(aco_is_end(co), 0);
 	aco_resume(co);
 	ck_assert_int_eq(aco_state(co), ACO_STATE_END);
+	ck_assert_int_eq(aco_is_end(co), 1);
+	ck_assert_int_eq(aco_is_end(t_main), 0);
 	ck_assert_int_eq(aco_reset(co, yields_then_ends, NULL), 0);
 	ck_assert_int_eq(aco_state(co), ACO_STATE_INIT);
+	ck_assert_int_eq(aco_is_end(co), 0);
 }
 END_TEST
 
