@@ -392,6 +392,13 @@ aco_state_t aco_state(const aco_t *co);
    field.  Aborts if co is NULL. */
 int aco_is_end(const aco_t *co);
 
+/*
+ * The value of a flag of aco_create2() or of an aco_state_t by its name, as in
+ * "ACO_STATE_END", for languages that have no header.  Returns -1 with EINVAL
+ * if there is none.
+ */
+int aco_constant(const char *name);
+
 /* The library's version at run time, as in "2.0.0"; a constant string. */
 const char *aco_version(void);
 
