@@ -11,7 +11,10 @@
 #include <thread>
 #include <vector>
 
+#include <alloca.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #if __cplusplus > 202000L
 #include <ranges>
@@ -737,6 +740,46 @@ static void ends_a_thread()
 	CHECK(live == 0);
 }
 
+/* ---- no memory ------------------------------------------------------------ */
+
+static void allow_memory(bool allowed)
+{
+	rlimit limit;
+
+	getrlimit(RLIMIT_AS, &limit);
+	limit.rlim_cur = allowed ? limit.rlim_max : 1 << 20;
+	CHECK(!setrlimit(RLIMIT_AS, &limit));
+}
+
+/* To resume the second one, the bytes of the first one would have to move. */
+static void has_no_memory()
+{
+	aco::stack stack(9 << 20);
+	bool ran = false;
+	aco::coroutine first(
+		[] {
+			const int sz = 8 << 20;
+			char *bytes = static_cast<char *>(alloca(sz));
+
+			/* all are used */
+			__asm__ volatile("" : "+r"(bytes) : : "memory");
+			bytes[0] = bytes[sz - 1] = 7;
+			aco::yield();
+			CHECK(bytes[0] == 7 && bytes[sz - 1] == 7);
+		},
+		stack);
+	aco::coroutine second([&ran] { ran = true; }, stack);
+
+	first.resume();
+	allow_memory(false);
+	THROWS(std::bad_alloc, second.resume());
+	allow_memory(true);
+	CHECK(!ran && !second.done());
+	second.resume();
+	first.resume();
+	CHECK(ran && second.done() && first.done());
+}
+
 /* ---- misuse --------------------------------------------------------------- */
 
 static void resumes_itself()
@@ -770,6 +813,8 @@ static void run_one(const char *what)
 {
 	if (!std::strcmp(what, "end-thread"))
 		ends_a_thread();
+	if (!std::strcmp(what, "no-memory"))
+		has_no_memory();
 	if (!std::strcmp(what, "resume"))
 		resumes_itself();
 	if (!std::strcmp(what, "destroy"))
@@ -781,6 +826,7 @@ static void run_one(const char *what)
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
+		mallopt(M_MMAP_THRESHOLD, 1 << 20); /* none in reserve */
 		run_one(argv[1]);
 		return 0;
 	}

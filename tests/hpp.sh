@@ -15,13 +15,16 @@ build() {
 		[ ! -s "$scratch/log" ]
 }
 
-# works FLAG...: the compiler takes the flags and makes programs that run.
+# works FLAG...: the compiler takes the flags and makes programs for the library
+# here that run.
 works() {
 	echo '#include <optional>
-int main() { try { throw 1; } catch (int) { } }' >"$scratch/probe.cc"
+extern "C" const char *aco_version(void);
+int main() { try { throw aco_version(); } catch (const char *) { } }' \
+		>"$scratch/probe.cc"
 	# shellcheck disable=SC2046 # words
 	$cxx $(arch_flags) "$@" "$scratch/probe.cc" -o "$scratch/probe" \
-		2>/dev/null && "$scratch/probe" 2>/dev/null
+		$(library) -pthread 2>/dev/null && "$scratch/probe" 2>/dev/null
 }
 
 # try FLAG...
@@ -89,6 +92,7 @@ for cxx in g++ clang++; do
 	try -std=c++17 -O2
 	try -std=c++2b -O2
 	"$scratch/hpp" end-thread || fail "$cxx: a thread that ends in a coroutine"
+	"$scratch/hpp" no-memory || fail "$cxx: no memory to resume"
 	aborts resume "aco_resume: the co is running"
 	aborts destroy "aco_destroy: the co is running"
 	aborts stack "aco_resume: a running co uses its share stack"
