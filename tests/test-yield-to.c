@@ -493,7 +493,8 @@ END_TEST
 
 /*
  * Words of zero at the top are not kept in save stacks, but have to come back.
- * No function uses the frames, so the tests can write to them.
+ * The highest frame holds saved registers and zeros.  A function below it switches
+ * and never returns, so the tests can write to the highest frame.
  */
 enum { TOP = 12 };
 
@@ -502,13 +503,12 @@ static uintptr_t *top_of(const aco_share_stack_t *sstk)
 	return (uintptr_t *)sstk->align_retptr - TOP;
 }
 
-static void holds_idle_frame(void)
+__attribute__((__noinline__)) static void switches_below(volatile char *frame)
 {
-	volatile char idle[300] = { 0 };
 	aco_t *next = aco_get_arg();
 
 	for (;;) {
-		idle[299] = idle[0];
+		t_opaque(frame);
 		if (!next) {
 			aco_yield();
 			continue;
@@ -516,6 +516,13 @@ static void holds_idle_frame(void)
 		memset(top_of(t_sstk), 0xff, TOP * sizeof(uintptr_t));
 		aco_yield_to(next);
 	}
+}
+
+static void holds_idle_frame(void)
+{
+	volatile char idle[300] = { 0 };
+
+	switches_below(idle);
 }
 
 START_TEST(zeros_at_the_top_come_back)
