@@ -25,7 +25,25 @@ package_is_installed() {
 		grep -qxE "($wanted|all) installed"
 }
 
-# install_packages PKG...: nothing happens when all are there.
+# available PKG...: those of them that are installed or that apt could install.
+available() {
+	for package; do
+		if package_is_installed "$package" ||
+			apt-cache show "$package" >/dev/null 2>&1; then
+			echo "$package"
+		fi
+	done
+}
+
+# runtime_package PKG: the package of the shared library, which a package of
+# development files depends on.  Its name differs from suite to suite.
+runtime_package() {
+	dpkg-query -W -f '${Depends}\n' "$1:$(dpkg --print-architecture)" |
+		sed 's/[ ,(].*//'
+}
+
+# install_packages PKG...: nothing happens when all are there.  Nothing is removed
+# for them: a package of another architecture may want to take the place of one.
 install_packages() {
 	missing=
 	for package; do
@@ -42,11 +60,13 @@ install_packages() {
 	# Fails when one of many indexes is stale, which may not matter: the
 	# installation decides.
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update \
-		>"$apt_log" 2>&1 ||
-		echo "apt-get update failed; trying with the package lists there are" >&2
+		>"$apt_log" 2>&1 || {
+		echo "apt-get update failed; trying with the package lists there are:" >&2
+		grep '^[EW]:' "$apt_log" >&2 || cat "$apt_log" >&2
+	}
 	# shellcheck disable=SC2086 # a list of words
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
-		--no-install-recommends $missing >>"$apt_log" 2>&1 || apt_status=$?
+		--no-install-recommends --no-remove $missing >>"$apt_log" 2>&1 || apt_status=$?
 	if [ $apt_status -ne 0 ]; then cat "$apt_log" >&2; fi
 	rm -f "$apt_log"
 	return $apt_status
