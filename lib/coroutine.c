@@ -141,7 +141,7 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	return co;
 }
 
-void aco_own_main_free(void)
+static void own_main_free(void)
 {
 	aco_t *co = aco_thread.own_main;
 
@@ -149,6 +149,12 @@ void aco_own_main_free(void)
 		return;
 	aco_thread.own_main = NULL;
 	main_free(co);
+}
+
+ACO_AT_UNLOAD(2) static void unload(void)
+{
+	if (aco_can_be_unloaded() && (!aco_gtls_co || aco_is_main(aco_gtls_co)))
+		own_main_free();
 }
 
 /* A resume does not decide which control words new cos start with: the first
@@ -160,7 +166,7 @@ aco_t *aco_own_main_new(void)
 
 	aco_thread_ready();
 	t->ready = ready;
-	if (aco_thread_register_exit(aco_own_main_free) < 0)
+	if (aco_thread_register_exit(own_main_free) < 0)
 		return NULL;
 	t->own_main = main_new(NULL, NULL, 0, 1);
 	return t->own_main;

@@ -74,8 +74,20 @@ ACO_HIDDEN extern volatile sig_atomic_t aco_overflow_reporting;
 /* After fork(2), in the child: what other threads were doing never ends. */
 ACO_HIDDEN void aco_thread_alone(void);
 
-/* The C library won't call this code any more when a thread ends. */
-ACO_HIDDEN void aco_thread_unload(void);
+/* ---- unload.c ------------------------------------------------------------ */
+
+/* 0: this code stays until the process ends. */
+ACO_HIDDEN int aco_can_be_unloaded(void);
+
+/*
+ * A function that takes back what its file has left with the C library, the
+ * kernel or malloc(3), if this code can be unloaded.  It runs when the plugin is
+ * closed, and at exit(3).  Then other threads may go on with their cos, and the
+ * calling thread may be in a co or in a handler.  Each file has its own, because
+ * a linker takes only the files of an archive that are asked for.  The greater
+ * number runs first.
+ */
+#define ACO_AT_UNLOAD(order) __attribute__((__destructor__(100 + (order))))
 
 /* ---- lock.c: all locks of the library ------------------------------------ */
 
@@ -121,7 +133,6 @@ static inline void aco_unlock(unsigned lock)
 
 /* Make that of the calling thread, which has none; NULL with ENOMEM. */
 ACO_HIDDEN aco_t *aco_own_main_new(void);
-ACO_HIDDEN void aco_own_main_free(void);
 
 /* co is a main co of the calling thread. */
 static inline int aco_is_main_here(const aco_t *co)

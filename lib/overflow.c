@@ -251,3 +251,10 @@ int aco_overflow_report(int on)
 	return __atomic_load_n(&replaced, __ATOMIC_ACQUIRE) ? set_reporting(0)
 							    : 0;
 }
+
+/* What the handler reads is not freed: it may be running, if this is exit(3). */
+ACO_AT_UNLOAD(2) static void unload(void)
+{
+	if (aco_can_be_unloaded())
+		aco_overflow_report(0);
+}

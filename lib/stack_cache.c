@@ -201,6 +201,12 @@ size_t aco_stack_cache_empty(void)
 	return n;
 }
 
+ACO_AT_UNLOAD(1) static void unload(void)
+{
+	if (aco_can_be_unloaded())
+		aco_stack_cache_empty();
+}
+
 void aco_share_stack_cache_limit(size_t bytes)
 {
 	unsigned i;

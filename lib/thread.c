@@ -67,15 +67,6 @@ int aco_thread_register_exit(void (*release)(void))
 	return result;
 }
 
-/* Unless a thread is about to use the key. */
-void aco_thread_unload(void)
-{
-	unsigned made = __atomic_exchange_n(&key_and_1, 0, __ATOMIC_SEQ_CST);
-
-	if (made && !__atomic_load_n(&key_users, __ATOMIC_SEQ_CST))
-		pthread_key_delete(made - 1);
-}
-
 /* ---- the alternate signal stack ------------------------------------------ */
 
 /* For what the kernel pushes, the handler of overflow.c, and the handler that
@@ -125,6 +116,26 @@ void aco_thread_alt_stack_free(void)
 	}
 	aco_thread.alt_stack = NULL;
 	munmap(ptr, ALT_STACK_SIZE);
+}
+
+/* ---- the end of this code ------------------------------------------------ */
+
+/* Unless a thread is about to use the key. */
+static void delete_key(void)
+{
+	unsigned made = __atomic_exchange_n(&key_and_1, 0, __ATOMIC_SEQ_CST);
+
+	if (made && !__atomic_load_n(&key_users, __ATOMIC_SEQ_CST))
+		pthread_key_delete(made - 1);
+}
+
+/* After the one of overflow.c, whose handler needs the alternate stack. */
+ACO_AT_UNLOAD(1) static void unload(void)
+{
+	if (!aco_can_be_unloaded())
+		return;
+	delete_key();
+	aco_thread_alt_stack_free();
 }
 
 /* ---- the beginning ------------------------------------------------------- */
