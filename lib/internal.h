@@ -56,8 +56,8 @@ ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
 ACO_HIDDEN void aco_thread_ready(void);
 
 /*
- * When the calling thread ends, its alternate stack is freed and release is
- * called, if it is not NULL; there is one such function.  Returns -1 with ENOMEM
+ * When the calling thread ends, release is called, if it is not NULL, and the
+ * thread's alternate stack is freed.  There is one such function.  Returns -1 with ENOMEM
  * when the C library has no key for that.
  */
 ACO_HIDDEN int aco_thread_register_exit(void (*release)(void));

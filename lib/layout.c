@@ -29,6 +29,12 @@ AT(struct aco_move, from, ACO_MOVE_FROM);
 AT(struct aco_move, words, ACO_MOVE_WORDS);
 AT(struct aco_move, zeros, ACO_MOVE_ZEROS);
 
+/* What programs have inlined, with the states in between. */
+_Static_assert(ACO_INIT == 0 && ACO_FAST_SUSPENDED == 1, "ABI");
+_Static_assert(ACO_FAST_CXX_SUSPENDED == 2 && ACO_SHARING_SUSPENDED == 3,
+	       "ABI");
+_Static_assert(ACO_FAST_RUNNING == 6 && ACO_FAST_CXX_RUNNING == 7, "ABI");
+_Static_assert(ACO_SHARING_RUNNING == 8 && ACO_END == 11, "ABI");
 _Static_assert(ACO_RUNNING_FROM == ACO_FAST_RUNNING, "running states moved");
 _Static_assert(ACO_WORD == sizeof(void *), "not the word of this compiler");
 

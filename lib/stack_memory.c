@@ -43,16 +43,17 @@ aco_share_stack_t *aco_stack_get_unguarded(size_t sz)
 static aco_share_stack_t *mapping_get(size_t pages)
 {
 	size_t sz = pages * ACO_PAGE;
-	char *map = aco_map(ACO_GUARD_SIZE + sz);
-	aco_share_stack_t *sstk = NULL;
+	aco_share_stack_t *sstk = new_record(NULL, sz, ACO_ORIGIN_MAPPING);
+	char *map = sstk ? aco_map(ACO_GUARD_SIZE + sz) : NULL;
 
-	if (!map)
-		return NULL;
-	if (aco_map_guard(map) == 0)
-		sstk = new_record(map + ACO_GUARD_SIZE, sz, ACO_ORIGIN_MAPPING);
-	if (!sstk)
+	if (map && aco_map_guard(map) == 0) {
+		sstk->ptr = map + ACO_GUARD_SIZE;
+		return sstk;
+	}
+	if (map)
 		munmap(map, ACO_GUARD_SIZE + sz);
-	return sstk;
+	free(sstk);
+	return NULL;
 }
 
 static void mapping_put(aco_share_stack_t *sstk)

@@ -155,9 +155,12 @@ static inline aco_t *aco_prepare_yield(const char *call)
 /* Everything of an exit but the switch.  Returns the resumer. */
 static inline aco_t *aco_prepare_exit(aco_t *co, const char *call)
 {
+	aco_t *resumer;
+
 	aco_check_running(co, call);
+	resumer = aco_set_ended(co);
 	co->share_stack->owner = NULL;
-	return aco_set_ended(co);
+	return resumer;
 }
 
 /* co is in that state and was resumed from cur before. */

@@ -113,8 +113,8 @@ ACO_HIDDEN void aco_cxx_more_switch(struct aco_cxx_globals *from,
 /*
  * Before a switch.  The exception state of a context that does not run lies
  * right before its aco_t.
- * The thread has been through aco_cxx_thread(): when a co is resumed first in a
- * thread it is not fast_cxx, and goes the long way.
+ * The thread has been through aco_cxx_thread(): the first resume of a co in a
+ * thread goes the long way, because the resumer is another one.
  */
 static inline void aco_tools_cxx(aco_t *from, aco_t *to)
 {

@@ -235,7 +235,7 @@ __asm__(".text\n"
 	"movq %rax, (%rsp,%rax)\n\t"
 	"decl %ecx\n\t"
 	"jnz 2b\n\t"
-	/* aco/switch.h from here to the landing */
+	/* ACO_JUMP_ of aco/arch/amd64.h from here to the landing */
 	"leaq 3f(%rip), %rax\n\t"
 	"movq %rax, (%rdi)\n\t"
 	"movq %rsp, 8(%rdi)\n\t"

@@ -140,7 +140,7 @@ static NOINLINE void BODY(vectors)(unsigned seed)
 #if defined(__AVX512F__)
 /*
  * Predicates live in the mask registers.
- * Fails without "k0" ... in ACO_CLOBBER_AVX512_.
+ * Fails without "k0" ... in ACO_CLOBBER_MASKS_.
  */
 static NOINLINE void BODY(masks)(unsigned seed)
 {
@@ -200,7 +200,7 @@ static NOINLINE void BODY(alloca)(unsigned seed)
  * A frame that is realigned and of unknown size: three pointers are needed to
  * address it.  clang takes rbx (i386: esi) for the third and does not save it,
  * whatever the clobber list says.
- * Fails with clang without ACO_IF_CLANG_ in aco/switch.h.
+ * Fails with clang without ACO_IF_CLANG_ in aco/arch/x86.h.
  */
 static NOINLINE void BODY(base_pointer)(unsigned seed)
 {
@@ -447,7 +447,7 @@ static NOINLINE void BODY(jumps)(unsigned seed)
 
 /*
  * Control words belong to a co, unless it shares them.
- * Fails without ACO_SAVE_FPENV_, and on i386 when the library does not see that
+ * Fails without ACO_EXCHANGE_CONTROL_, and on i386 when the library does not see that
  * the processor has SSE.
  */
 static NOINLINE void BODY(fpenv)(unsigned seed)

@@ -10,7 +10,7 @@
  *
  * TARGET_DIRECT makes gcc use the inline path nevertheless; that loses values,
  * and traps.sh checks that it does: this test sees what it is meant to see.
- * With clang it fails without "xmm16" ... in ACO_CLOBBER_AVX512_.
+ * With clang it fails without "xmm16" ... in ACO_CLOBBER_XMM_16_31_.
  */
 #include <aco.h>
 
