@@ -6,12 +6,46 @@
 passed=0 failed=0 skipped=0
 temporary= # a file or directory that finish removes
 undo=:     # a command that finish runs first
+began=     # when the stage began, in seconds
+
+# stage NAME: what follows belongs to it, until the next; it gets its time.
+stage() {
+	end_stage
+	began=$(date +%s)
+	echo "== $1"
+}
+
+end_stage() {
+	if [ -n "$began" ]; then
+		took=$(($(date +%s) - began))
+		echo "   $((took / 60)) min $((took % 60)) s"
+	fi
+	began=
+}
+
+# descendants PID: all processes that it has started, and theirs, oldest first.
+descendants() {
+	# shellcheck disable=SC2013 # words of one line
+	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+		echo "$child"
+		descendants "$child"
+	done
+}
+
+# end_children PID: from the top, so that none starts the next one meanwhile.
+end_children() {
+	for child in $(descendants "$1"); do
+		kill "$child" 2>/dev/null || :
+	done
+}
 
 # However the script ends, the last line counts; what stopped it is a failure,
 # too.  A script that called this one adds the counts to its own instead.
 finish() {
 	status=$?
 	trap - EXIT
+	end_children $$
+	end_stage
 	cd /
 	$undo || failed=$((failed + 1))
 	[ -z "$temporary" ] || rm -rf "$temporary"
@@ -92,7 +126,8 @@ count_tests() {
 part() {
 	temporary=$(mktemp)
 	result=0
-	ACO_COUNTS=$temporary "$@" || result=$?
+	ACO_COUNTS=$temporary "$@" &
+	wait $! || result=$?
 	read -r p f s <"$temporary" || {
 		p=0 f=1 s=0
 		echo "FAIL $1 ended with $result and counted nothing"

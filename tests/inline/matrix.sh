@@ -147,18 +147,20 @@ worker()
 			# shellcheck disable=SC2086
 			one "$tmp/p$1" "$cc" $line
 		done <"$tmp/sample"
-	done <"$tmp/compilers" >"$tmp/result.$1"
+	done <"$tmp/compilers"
 }
 
 jobs=${ACO_TEST_JOBS:-2}
 i=0
 while test "$i" -lt "$jobs"; do
-	worker "$i" &
+	worker "$i" | tee "$tmp/result.$i" &
 	i=$((i + 1))
 done
 wait
 
+# What was printed as it came, without what is well.
 cat "$tmp"/result.* >"$tmp/results"
+echo "----"
 grep -v '^ok' "$tmp/results"
 echo "matrix: $(grep -c '^ok' "$tmp/results") of" \
 	"$(grep -cE '^(ok|skip|FAIL)' "$tmp/results") run," \

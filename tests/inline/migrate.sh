@@ -76,8 +76,9 @@ while read -r cc; do
 		# shellcheck disable=SC2086
 		one $line
 	done <"$tmp/sample"
-done <"$tmp/compilers" >"$tmp/results"
+done <"$tmp/compilers" | tee "$tmp/results"
 
+echo "----"
 grep -v '^ok' "$tmp/results"
 echo "migrate: $(grep -c '^ok' "$tmp/results") of" \
 	"$(grep -cE '^(ok|skip|FAIL)' "$tmp/results") run," \

@@ -343,6 +343,7 @@ awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' "$tmp/options" \
 inline=0
 functions=0
 while read -r cc; do
+	echo "registers: $cc $arch_flags"
 	is_clang=$("$cc" -dM -E -x c /dev/null | grep -w __clang__)
 	while read -r options; do
 		# gcc's is undocumented: no macro tells of it
