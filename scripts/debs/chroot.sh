@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# Sourced by scripts/debs/fresh.sh: chroots and logs.
+# Sourced by scripts/debs/fresh.sh and suite.sh: chroots and logs.
 # $work/base-ARCH is as debootstrap leaves it; the others are copies of it.
 # shellcheck disable=SC2016 # what is quoted is for apt
 # shellcheck disable=SC2154 # set by scripts/build-debs
@@ -30,15 +30,17 @@ logged() {
 	log=
 }
 
+# Of this machine's suite, unless $suite names another, from the same mirror.
 find_mirror() {
 	# shellcheck disable=SC1091 # every Debian has it
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	suite=${suite:-$own}
 	if [ -z "$mirror" ]; then
 		mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' \
 			'Created-By: Packages' 'Component: main' |
-			sed -n "s/^$suite //p" | head -n 1)
+			sed -n "s/^$own //p" | head -n 1)
 	fi
-	[ -n "$mirror" ] || fail "apt knows no mirror of $suite, use --mirror"
+	[ -n "$mirror" ] || fail "apt knows no mirror of $own"
 }
 
 make_base() {
@@ -47,7 +49,8 @@ make_base() {
 	# There are no pseudo terminals in these chroots, and apt says so.
 	echo 'Dpkg::Use-Pty "0";' |
 		as_root tee "$work/base-$1/etc/apt/apt.conf.d/50pty" >/dev/null
-	apt-config dump Acquire | grep -i '::proxy' |
+	# As on this machine: the proxy, and whether a mirror may be an old copy.
+	apt-config dump Acquire | grep -iE '::proxy|::Check-Valid-Until' |
 		as_root tee "$work/base-$1/etc/apt/apt.conf.d/50proxy" >/dev/null || :
 }
 
