@@ -10,7 +10,7 @@ bench=$top_builddir/bench
 # shellcheck disable=SC2154 # scratch: common.sh
 err=$scratch/err
 
-for name in aco aco-call pthread swapcontext; do
+for name in aco aco-call pthread; do
 	[ -x "$bench/run-$name" ] || fail "run-$name is not built"
 done
 

@@ -27,9 +27,11 @@ arch_flags() {
 	case $CC in *\ *) echo "${CC#* }" ;; esac
 }
 
-# target COMPILER...: which processor it makes programs for.
+# target COMPILER...: for which processor and C library it makes
+# programs.
 target() {
-	echo '__x86_64__ __i386__ __ILP32__' | "$@" -E -P -x c - 2>/dev/null
+	printf '%s\n' '#include <limits.h>' '__x86_64__ __i386__ __ILP32__ __GLIBC__' |
+		"$@" -E -P -x c - 2>/dev/null | tail -n 1
 }
 
 # compiler NAME: that one for the architecture at hand, or failure.  Where CC is

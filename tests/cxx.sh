@@ -63,6 +63,8 @@ try_libraries() {
 build_host
 for cxx in g++ clang++; do
 	command -v $cxx >/dev/null || continue
+	# shellcheck disable=SC2046,SC2086 # words
+	[ "$(target $cxx $(arch_flags))" = "$(target $CC)" ] || continue
 	for flags in -O0 -O2 "-O2 -fPIE -pie" "-O2 -DACO_NO_INLINE"; do
 		# shellcheck disable=SC2046,SC2086 # words
 		$cxx $(arch_flags) $flags -g -Wall -Wextra -I"$include" \

@@ -64,6 +64,8 @@ cxx_flags() {
 
 # Makes programs that run, which those of a cross compiler may not.
 have_cxx() {
+	# shellcheck disable=SC2046,SC2086 # words
+	[ "$(target $CXX $(arch_flags))" = "$(target $CC)" ] || return 1
 	echo 'int main() { try { throw 1; } catch (int) { } }' >"$scratch/probe.cc"
 	# shellcheck disable=SC2046 # words
 	$CXX $(arch_flags) "$scratch/probe.cc" -o "$scratch/probe" \

@@ -20,10 +20,11 @@ main_cc=$1
 shift
 arch_flags=$*
 
-# Which processor a compiler makes programs for.
+# For which processor and C library a compiler makes programs.
 target()
 {
-	echo '__x86_64__ __i386__ __ILP32__' | "$@" -E -P -x c - 2>/dev/null
+	printf '%s\n' '#include <limits.h>' '__x86_64__ __i386__ __ILP32__ __GLIBC__' |
+		"$@" -E -P -x c - 2>/dev/null | tail -n 1
 }
 
 # The compilers to test: the one configured, and gcc and clang where they work.
@@ -69,6 +70,16 @@ every_compiler()
 		versions="$versions|$version|"
 		echo "$cc"
 	done
+}
+
+# Rows of a table: those in C++ only where its library is, which is glibc's.
+rows_for_library()
+{
+	# shellcheck disable=SC2086
+	case $(target $CC) in
+	*__GLIBC__) grep -v '^c++' ;;
+	*) cat ;;
+	esac
 }
 
 # Options that a compiler, or its libraries, do not know are left out.

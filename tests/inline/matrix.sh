@@ -87,7 +87,8 @@ esac
 
 compilers >"$tmp/compilers"
 
-awk -v n="${ACO_TEST_SAMPLE:-1}" 'NR % n == 0' "$tmp/table" >"$tmp/sample"
+rows_for_library <"$tmp/table" |
+	awk -v n="${ACO_TEST_SAMPLE:-1}" 'NR % n == 0' >"$tmp/sample"
 
 # One line of the table with one compiler; $1 is the name to use for files.
 one()
@@ -123,7 +124,9 @@ one()
 		return
 	fi
 	timeout 60 "$out" >"$out.log" 2>&1
-	case $?$(sed -n 's/.*loading shared libraries: \(lib[^.]*\).*/ \1/p' \
+	# glibc's message, and musl's
+	case $?$(sed -n 's/.*loading shared libraries: \(lib[^.]*\).*/ \1/p
+		s/^Error relocating .* __\([a-z]*san\)_.*/ lib\1/p' \
 		"$out.log") in
 	0) echo "ok: $what" ;;
 	"127 libstdc++" | "127 lib"*san) echo "skip: no library to run $what" ;;

@@ -27,8 +27,8 @@ c11 -O2 func
 TABLE
 
 every_compiler >"$tmp/compilers"
-awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' "$tmp/table" \
-	>"$tmp/sample"
+rows_for_library <"$tmp/table" |
+	awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' >"$tmp/sample"
 
 # One line of the table with $cc.
 one()
