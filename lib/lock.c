@@ -10,9 +10,17 @@
  */
 #include "internal.h"
 
-struct aco_lock aco_locks[ACO_LOCKS] = {
-	[0 ... ACO_LOCKS - 1] = { .mutex = PTHREAD_MUTEX_INITIALIZER }
+/* clang-format off */
+#define LOCK { PTHREAD_MUTEX_INITIALIZER }
+#define FOUR_LOCKS LOCK, LOCK, LOCK, LOCK
+
+struct aco_lock aco_locks[] = {
+	FOUR_LOCKS, FOUR_LOCKS, FOUR_LOCKS, FOUR_LOCKS, /* of the shards */
+	LOCK, LOCK,
 };
+/* clang-format on */
+_Static_assert(sizeof(aco_locks) / sizeof(*aco_locks) == ACO_LOCKS,
+	       "as many as there are");
 ACO_THREAD_LOCAL unsigned aco_forking;
 
 static void before_fork(void)

@@ -81,6 +81,24 @@ for cc in gcc clang; do
 	try $cxx c++ gnu++17 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV
 done
 
+# The library itself, in the C that it is written in.
+# shellcheck disable=SC2086 # words
+case $(target $CC) in
+__x86_64__*) arch=i386 ;;
+*) arch=amd64 ;;
+esac
+for cc in gcc clang; do
+	compiler $cc || continue
+	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do
+		# shellcheck disable=SC2046 # words
+		$cc $(arch_flags) -std=gnu11 -Wall -Wextra -Wpedantic -Werror \
+			-I"$include" -I"$top_srcdir/lib/arch/$arch" \
+			-DACO_BUILDING_ -c "$file" -o "$scratch/out.o" ||
+			fail "$cc lib/${file##*/}"
+		compiled=$((compiled + 1))
+	done
+done
+
 # What would go wrong in silence is refused.
 for cc in clang gcc; do
 	compiler $cc || continue

@@ -79,9 +79,9 @@
 /* ULEB128 in two bytes. */
 #define ACO_LENGTH(n) (n) % 128 + 128, (n) / 128
 
-/* DW_CFA_expression: the register is saved there. */
-#define ACO_SAVED_AT(reg, len, ...) \
-	.cfi_escape 0x10, reg, ACO_LENGTH(len), __VA_ARGS__
+/* DW_CFA_expression: the register is saved in that member of the resumer. */
+#define ACO_SAVED_AT(reg, off) \
+	.cfi_escape 0x10, reg, ACO_LENGTH(ACO_LEN_REG), ACO_EX_REG(off)
 
 /*
  * Right after .cfi_startproc of a routine that begins, and calls, with the
@@ -99,9 +99,9 @@
 	.cfi_signal_frame
 	.cfi_escape 0x0f, ACO_LENGTH(ACO_LEN_REG + 1), \
 		ACO_EX_REG(ACO_OFF_SP_), 0x06
-	ACO_SAVED_AT(ACO_DW_IP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_IP_))
-	ACO_SAVED_AT(ACO_DW_BP, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BP_))
-	ACO_SAVED_AT(ACO_DW_BX, ACO_LEN_REG, ACO_EX_REG(ACO_OFF_BX_))
+	ACO_SAVED_AT(ACO_DW_IP, ACO_OFF_IP_)
+	ACO_SAVED_AT(ACO_DW_BP, ACO_OFF_BP_)
+	ACO_SAVED_AT(ACO_DW_BX, ACO_OFF_BX_)
 	.irp	reg, ACO_DW_PUSHED
 	.cfi_undefined \reg
 	.endr

@@ -82,13 +82,14 @@ rows_for_library()
 	esac
 }
 
-# Options that a compiler, or its libraries, do not know are left out.
+# Options that a compiler, or its libraries, do not know are left out.  For $lang, or
+# else C.
 knows()
 {
 	cc=$1
 	shift
 	echo 'int main(void) { return 0; }' |
-		"$cc" "$@" -Werror -x c - -o "$tmp/knows" >/dev/null 2>&1
+		"$cc" "$@" -Werror -x "${lang-c}" - -o "$tmp/knows" >/dev/null 2>&1
 }
 
 # All programs run against the library that was built, shared when it is there.

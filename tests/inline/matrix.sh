@@ -68,6 +68,17 @@ c++20 -Os -flto
 c++20 -O2 -fno-asynchronous-unwind-tables
 c++98 -O2 -fno-asynchronous-unwind-tables
 c++20 -O1 -fsanitize=address
+gnu2y -O2 -g
+c++26 -O2
+c11 -O2 -fhardened
+c++20 -O2 -fhardened
+c11 -O2 -fzero-call-used-regs=all
+c11 -O2 func -fzero-call-used-regs=all -fPIC
+c11 -O2 -ftrivial-auto-var-init=pattern
+c11 -O0 -ftrivial-auto-var-init=pattern
+c11 -O2 -fPIC -mtls-dialect=gnu2
+c11 -O2 -fuse-ld=lld
+c11 -O2 -fuse-ld=mold
 TABLE
 # amd64: other memory models; i386: SSE is an option there.
 case $(echo __x86_64__ | $CC -E -P -x c -) in
@@ -111,7 +122,7 @@ one()
 	esac
 	what="$cc $arch_flags -std=$std $* $path"
 	# shellcheck disable=SC2086
-	if ! knows "$cc" $arch_flags "$@"; then
+	if ! knows "$cc" $arch_flags "-std=$std" "$@"; then
 		echo "skip: $what"
 		return
 	fi
