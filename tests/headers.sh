@@ -41,10 +41,12 @@ SOURCE
 
 compiled=0
 
-# try COMPILER LANGUAGE STANDARD [FLAG...]
+# try COMPILER LANGUAGE STANDARD [FLAG...]: unless the standard is too new for it.
 try() {
 	with=$1 language=$2 standard=$3
 	shift 3
+	echo 'int x;' | $with -x "$language" -std="$standard" -fsyntax-only - \
+		2>/dev/null || return 0
 	for file in "$scratch"/*.c; do
 		# shellcheck disable=SC2046 # words
 		$with $(arch_flags) -x "$language" -std="$standard" -Wall \
@@ -63,7 +65,7 @@ done <"$scratch/headers"
 
 for cc in gcc clang; do
 	compiler $cc || continue
-	for standard in c99 c11 c17 c2x gnu99 gnu17; do
+	for standard in c99 c11 c17 c2x c2y gnu99 gnu17 gnu2y; do
 		try $cc c $standard
 	done
 	for macro in ACO_CONFIG_SHARE_FPU_MXCSR_ENV ACO_USE_VALGRIND \
@@ -75,7 +77,8 @@ for cc in gcc clang; do
 	# shellcheck disable=SC2046 # words
 	echo '#include <cstdlib>' | $cxx $(arch_flags) -x c++ -c - \
 		-o "$scratch/out.o" 2>/dev/null || continue
-	for standard in c++98 c++11 c++17 c++20 gnu++98 gnu++20; do
+	for standard in c++98 c++11 c++17 c++20 c++23 c++26 \
+		gnu++98 gnu++20; do
 		try $cxx c++ $standard
 	done
 	try $cxx c++ gnu++17 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV

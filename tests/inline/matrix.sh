@@ -74,6 +74,7 @@ c11 -O2 -fhardened
 c++20 -O2 -fhardened
 c11 -O2 -fzero-call-used-regs=all
 c11 -O2 func -fzero-call-used-regs=all -fPIC
+c11 -O2 -fzero-call-used-regs=all-gpr
 c11 -O2 -ftrivial-auto-var-init=pattern
 c11 -O0 -ftrivial-auto-var-init=pattern
 c11 -O2 -fPIC -mtls-dialect=gnu2
@@ -126,6 +127,14 @@ one()
 		echo "skip: $what"
 		return
 	fi
+	# With this one clang 21 and 23 clear the register of a long double that
+	# a function returns, in any program.
+	case "$* $("$cc" --version)" in
+	*-fzero-call-used-regs=all\ *clang*)
+		echo "skip: no long double with $what"
+		return
+		;;
+	esac
 	# shellcheck disable=SC2086
 	if ! "$cc" $arch_flags "-std=$std" "$@" $path -Wall -Wextra -Werror \
 		$lib_cflags -x "$lang" "$here/survive.c" -o "$out" \
