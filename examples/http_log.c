@@ -218,19 +218,11 @@ static size_t format_request_line(const struct http_request *r, char *line)
 	return len;
 }
 
-/* The time changes not often enough to format it for each line. */
 static const char *common_time(void)
 {
-	static _Thread_local char text[32];
-	static _Thread_local time_t last;
-	time_t now = time(NULL);
-	struct tm tm;
+	static _Thread_local struct http_time common;
 
-	if (now != last)
-		strftime(text, sizeof(text), "%d/%b/%Y:%H:%M:%S +0000",
-			 gmtime_r(&now, &tm));
-	last = now;
-	return text;
+	return http_time_now(&common, "%d/%b/%Y:%H:%M:%S +0000");
 }
 
 /* In the common log format. */

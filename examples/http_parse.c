@@ -4,6 +4,24 @@
  */
 #include "http_parse.h"
 
+/* An error of either parser: the names are the same. */
+static enum http_parse_result result_of(unsigned error)
+{
+	switch (error) {
+	case HPE_OK:
+		return HTTP_PARSE_OK;
+	case HPE_PAUSED:
+#ifdef HAVE_LLHTTP
+	case HPE_PAUSED_UPGRADE:
+#endif
+		return HTTP_PARSE_STOPPED;
+	case HPE_INVALID_METHOD:
+		return HTTP_PARSE_NO_METHOD;
+	default:
+		return HTTP_PARSE_BAD;
+	}
+}
+
 #ifdef HAVE_LLHTTP
 
 void http_parse_setup(void)
@@ -15,21 +33,6 @@ void http_parse_init(http_parse_t *p, const http_callbacks_t *callbacks,
 {
 	llhttp_init(p, HTTP_REQUEST, callbacks);
 	p->data = data;
-}
-
-static enum http_parse_result result_of(llhttp_errno_t error)
-{
-	switch (error) {
-	case HPE_OK:
-		return HTTP_PARSE_OK;
-	case HPE_PAUSED:
-	case HPE_PAUSED_UPGRADE:
-		return HTTP_PARSE_STOPPED;
-	case HPE_INVALID_METHOD:
-		return HTTP_PARSE_NO_METHOD;
-	default:
-		return HTTP_PARSE_BAD;
-	}
 }
 
 size_t http_parse(http_parse_t *p, const http_callbacks_t *callbacks,
@@ -77,20 +80,6 @@ void http_parse_init(http_parse_t *p, const http_callbacks_t *callbacks,
 	(void)callbacks;
 	http_parser_init(p, HTTP_REQUEST);
 	p->data = data;
-}
-
-static enum http_parse_result result_of(enum http_errno error)
-{
-	switch (error) {
-	case HPE_OK:
-		return HTTP_PARSE_OK;
-	case HPE_PAUSED:
-		return HTTP_PARSE_STOPPED;
-	case HPE_INVALID_METHOD:
-		return HTTP_PARSE_NO_METHOD;
-	default:
-		return HTTP_PARSE_BAD;
-	}
 }
 
 size_t http_parse(http_parse_t *p, const http_callbacks_t *callbacks,

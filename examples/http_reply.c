@@ -59,19 +59,22 @@ static const char *status_text(unsigned status)
 	return "";
 }
 
-/* The time does not change often enough to format it for each reply. */
-static const char *date_now(void)
+const char *http_time_now(struct http_time *t, const char *format)
 {
-	static _Thread_local char text[32];
-	static _Thread_local time_t last;
 	time_t now = time(NULL);
 	struct tm tm;
 
-	if (now != last)
-		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT",
-			 gmtime_r(&now, &tm));
-	last = now;
-	return text;
+	if (now != t->last)
+		strftime(t->text, sizeof(t->text), format, gmtime_r(&now, &tm));
+	t->last = now;
+	return t->text;
+}
+
+static const char *date_now(void)
+{
+	static _Thread_local struct http_time date;
+
+	return http_time_now(&date, "%a, %d %b %Y %H:%M:%S GMT");
 }
 
 /* The head of the reply, in req->out; returns its length. */

@@ -64,6 +64,16 @@ bool http_read_request(struct http_conn *c);
 unsigned http_take_field(struct http_request *r);
 
 /* http_reply.c */
+/*
+ * The time now in a format of strftime(3), in UTC.  It does not change often
+ * enough to format it for each reply: a struct is for one thread and one format.
+ */
+struct http_time {
+	time_t last;
+	char text[32];
+};
+const char *http_time_now(struct http_time *t, const char *format)
+	__attribute__((format(strftime, 2, 0)));
 /* Each returns -1 when the connection can't go on. */
 int http_write(struct http_conn *c, const char *buf, size_t len, bool more);
 int http_reply(struct http_conn *c, unsigned status, const char *fields,
