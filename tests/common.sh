@@ -34,6 +34,14 @@ target() {
 		"$@" -E -P -x c - 2>/dev/null | tail -n 1
 }
 
+# arch_of COMPILER...: the directory in lib/arch for its programs.
+arch_of() {
+	case $(target "$@") in
+	__x86_64__*) echo i386 ;;
+	*) echo amd64 ;;
+	esac
+}
+
 # compiler NAME: that one for the architecture at hand, or failure.  Where CC is
 # a cross compiler, "gcc" is none that makes programs for the library here.
 compiler() {

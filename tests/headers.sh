@@ -86,10 +86,7 @@ done
 
 # The library itself, in the C that it is written in.
 # shellcheck disable=SC2086 # words
-case $(target $CC) in
-__x86_64__*) arch=i386 ;;
-*) arch=amd64 ;;
-esac
+arch=$(arch_of $CC)
 for cc in gcc clang; do
 	compiler $cc || continue
 	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do

@@ -21,10 +21,7 @@ build() {
 build_with_library() {
 	with=$1 name=$2 source=$3
 	shift 3
-	case $(target "$with" "$@") in
-	__x86_64__*) arch=i386 ;;
-	*) arch=amd64 ;;
-	esac
+	arch=$(arch_of "$with" "$@")
 	mkdir -p "$scratch/objects"
 	rm -f "$scratch"/objects/*
 	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do

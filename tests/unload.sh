@@ -6,10 +6,7 @@
 . "${top_srcdir:-.}/tests/common.sh"
 
 # shellcheck disable=SC2086 # CC has words
-case $(target $CC) in
-1*) arch=amd64 ;;
-*) arch=i386 ;;
-esac
+arch=$(arch_of $CC)
 
 # shellcheck disable=SC2086 # CC has words
 case $(target $CC) in
