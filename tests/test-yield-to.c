@@ -493,8 +493,10 @@ END_TEST
 
 /*
  * Words of zero at the top are not kept in save stacks, but have to come back.
- * The highest frame holds saved registers and zeros.  A function below it switches
- * and never returns, so the tests can write to the highest frame.
+ * aco_switch_in_place() writes them itself; test-save-stack.c tests
+ * aco_put_zeros_below(), which writes them in all other cases.  The highest frame
+ * holds saved registers and zeros.  A function below it switches and never
+ * returns, so the tests can write to the highest frame.
  */
 enum { TOP = 12 };
 
