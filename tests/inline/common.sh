@@ -92,15 +92,19 @@ knows()
 		"$cc" "$@" -Werror -x "${lang-c}" - -o "$tmp/knows" >/dev/null 2>&1
 }
 
-# All programs run against the library that was built, shared when it is there.
+# The flags of a program that has the static library in it.
+static_cflags="-I$top_srcdir/include -DACO_TEST_STATIC"
+static_ldflags="-L$libdir -l:libaco.a -lpthread -ldl"
+
+# All others run against the library that was built, shared when it is there.
 if test -e "$libdir/libaco.so"; then
 	lib_cflags="-I$top_srcdir/include"
 	lib_ldflags="-L$libdir -laco -ldl"
 else
 	# shellcheck disable=SC2034
-	lib_cflags="-I$top_srcdir/include -DACO_TEST_STATIC"
+	lib_cflags=$static_cflags
 	# shellcheck disable=SC2034
-	lib_ldflags="-L$libdir -l:libaco.a -lpthread -ldl"
+	lib_ldflags=$static_ldflags
 fi
 LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
