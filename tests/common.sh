@@ -53,6 +53,29 @@ compiler() {
 	"$1" $(arch_flags) -x c "$scratch/probe.c" -o "$scratch/probe" 2>/dev/null
 }
 
+# compilers: gcc and clang, and those with a version in their name, that make
+# programs for the library here: each version once.
+compilers() {
+	versions='|'
+	for cc in gcc clang $(
+		IFS=:
+		for dir in $PATH; do
+			ls "$dir" 2>/dev/null || :
+		done | grep -E '^(gcc|clang)-[0-9]+$' | sort -u
+	); do
+		compiler "$cc" || continue
+		version=$(echo __VERSION__ | "$cc" -E -P -x c -)
+		case $versions in *"|$version|"*) continue ;; esac
+		versions="$versions$version|"
+		echo "$cc"
+	done
+}
+
+# cxx_of COMPILER: the name of its compiler for C++.
+cxx_of() {
+	echo "$1" | sed 's/^gcc/g++/; s/^clang/clang++/'
+}
+
 # The library of this build: the shared one if there is one.
 library() {
 	if [ -e "$libdir/libaco.so" ]; then

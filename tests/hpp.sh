@@ -85,8 +85,17 @@ int one()
 	"$scratch/twice" || fail "$cxx: a program of two files fails"
 }
 
-for cxx in g++ clang++; do
+for cc in $(compilers); do
+	cxx=$(cxx_of "$cc")
 	works -std=c++17 || continue
+	# Every other version is tried with two standards.
+	case $cc in
+	*-*)
+		try -std=c++17 -O2
+		try -std=c++2b -O2
+		continue
+		;;
+	esac
 	try -std=c++17 -O0
 	try -std=c++20 -O0
 	try -std=c++17 -O2
