@@ -53,11 +53,11 @@ compiler() {
 	"$1" $(arch_flags) -x c "$scratch/probe.c" -o "$scratch/probe" 2>/dev/null
 }
 
-# compilers: gcc and clang, and those with a version in their name, that make
-# programs for the library here: each version once.
+# compilers: gcc and clang, the one configured, and those with a version in their
+# name, that make programs for the library here: each version once.
 compilers() {
 	versions='|'
-	for cc in gcc clang $(
+	for cc in gcc clang "${CC%% *}" $(
 		IFS=:
 		for dir in $PATH; do
 			ls "$dir" 2>/dev/null || :
@@ -73,7 +73,7 @@ compilers() {
 
 # cxx_of COMPILER: the name of its compiler for C++.
 cxx_of() {
-	echo "$1" | sed 's/^gcc/g++/; s/^clang/clang++/'
+	echo "$1" | sed 's/gcc\(-[0-9]*\)*$/g++\1/; s/clang\(-[0-9]*\)*$/clang++\1/'
 }
 
 # The library of this build: the shared one if there is one.

@@ -89,8 +89,9 @@ for cc in $(compilers); do
 	cxx=$(cxx_of "$cc")
 	works -std=c++17 || continue
 	# Every other version is tried with two standards.
-	case $cc in
-	*-*)
+	case " gcc clang ${CC%% *} " in
+	*" $cc "*) ;;
+	*)
 		try -std=c++17 -O2
 		try -std=c++2b -O2
 		continue
