@@ -304,9 +304,24 @@ static int is_stub(const unsigned char *pc)
 	return pc[0] == 0xff && pc[1] == 0x25;
 }
 
+/*
+ * On i386 clang moves the first instruction of a call, "sub $12, %esp", up
+ * before a branch and leaves its rule behind.  Where no switch is inline, all
+ * rules of the program are the compiler's.
+ */
+static int is_left_to_clang(const void *pc)
+{
+#if defined(__clang__) && defined(__i386__) && defined(ACO_NO_INLINE)
+	return is_in_program(pc);
+#else
+	(void)pc;
+	return 0;
+#endif
+}
+
 static int has_rules(const void *pc, uintptr_t sp)
 {
-	return is_in_object(pc) &&
+	return is_in_object(pc) && !is_left_to_clang(pc) &&
 	       !(is_stub(pc) && is_in_program(*(void **)sp));
 }
 
