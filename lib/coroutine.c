@@ -116,7 +116,7 @@ static void co_free(aco_t *co)
 static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,
 			  unsigned flags)
 {
-	co->flags |= flags | aco_thread.control.flag;
+	co->flags |= flags | aco_thread.control.flags;
 	co->fp = fp;
 	co->arg = arg;
 	aco_control_set(co, &aco_thread.control);

@@ -25,6 +25,7 @@ static aco_t *mains[16];
 static size_t main_count;
 static aco_share_stack_t *stacks[256];
 static size_t stack_count;
+uint8_t t_flip_flags;
 
 aco_share_stack_t *t_stack(size_t sz)
 {
@@ -42,6 +43,7 @@ aco_t *t_main_co(void)
 
 	ck_assert_ptr_nonnull(co);
 	ck_assert_uint_lt(main_count, T_LEN(mains));
+	co->flags ^= t_flip_flags;
 	mains[main_count++] = co;
 	return co;
 }
@@ -53,6 +55,7 @@ aco_t *t_co2(aco_share_stack_t *sstk, aco_cofuncp_t fp, void *arg,
 
 	ck_assert_ptr_nonnull(co);
 	ck_assert_uint_lt(made_co_count, MAX_OBJECTS);
+	co->flags ^= t_flip_flags;
 	made_cos[made_co_count++] = co;
 	return co;
 }

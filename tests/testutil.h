@@ -27,7 +27,8 @@ TCase *t_case(Suite *s, const char *name);
    fork. */
 void t_reset(void);
 
-extern aco_t *t_main;		  /* a main co */
+extern aco_t *t_main;	     /* a main co */
+extern uint8_t t_flip_flags; /* in aco_t.flags of all that are made below */
 extern aco_share_stack_t *t_sstk; /* with room for what Check needs to report */
 
 #define T_STACK_SIZE ((size_t)64 << 10)

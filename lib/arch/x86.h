@@ -13,7 +13,7 @@
 struct aco_control {
 	uint32_t mxcsr;
 	uint16_t x87;
-	uint8_t flag; /* for aco_t.flags, or 0 */
+	uint8_t flags; /* for aco_t.flags */
 };
 
 static inline void aco_x87_record(struct aco_control *c)
@@ -32,18 +32,49 @@ static inline void aco_control_set(aco_t *co, const struct aco_control *c)
 	co->fp_control_2 = c->x87;
 }
 
-static inline void aco_x87_exchange(aco_t *from, const aco_t *to)
+/* What the cos of this process have in aco_t.flags: ACO_FLAG_COMPARES_ or 0. */
+static inline uint8_t aco_flag_compares(void)
 {
-	__asm__ volatile("fnstcw %0\n\tfldcw %1"
-			 : "=m"(from->fp_control_2)
-			 : "m"(to->fp_control_2));
+	static signed char known; /* a CPUID costs much on virtual machines */
+	signed char kind = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	unsigned a, b, c, d;
+
+	if (!kind) {
+		kind = __get_cpuid(0, &a, &b, &c, &d) &&
+				       b == signature_INTEL_ebx
+			       ? 1
+			       : -1;
+		__atomic_store_n(&known, kind, __ATOMIC_RELAXED);
+	}
+	return kind > 0 ? ACO_FLAG_COMPARES_ : 0;
 }
 
-static inline void aco_mxcsr_exchange(aco_t *from, const aco_t *to)
+/* What from has saved is as good for to: see ACO_SKIP_EQUAL_CONTROL_. */
+static inline int aco_control_stays(const aco_t *from, const aco_t *to)
 {
-	__asm__ volatile("stmxcsr %0\n\tldmxcsr %1"
-			 : "=m"(from->fp_control)
-			 : "m"(to->fp_control));
+	return (to->flags & ACO_FLAG_COMPARES_) &&
+	       !((from->fp_control ^ to->fp_control) & ACO_MXCSR_CONTROL_) &&
+	       from->fp_control_2 == to->fp_control_2;
+}
+
+static inline void aco_x87_save(aco_t *co)
+{
+	__asm__ volatile("fnstcw %0" : "=m"(co->fp_control_2));
+}
+
+static inline void aco_x87_load(const aco_t *co)
+{
+	__asm__ volatile("fldcw %0" : : "m"(co->fp_control_2));
+}
+
+static inline void aco_mxcsr_save(aco_t *co)
+{
+	__asm__ volatile("stmxcsr %0" : "=m"(co->fp_control));
+}
+
+static inline void aco_mxcsr_load(const aco_t *co)
+{
+	__asm__ volatile("ldmxcsr %0" : : "m"(co->fp_control));
 }
 
 /* Bytes of all registers that the system saves for a signal: the vector

@@ -32,8 +32,10 @@
 #define ACO_EXCHANGE_CONTROL_                                               \
 	"stmxcsr " ACO_MEM_(ACO_OFF_CONTROL_, "rsi") "\n\t"                 \
 	"fnstcw " ACO_MEM_(ACO_OFF_CONTROL_2_, "rsi") "\n\t"                \
+	ACO_SKIP_EQUAL_CONTROL_("rsi", "rdi", "a")                        \
 	"ldmxcsr " ACO_MEM_(ACO_OFF_CONTROL_, "rdi") "\n\t"                 \
-	"fldcw " ACO_MEM_(ACO_OFF_CONTROL_2_, "rdi") "\n\t"
+	"fldcw " ACO_MEM_(ACO_OFF_CONTROL_2_, "rdi") "\n"                   \
+	".Lacoe%=:\n\t"
 
 #define ACO_CFI_OTHER_                                                      \
 	ACO_CFI_(".cfi_remember_state\n\t"                                  \

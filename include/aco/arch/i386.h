@@ -27,18 +27,17 @@
 #define ACO_FROM_ "+a"
 #define ACO_TO_ "+d"
 
-#define ACO_TEST_SSE_                                                       \
-	"test{b $" ACO_STR_(ACO_FLAG_SSE_) ", " ACO_STR_(ACO_OFF_FLAGS_)    \
-	"(%%eax)| BYTE PTR [eax+" ACO_STR_(ACO_OFF_FLAGS_) "], "            \
-	ACO_STR_(ACO_FLAG_SSE_) "}\n\t"
-
 #define ACO_EXCHANGE_CONTROL_                                               \
-	ACO_TEST_SSE_                                                       \
+	ACO_TEST_FLAG_(ACO_FLAG_SSE_, "eax")                                \
 	"jz .Lacox%=\n\t"                                                   \
-	"stmxcsr " ACO_MEM_(ACO_OFF_CONTROL_, "eax") "\n\t"                 \
-	"ldmxcsr " ACO_MEM_(ACO_OFF_CONTROL_, "edx") "\n"                   \
+	"stmxcsr " ACO_MEM_(ACO_OFF_CONTROL_, "eax") "\n"                   \
 	".Lacox%=:\tfnstcw " ACO_MEM_(ACO_OFF_CONTROL_2_, "eax") "\n\t"     \
-	"fldcw " ACO_MEM_(ACO_OFF_CONTROL_2_, "edx") "\n\t"
+	ACO_SKIP_EQUAL_CONTROL_("eax", "edx", "c")                        \
+	ACO_TEST_FLAG_(ACO_FLAG_SSE_, "eax")                                \
+	"jz .Lacoy%=\n\t"                                                   \
+	"ldmxcsr " ACO_MEM_(ACO_OFF_CONTROL_, "edx") "\n"                   \
+	".Lacoy%=:\tfldcw " ACO_MEM_(ACO_OFF_CONTROL_2_, "edx") "\n"         \
+	".Lacoe%=:\n\t"
 
 /*
  * The address of the landing, and the offset of aco_gtls_co.  Processors know a

@@ -59,7 +59,7 @@
 
 static inline void aco_control_record(struct aco_control *c)
 {
-	c->flag = 0;
+	c->flags = aco_flag_compares();
 	aco_x87_record(c);
 	aco_mxcsr_record(c);
 }
@@ -67,8 +67,12 @@ static inline void aco_control_record(struct aco_control *c)
 /* The control words of from out of the processor, those of to in. */
 static inline void aco_control_exchange(aco_t *from, const aco_t *to)
 {
-	aco_mxcsr_exchange(from, to);
-	aco_x87_exchange(from, to);
+	aco_mxcsr_save(from);
+	aco_x87_save(from);
+	if (aco_control_stays(from, to))
+		return;
+	aco_mxcsr_load(to);
+	aco_x87_load(to);
 }
 
 /* Copies 16 bytes by a vector register.  Each processor can. */

@@ -70,15 +70,9 @@
 	.endm
 
 /*
- * Suspend rdi, with the resume address in rdx, and continue rsi.  extra is one
- * more instruction, which pushes a word.
+ * rdi is saved, and rdx has its resume address: continue rsi.
  */
-	.macro	suspend_and_continue extra:vararg
-	save_registers
-	.ifnb	\extra
-	\extra
-	.cfi_adjust_cfa_offset 8
-	.endif
+	.macro	continue_other
 	movq	%rdx, ACO_OFF_IP_(%rdi)
 	movq	%rsp, ACO_OFF_SP_(%rdi)
 	.cfi_remember_state
@@ -124,11 +118,21 @@
  */
 	function aco_switch_fpenv
 	endbr64
+	save_registers
 	stmxcsr	ACO_OFF_CONTROL_(%rdi)
 	fnstcw	ACO_OFF_CONTROL_2_(%rdi)
-	ldmxcsr	ACO_OFF_CONTROL_(%rsi)
+	testb	$ACO_FLAG_COMPARES_, ACO_OFF_FLAGS_(%rsi)
+	jz	1f
+	movl	ACO_OFF_CONTROL_(%rdi), %eax
+	xorl	ACO_OFF_CONTROL_(%rsi), %eax
+	testl	$ACO_MXCSR_CONTROL_, %eax
+	jnz	1f
+	movzwl	ACO_OFF_CONTROL_2_(%rdi), %eax
+	cmpw	ACO_OFF_CONTROL_2_(%rsi), %ax
+	je	2f
+1:	ldmxcsr	ACO_OFF_CONTROL_(%rsi)
 	fldcw	ACO_OFF_CONTROL_2_(%rsi)
-	jmp	.Lsuspend
+2:	continue_other
 	end	aco_switch_fpenv
 
 /*
@@ -143,8 +147,8 @@
  */
 	function aco_switch
 	endbr64
-.Lsuspend:
-	suspend_and_continue
+	save_registers
+	continue_other
 
 	landing	aco_switch_landing
 	restore_pushed
@@ -168,7 +172,10 @@
  */
 	function aco_switch_value
 	endbr64
-	suspend_and_continue pushq $0
+	save_registers
+	pushq	$0
+	.cfi_adjust_cfa_offset 8
+	continue_other
 
 	landing	aco_value_landing
 	popq	%rax

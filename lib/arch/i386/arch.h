@@ -63,18 +63,27 @@ static inline int aco_has_sse(void)
 
 static inline void aco_control_record(struct aco_control *c)
 {
-	c->flag = aco_has_sse() ? ACO_FLAG_SSE_ : 0;
+	c->flags = aco_flag_compares();
 	aco_x87_record(c);
-	if (c->flag)
-		aco_mxcsr_record(c);
+	if (!aco_has_sse())
+		return;
+	c->flags |= ACO_FLAG_SSE_;
+	aco_mxcsr_record(c);
 }
 
 /* The control words of from out of the processor, those of to in. */
 static inline void aco_control_exchange(aco_t *from, const aco_t *to)
 {
-	if (from->flags & ACO_FLAG_SSE_)
-		aco_mxcsr_exchange(from, to);
-	aco_x87_exchange(from, to);
+	int has_sse = from->flags & ACO_FLAG_SSE_;
+
+	if (has_sse)
+		aco_mxcsr_save(from);
+	aco_x87_save(from);
+	if (aco_control_stays(from, to))
+		return;
+	if (has_sse)
+		aco_mxcsr_load(to);
+	aco_x87_load(to);
 }
 
 /*

@@ -69,15 +69,9 @@
 	.endm
 
 /*
- * Suspend eax, with the resume address in ecx, and continue edx.  extra is one
- * more instruction, which pushes a word.
+ * eax is saved, and ecx has its resume address: continue edx.
  */
-	.macro	suspend_and_continue extra:vararg
-	save_registers
-	.ifnb	\extra
-	\extra
-	.cfi_adjust_cfa_offset 4
-	.endif
+	.macro	continue_other
 	movl	%ecx, ACO_OFF_IP_(%eax)
 	movl	%esp, ACO_OFF_SP_(%eax)
 	.cfi_remember_state
@@ -123,13 +117,25 @@
  */
 	function aco_switch_fpenv
 	endbr32
+	save_registers
 	testb	$ACO_FLAG_SSE_, ACO_OFF_FLAGS_(%eax)
 	jz	1f
 	stmxcsr	ACO_OFF_CONTROL_(%eax)
-	ldmxcsr	ACO_OFF_CONTROL_(%edx)
 1:	fnstcw	ACO_OFF_CONTROL_2_(%eax)
-	fldcw	ACO_OFF_CONTROL_2_(%edx)
-	jmp	.Lsuspend
+	testb	$ACO_FLAG_COMPARES_, ACO_OFF_FLAGS_(%edx)
+	jz	2f
+	movl	ACO_OFF_CONTROL_(%eax), %ebx
+	xorl	ACO_OFF_CONTROL_(%edx), %ebx
+	testl	$ACO_MXCSR_CONTROL_, %ebx
+	jnz	2f
+	movzwl	ACO_OFF_CONTROL_2_(%eax), %ebx
+	cmpw	ACO_OFF_CONTROL_2_(%edx), %bx
+	je	4f
+2:	testb	$ACO_FLAG_SSE_, ACO_OFF_FLAGS_(%eax)
+	jz	3f
+	ldmxcsr	ACO_OFF_CONTROL_(%edx)
+3:	fldcw	ACO_OFF_CONTROL_2_(%edx)
+4:	continue_other
 	end	aco_switch_fpenv
 
 /*
@@ -144,8 +150,8 @@
  */
 	function aco_switch
 	endbr32
-.Lsuspend:
-	suspend_and_continue
+	save_registers
+	continue_other
 
 	landing	aco_switch_landing
 	restore_pushed
@@ -167,7 +173,10 @@
  */
 	function aco_switch_value
 	endbr32
-	suspend_and_continue pushl $0
+	save_registers
+	pushl	$0
+	.cfi_adjust_cfa_offset 4
+	continue_other
 
 	landing	aco_value_landing
 	popl	%eax
