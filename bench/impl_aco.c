@@ -360,6 +360,12 @@ static void run_create_new_threads(long n)
 		pthread_join(threads[i], NULL);
 }
 
+static void setup_create_new_threads(const struct row *row)
+{
+	the_row = row;
+	bench_several_threads(row->arg);
+}
+
 /* Two cos on one stack continue each other. */
 static void setup_pass_share(const struct row *row)
 {
@@ -423,8 +429,8 @@ const char bench_compiler[] = BENCH_COMPILER;
 	{ "value", impl, setup_value, run_value, 0, opt },                   \
 	ROWS_SHARE(impl, opt),                                               \
 	ROWS_CREATE_NEW(impl, opt),                                          \
-	{ "create-new-4", impl, setup_create_new, run_create_new_threads, 4, \
-	  opt },                                                             \
+	{ "create-new-4", impl, setup_create_new_threads,                    \
+	  run_create_new_threads, 4, opt },                                  \
 	ROWS_CREATE_REUSE(impl, opt),                                        \
 	{ "reset", impl, setup_reset, run_reset, 0, opt },                   \
 	{ "scale-100", impl, setup_scale, run_turn, 100, opt },              \

@@ -63,10 +63,39 @@ size_t bench_available(void)
 	return kb > SIZE_MAX / 2 / 1024 ? SIZE_MAX / 2 : (size_t)kb * 1024;
 }
 
+static clockid_t the_clock = CLOCK_MONOTONIC;
+static size_t threads_at_a_time = 1;
+
+void bench_use_cpu_clock(void)
+{
+	the_clock = CLOCK_THREAD_CPUTIME_ID;
+}
+
+void bench_several_threads(size_t at_a_time)
+{
+	if (the_clock == CLOCK_MONOTONIC)
+		return;
+	the_clock = CLOCK_PROCESS_CPUTIME_ID;
+	threads_at_a_time = at_a_time;
+}
+
+const char *bench_clock(void)
+{
+	switch (the_clock) {
+	case CLOCK_THREAD_CPUTIME_ID:
+		return "thread";
+	case CLOCK_PROCESS_CPUTIME_ID:
+		return "process";
+	default:
+		return "wall";
+	}
+}
+
 double bench_now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+	clock_gettime(the_clock, &t);
+	return ((double)t.tv_sec * 1e9 + (double)t.tv_nsec) /
+	       (double)threads_at_a_time;
 }

@@ -17,8 +17,17 @@ extern "C" {
 void *bench_stack_new(size_t sz, int guarded);
 void bench_stack_free(void *stack, size_t sz, int guarded);
 
-/* Nanoseconds since some time. */
+/* Nanoseconds since some time, by the clock that was chosen: time on the wall,
+   or after bench_use_cpu_clock() CPU time of this thread. */
 double bench_now(void);
+void bench_use_cpu_clock(void);
+
+/* A row hands its work to other threads, at_a_time of which do one operation
+   each at the same time: CPU time is that of the process, by at_a_time. */
+void bench_several_threads(size_t at_a_time);
+
+/* "wall", "thread" (CPU time of the thread) or "process". */
+const char *bench_clock(void);
 
 /* Bytes of this process in memory. */
 size_t bench_resident(void);

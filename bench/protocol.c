@@ -22,9 +22,12 @@ void bench_note(const char *key, size_t value)
 	snprintf(notes + len, sizeof(notes) - len, " %s=%zu", key, value);
 }
 
-void bench_print_answer(void)
+void bench_print_answer(const char *clock)
 {
-	printf("value=%.4f unit=%s%s\n", bench_value, bench_unit, notes);
+	printf("value=%.4f unit=%s", bench_value, bench_unit);
+	if (strcmp(bench_unit, "ns") == 0)
+		printf(" clock=%s", clock);
+	printf("%s\n", notes);
 }
 
 void bench_skip(const char *why)

@@ -4,10 +4,12 @@
  *
  *	run-NAME list             its rows, WORKLOAD/IMPLEMENTATION
  *	run-NAME about            compiler and architecture
- *	run-NAME time ROW MS COS  "value=NUMBER unit=UNIT KEY=NUMBER ..."
+ *	run-NAME time ROW MS COS CLOCK
+ *	                          "value=NUMBER unit=UNIT clock=... KEY=NUMBER ..."
  *	run-NAME count ROW COS    "value=NUMBER unit=instructions"
  *
- * A program that can't measure a row answers "skip REASON".  The driver
+ * CLOCK is "wall" or "cpu".  The answer names the clock that has measured a time:
+ * "wall", "thread" or "process".  A program that can't measure a row answers "skip REASON".  The driver
  * (driver/) runs the programs in turn and does the statistics.
  */
 #ifndef BENCH_PROTOCOL_H
@@ -29,7 +31,7 @@ extern const char *bench_unit;
 /* Adds KEY=NUMBER, e.g. the bytes that were really copied. */
 void bench_note(const char *key, size_t value);
 
-void bench_print_answer(void);
+void bench_print_answer(const char *clock);
 
 /* The row can't be measured here: the program says why, and ends. */
 void bench_skip(const char *why) __attribute__((__noreturn__));

@@ -67,7 +67,7 @@ static void time_row(const struct row *row, double ms)
 	row->setup(row);
 	if (row->run)
 		bench_value = time_one(row, ms * 1e6);
-	bench_print_answer();
+	bench_print_answer(bench_clock());
 }
 
 static void count_row(const struct row *row)
@@ -79,7 +79,8 @@ static void count_row(const struct row *row)
 
 static __attribute__((__noreturn__)) void usage(void)
 {
-	fputs("usage: list | about | time ROW MS COS | count ROW COS\n",
+	fputs("usage: list | about | time ROW MS COS wall|cpu | count ROW "
+	      "COS\n",
 	      stderr);
 	exit(2);
 }
@@ -94,6 +95,18 @@ static double positive(const char *text)
 	return value;
 }
 
+static void choose_clock(const char *name)
+{
+	if (strcmp(name, "cpu") == 0)
+		bench_use_cpu_clock();
+	else if (strcmp(name, "wall") != 0)
+		usage();
+#ifdef SEVERAL_THREADS
+	/* in each of its rows two threads run in turn */
+	bench_several_threads(1);
+#endif
+}
+
 /* The end is _exit(), because freeing what the row has made would take long. */
 int main(int argc, char **argv)
 {
@@ -103,7 +116,8 @@ int main(int argc, char **argv)
 		list();
 	} else if (strcmp(what, "about") == 0 && argc == 2) {
 		about();
-	} else if (strcmp(what, "time") == 0 && argc == 5) {
+	} else if (strcmp(what, "time") == 0 && argc == 6) {
+		choose_clock(argv[5]);
 		bench_cos = (size_t)positive(argv[4]);
 		time_row(find_row(argv[2]), positive(argv[3]));
 	} else if (strcmp(what, "count") == 0 && argc == 4) {

@@ -57,33 +57,64 @@ class Quartiles(unittest.TestCase):
         self.assertEqual(row("aco-own", 5, 3, 1, 4, 2).quartiles(), (2, 4))
 
 
+class Spreads(unittest.TestCase):
+    def test_interquartile_range_by_median(self):
+        self.assertEqual(stats.spread([5, 3, 1, 4, 2]), 2 / 3)
+
+    def test_a_quarter_on_each_side_changes_nothing(self):
+        self.assertEqual(stats.spread([3, 4, 5, 6, 7]), stats.spread([0, 4, 5, 6, 1000]))
+
+    def test_of_equal_samples(self):
+        self.assertEqual(stats.spread([7, 7, 7]), 0)
+        self.assertEqual(stats.spread([0, 0, 0]), 0)
+
+    def test_of_samples_below_zero(self):
+        self.assertEqual(stats.spread([-5, -3, -1, -4, -2]), 2 / 3)
+
+    def test_of_the_median_zero(self):
+        self.assertIsNone(stats.spread([-1, 0, 1]))
+
+    def test_too_few_samples(self):
+        self.assertIsNone(stats.spread([]))
+        self.assertIsNone(stats.spread([7, 7]))
+
+    def test_limit(self):
+        values = [95, 100, 105]  # the quartiles are 97.5 and 102.5
+        self.assertEqual(stats.spread(values), 0.05)
+        self.assertTrue(stats.is_good(values, 0.05))
+        self.assertFalse(stats.is_good(values, 0.049))
+
+    def test_what_has_no_spread_is_not_good(self):
+        self.assertFalse(stats.is_good([7, 7], 1))
+        self.assertFalse(stats.is_good([-1, 0, 1], 1))
+
+    def test_of_a_row(self):
+        own = row("aco-own", 95, 100, 105)
+        self.assertEqual(own.spread(), 0.05)
+        self.assertTrue(own.is_good(0.05))
+        self.assertFalse(own.is_good(0.049))
+
+
 class Ratios(unittest.TestCase):
     def test_row_by_reference(self):
-        self.assertEqual(stats.ratio(by_round(2), by_round(8)), 0.25)
-
-    def test_median_of_the_ratios_and_not_ratio_of_the_medians(self):
-        samples, reference = by_round(1, 20, 30), by_round(10, 10, 60)
-        self.assertEqual(stats.ratio(samples, reference), 0.5)
-
-    def test_even_number_of_rounds(self):
-        self.assertEqual(stats.ratio(by_round(1, 3), by_round(1, 1)), 2)
+        self.assertEqual(stats.ratios(by_round(2), by_round(8)), [0.25])
 
     def test_rounds_that_have_both(self):
         samples = by_round(1, None, 6, 8)
         reference = by_round(None, 5, 2, 2)
-        self.assertEqual(stats.ratio(samples, reference), 3.5)
+        self.assertEqual(stats.ratios(samples, reference), [3, 4])
 
     def test_no_round_has_both(self):
-        self.assertIsNone(stats.ratio(by_round(1, None), by_round(None, 1)))
+        self.assertEqual(stats.ratios(by_round(1, None), by_round(None, 1)), [])
 
     def test_no_samples(self):
-        self.assertIsNone(stats.ratio({}, by_round(1)))
-        self.assertIsNone(stats.ratio(by_round(1), {}))
+        self.assertEqual(stats.ratios({}, by_round(1)), [])
+        self.assertEqual(stats.ratios(by_round(1), {}), [])
 
     def test_zeros(self):
-        self.assertEqual(stats.ratio(by_round(0, 0), by_round(2, 4)), 0)
-        self.assertEqual(stats.ratio(by_round(5, 6), by_round(0, 2)), 3)
-        self.assertIsNone(stats.ratio(by_round(5), by_round(0)))
+        self.assertEqual(stats.ratios(by_round(0, 0), by_round(2, 4)), [0, 0])
+        self.assertEqual(stats.ratios(by_round(5, 6), by_round(0, 2)), [3])
+        self.assertEqual(stats.ratios(by_round(5), by_round(0)), [])
 
     def test_reference_of_the_same_workload(self):
         own = row("aco-own", 4)
@@ -93,11 +124,11 @@ class Ratios(unittest.TestCase):
             row("swapcontext", 400),
             row(names.REFERENCE, 8),
         ]
-        self.assertEqual(sample.ratio(own, rows), 0.5)
+        self.assertEqual(sample.ratios(own, rows), [0.5])
 
     def test_no_reference(self):
         own = row("aco-own", 4)
-        self.assertIsNone(sample.ratio(own, [own, row("swapcontext", 400)]))
+        self.assertEqual(sample.ratios(own, [own, row("swapcontext", 400)]), [])
 
 
 class Answers(unittest.TestCase):
@@ -132,7 +163,7 @@ class Rounds(unittest.TestCase):
         before = sample.ask
         sample.ask = program.ask
         self.addCleanup(setattr, sample, "ask", before)
-        sample.measure(rows, rounds, 1, 100, lambda text: None)
+        sample.measure(rows, rounds, 1, 100, "wall", lambda text: None)
         return program.asked
 
     def test_each_begins_with_another_row(self):
@@ -146,15 +177,24 @@ class Rounds(unittest.TestCase):
         self.measure(rows, 3, a=["1", "skip too hot"], b=["2", "3", "4"])
         self.assertEqual(rows[0].samples, {0: 1})
         self.assertEqual(rows[0].skipped, "too hot")
-        self.assertEqual(stats.ratio(rows[1].samples, rows[0].samples), 2)
+        self.assertEqual(stats.ratios(rows[1].samples, rows[0].samples), [2])
+
+
+ABOUT = {
+    "cpu": "c", "kernel": "k", "compilers": [], "details": [], "governor": None,
+    "clock": "wall", "load_before": 0.5, "load_after": 1,
+}
+
+
+def printed(form, *rows, limit=0.05):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        form(rows, [("run-cxx20", "g++")], ABOUT, limit)
+    return out.getvalue()
 
 
 class Report(unittest.TestCase):
     def result(self, *rows):
-        about = {"cpu": "c", "kernel": "k", "compilers": []}
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            report.as_json(rows, [("run-cxx20", "g++")], about)
-        return json.loads(out.getvalue())
+        return json.loads(printed(report.as_json, *rows))
 
     def test_numbers_of_a_row(self):
         own = row("aco-own", 5, 3, 1, 4, 2)
@@ -163,6 +203,46 @@ class Report(unittest.TestCase):
         want = {"median": 3, "quartile1": 2, "quartile3": 4, "min": 1, "max": 5,
                 "samples": 5, "ratio": 0.3}
         self.assertEqual({key: found[key] for key in want}, want)
+
+    def test_median_of_the_ratios_and_not_ratio_of_the_medians(self):
+        rows = row("aco-own", 1, 20, 30), row(names.REFERENCE, 10, 10, 60)
+        self.assertEqual(self.result(*rows)["rows"][0]["ratio"], 0.5)
+
+    def test_even_number_of_rounds(self):
+        rows = row("aco-own", 1, 3), row(names.REFERENCE, 1, 1)
+        self.assertEqual(self.result(*rows)["rows"][0]["ratio"], 2)
+
+    def test_what_is_good(self):
+        rows = row("aco-own", 80, 100, 120), row(names.REFERENCE, 160, 200, 240)
+        own = self.result(*rows)["rows"][0]
+        want = {"spread": 0.2, "good": False, "ratio_spread": 0, "ratio_good": True}
+        self.assertEqual({key: own[key] for key in want}, want)
+
+    def test_no_ratio_is_neither_good_nor_bad(self):
+        self.assertIsNone(self.result(row("aco-own", 1, 1, 1))["rows"][0]["ratio_good"])
+
+    def test_marks_in_text(self):
+        good, bad = row("aco-own", 95, 100, 105), row("swapcontext", 80, 100, 120)
+        lines = printed(report.text, good, bad).split("\n")
+        self.assertIn(" 100.00  ", lines[4])
+        self.assertIn(" 100.00? ", lines[5])
+        self.assertRegex(lines[7], r"^\? not good \(1 of 2 rows\)")
+        self.assertNotIn("?", printed(report.text, good))
+
+    def test_marks_of_ratios_in_text(self):
+        own, ref = row("aco-own", 100, 100, 100), row(names.REFERENCE, 50, 100, 200)
+        self.assertRegex(printed(report.text, own, ref), r" 100\.00  .* 1\.00\?")
+
+    def test_marks_in_csv(self):
+        rows = row("aco-own", 95, 100, 105), row("swapcontext", 80, 100, 120)
+        lines = [line for line in printed(report.as_csv, *rows).split("\n") if line[:1] != "#"]
+        at = lines[0].split(",").index("good")
+        self.assertEqual([line.split(",")[at] for line in lines[1:3]], ["yes", "no"])
+
+    def test_governor_where_known(self):
+        self.assertNotIn("governor", report.machine_line(ABOUT))
+        self.assertIn(", governor performance, clock wall, load 0.50 before, 1.00 after",
+                      report.machine_line({**ABOUT, "governor": "performance"}))
 
     def test_what_is_skipped(self):
         gone = row("pthread")

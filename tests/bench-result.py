@@ -35,8 +35,10 @@ def check_row(name, row):
     check(row["samples"] == 1, f"{name}: {row['samples']} samples in one round")
     same = {row[key] for key in ("median", "quartile1", "quartile3", "min", "max")}
     check(len(same) == 1, f"{name}: one sample, but it is {same}")
+    check(row["spread"] is None and row["good"] is False, f"{name}: one sample is good")
     bytes_wanted = "memory" in row["workload"]
     check(row["unit"] == ("bytes" if bytes_wanted else "ns"), f"{name}: unit {row['unit']}")
+    check(row["clock"] == (None if bytes_wanted else "wall"), f"{name}: clock {row['clock']}")
 
 
 def check_notes(name, row):
@@ -74,8 +76,10 @@ def check_instructions(name, row, counted):
 
 
 def check_machine(machine):
-    for key in ("cpu", "kernel", "compilers"):
+    for key in ("cpu", "kernel", "compilers", "clock"):
         check(machine[key], f"machine: {key} is empty")
+    for key in ("load_before", "load_after"):
+        check(machine[key] >= 0, f"machine: {key} is {machine[key]}")
     check(all(machine["compilers"]), "machine: a compiler without a name")
 
 

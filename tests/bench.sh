@@ -89,12 +89,33 @@ for format in text csv; do
 		--format $format
 	[ $status -eq 0 ] || fail "--format $format: $(cat "$err")"
 	grep -q '^switch[:,]' "$scratch/out" || fail "--format $format: no row"
+	head -n 1 "$scratch/out" | grep -q 'clock wall, load .* before, .* after$' ||
+		fail "--format $format: the first line does not tell clock and load"
 done
+
+# One sample says nothing about its spread.
+grep -q '^switch,aco-own,.*,1,,no,wall,' "$scratch/out" ||
+	fail "csv: one sample passes for a good figure"
+run "$bench/aco-bench" --rounds 1 --ms 1 --rows switch/aco-own
+grep -q '[0-9]? ' "$scratch/out" || fail "text: one sample passes for a good figure"
+grep -q '^? not good (1 of 1 rows)' "$scratch/out" || fail "text: ? is not explained"
+
+# clock WORKLOAD/IMPLEMENTATION NAME: which clock measures a row by CPU time.
+clock() {
+	run "$bench/aco-bench" --rounds 1 --ms 1 --clock cpu --rows "$1" --format csv
+	[ $status -eq 0 ] || fail "--clock cpu: $(cat "$err")"
+	grep -q "^${1%/*},${1#*/},.*,$2," "$scratch/out" ||
+		fail "--clock cpu: $1 is not measured by the clock of the $2"
+}
+
+clock switch/aco-own thread
+clock switch/pthread process
+clock create-new-4/aco-own process
 
 # ----------------------------------------------------------- what is refused --
 
 for bad in --rows=no-such-row --rounds=0 --ms=x --cos=-1 --pin=-1 --pin=99999 \
-	--format=xml --no-such-option no-argument; do
+	--format=xml --clock=sun --spread=0 --no-such-option no-argument; do
 	refuses '^usage: aco-bench' "$bench/aco-bench" "$bad"
 done
 refuses 'no row is called no-such-row' \
@@ -105,9 +126,10 @@ refuses 'no row is left' "$bench/aco-bench" --programs "$scratch"
 program=$bench/run-aco
 refuses '^usage:' "$program"
 refuses '^usage:' "$program" list switch/aco-own
-refuses '^usage:' "$program" time switch/aco-own 1
-refuses '^usage:' "$program" time switch/aco-own 0 100
-refuses '^usage:' "$program" time switch/aco-own 1ms 100
-refuses '^usage:' "$program" time switch/aco-own 1 -1
-refuses '^no such row: switch$' "$program" time switch 1 100
-refuses '^no such row: switch/aco$' "$program" time switch/aco 1 100
+refuses '^usage:' "$program" time switch/aco-own 1 100
+refuses '^usage:' "$program" time switch/aco-own 0 100 wall
+refuses '^usage:' "$program" time switch/aco-own 1ms 100 wall
+refuses '^usage:' "$program" time switch/aco-own 1 -1 wall
+refuses '^usage:' "$program" time switch/aco-own 1 100 sun
+refuses '^no such row: switch$' "$program" time switch 1 100 wall
+refuses '^no such row: switch/aco$' "$program" time switch/aco 1 100 wall

@@ -36,7 +36,9 @@ def options():
         prog="aco-bench",
         description="Measures libaco beside its peers, in one interleaved run. "
         "Each value is the median over the rounds; '/ boost' is the median of the "
-        "ratios to boost fcontext in the same round.",
+        "ratios to boost fcontext in the same round.  A '?' behind either tells that "
+        "it is not good: the interquartile range of its samples is more than --spread "
+        "percent of the median, or there are fewer than 3 samples.",
     )
     add = parser.add_argument
     add("--rows", metavar="PATTERN", type=known_rows, action="append",
@@ -49,6 +51,13 @@ def options():
     add("--cos", metavar="N", type=positive,
         help="cos of the memory rows, and the most of the rows with a growing number "
         "(default 100000, with --quick 10000; up to 10000000, which takes 4 GB)")
+    add("--clock", choices=("wall", "cpu"), default="wall",
+        help="what is measured: time on the wall (default), or CPU time of the thread, "
+        "which other load of the machine changes less.  CPU time leaves out the time "
+        "for which a thread sleeps; where a row has several threads, it is that of "
+        "the process")
+    add("--spread", metavar="PERCENT", type=positive, default=5,
+        help="the largest good spread (default 5)")
     add("--instructions", action="store_true", help="also count instructions")
     add("--pin", metavar="CPU", type=processor, help="run on this processor only")
     add("--format", choices=report.FORMATS, default="text")
@@ -80,12 +89,15 @@ def run(parser, opts):
     if opts.pin is not None:
         os.sched_setaffinity(0, {opts.pin})
     progress = sample.reporter()
+    load_before = report.load()
     rounds = opts.rounds or (3 if opts.quick else 15)
-    sample.measure(rows, rounds, opts.ms or (2 if opts.quick else 10), opts.cos, progress)
+    ms = opts.ms or (2 if opts.quick else 10)
+    sample.measure(rows, rounds, ms, opts.cos, opts.clock, progress)
     if opts.instructions:
         sample.count(rows, opts.cos, progress)
     progress("\n" if sys.stderr.isatty() else "done")
-    report.FORMATS[opts.format](rows, missing, report.machine(rows))
+    about = report.machine(rows, opts.clock, load_before)
+    report.FORMATS[opts.format](rows, missing, about, opts.spread / 100)
     if opts.plot:
         chart.draw(rows, opts.plot)
 

@@ -8,7 +8,8 @@ import platform
 import sys
 
 import names
-from sample import ask, ratio
+import stats
+from sample import ask, ratios
 
 
 def cpu_model():
@@ -19,21 +20,58 @@ def cpu_model():
     return "unknown processor"
 
 
-def machine(rows):
-    """What the numbers depend on."""
+def governor():
+    """How the kernel chooses the clock rate; None where it does not, as in most guests."""
+    try:
+        path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+        with open(path, encoding="utf-8") as f:
+            return f.read().strip()
+    except OSError:
+        return None
+
+
+def load():
+    """How many processes ran on average in the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def machine(rows, clock, load_before):
+    """What the numbers depend on.  The load after the run includes that of the run."""
+    abouts = [ask(program, "about").split("\n") for program in {r.program for r in rows}]
     return {
         "cpu": f"{cpu_model()} x {os.cpu_count()}",
         "kernel": f"{platform.system()} {platform.release()}",
-        "compilers": sorted({ask(program, "about") for program in {r.program for r in rows}}),
+        "compilers": sorted({lines[0] for lines in abouts}),
+        "details": sorted({line for lines in abouts for line in lines[1:]}),
+        "governor": governor(),
+        "clock": clock,
+        "load_before": load_before,
+        "load_after": load(),
     }
 
 
-def records(rows):
-    """One flat dictionary for each row that was measured."""
+def machine_line(about):
+    return ", ".join([
+        about["cpu"],
+        about["kernel"],
+        "; ".join(about["compilers"]),
+        *about["details"],
+        *([f"governor {about['governor']}"] if about["governor"] else []),
+        f"clock {about['clock']}",
+        f"load {about['load_before']:.2f} before, {about['load_after']:.2f} after",
+    ])
+
+
+def records(rows, limit):
+    """
+    One flat dictionary for each row that was measured.  A median whose spread is
+    above the limit is not good.
+    """
     for row in rows:
         if not row.samples:
             continue
         low, high = row.quartiles()
+        to_reference = ratios(row, rows)
         yield {
             "workload": row.workload,
             "implementation": row.impl,
@@ -44,7 +82,12 @@ def records(rows):
             "min": round(min(row.samples.values()), 3),
             "max": round(max(row.samples.values()), 3),
             "samples": len(row.samples),
-            "ratio": rounded(ratio(row, rows)),
+            "spread": rounded(row.spread()),
+            "good": row.is_good(limit),
+            "clock": row.clock,
+            "ratio": rounded(stats.median(to_reference)) if to_reference else None,
+            "ratio_spread": rounded(stats.spread(to_reference)),
+            "ratio_good": stats.is_good(to_reference, limit) if to_reference else None,
             "instructions": row.instructions,
             "copied": int(row.notes["copied"]) if "copied" in row.notes else None,
             "cos": int(row.notes["cos"]) if "cos" in row.notes else None,
@@ -73,21 +116,32 @@ def optional(value, form):
     return "" if value is None else format(value, form)
 
 
-def text(rows, missing, about):
-    print(f"{about['cpu']}, {about['kernel']}, {'; '.join(about['compilers'])}")
+def mark(good):
+    """What stands behind a number; a number that is missing is not marked."""
+    return "?" if good is False else " "
+
+
+def text(rows, missing, about, limit):
+    print(machine_line(about))
+    found = list(records(rows, limit))
     workload = None
-    for r in records(rows):
+    for r in found:
         if r["workload"] != workload:
             workload = r["workload"]
             print(f"\n{workload}: {names.WORKLOADS[workload]}")
-            print(f"{'':34}{r['unit']:>10} {'quartiles':>21} {'/ boost':>8} {'instr.':>8}")
+            print(f"{'':34}{r['unit']:>10}  {'quartiles':>21} {'/ boost':>8}  {'instr.':>8}")
         spread = f"{number(r['quartile1'])} - {number(r['quartile3'])}"
-        line = f"  {names.IMPLEMENTATIONS[r['implementation']]:32}{number(r['median']):>10}"
-        line += f" {spread:>21} {optional(r['ratio'], '.2f'):>8}"
+        line = f"  {names.IMPLEMENTATIONS[r['implementation']]:32}"
+        line += f"{number(r['median']):>10}{mark(r['good'])}"
+        line += f" {spread:>21} {optional(r['ratio'], '.2f'):>8}{mark(r['ratio_good'])}"
         line += f" {optional(r['instructions'], '.0f'):>8}"
         notes = [(r["copied"], "bytes copied"), (r["cos"], "cos"), (r["guards"], "guards tried")]
         line += "  " + ", ".join(f"{n:,} {what}" for n, what in notes if n is not None)
         print(line.rstrip())
+    not_good = sum(r["good"] is False or r["ratio_good"] is False for r in found)
+    if not_good:
+        print(f"\n? not good ({not_good} of {len(found)} rows): the middle half of the samples spans "
+              f"more than {limit:.0%} of the median, or there are fewer than {stats.LEAST_SAMPLES}")
     left_out = list(skipped(rows, missing))
     if left_out:
         print("\nskipped:")
@@ -95,24 +149,31 @@ def text(rows, missing, about):
         print(f"  {name}: {why}")
 
 
-def as_csv(rows, missing, about):
+YES_NO = {True: "yes", False: "no"}
+
+
+def as_csv(rows, missing, about, limit):
     """Rows; comment lines say the rest."""
-    print(f"# {about['cpu']}, {about['kernel']}, {'; '.join(about['compilers'])}")
+    print(f"# {machine_line(about)}")
+    print(f"# not good: spread above {limit:.0%}, or fewer than {stats.LEAST_SAMPLES} samples")
     for name, why in skipped(rows, missing):
         print(f"# skipped {name}: {why}")
     writer = None
-    for record in records(rows):
+    for record in records(rows, limit):
+        for key in ("good", "ratio_good"):
+            record[key] = YES_NO.get(record[key])
         if not writer:
             writer = csv.DictWriter(sys.stdout, record, lineterminator="\n")
             writer.writeheader()
         writer.writerow(record)
 
 
-def as_json(rows, missing, about):
+def as_json(rows, missing, about, limit):
     result = {
         "machine": about,
         "reference": names.REFERENCE,
-        "rows": list(records(rows)),
+        "spread_limit": limit,
+        "rows": list(records(rows, limit)),
         "skipped": dict(skipped(rows, missing)),
     }
     json.dump(result, sys.stdout, indent=2)

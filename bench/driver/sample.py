@@ -39,6 +39,7 @@ class Row:
     instructions: float = None
     notes: dict = field(default_factory=dict)
     skipped: str = None
+    clock: str = None  # that has measured a time: wall, thread or process
 
     @property
     def name(self):
@@ -49,6 +50,12 @@ class Row:
 
     def quartiles(self):
         return stats.quartiles(self.samples.values())
+
+    def spread(self):
+        return stats.spread(self.samples.values())
+
+    def is_good(self, limit):
+        return stats.is_good(self.samples.values(), limit)
 
 
 def ask(program, *args):
@@ -88,18 +95,19 @@ def parse(answer):
     return float(pairs.pop("value")), pairs.pop("unit"), pairs
 
 
-def take(row, milliseconds, cos):
+def take(row, milliseconds, cos, clock):
     """One sample, or None where the row is skipped."""
-    answer = ask(row.program, "time", row.name, str(milliseconds), str(cos))
+    answer = ask(row.program, "time", row.name, str(milliseconds), str(cos), clock)
     try:
         value, row.unit, row.notes = parse(answer)
+        row.clock = row.notes.pop("clock", None)
     except Skip as reason:
         row.skipped = str(reason)
         return None
     return value
 
 
-def measure(rows, rounds, milliseconds, cos, progress):
+def measure(rows, rounds, milliseconds, cos, clock, progress):
     """
     Measures round by round, and in a round workload by workload, so that rows
     that are compared run in the same few milliseconds.  Each round begins with
@@ -115,7 +123,7 @@ def measure(rows, rounds, milliseconds, cos, progress):
             for row in group[at:] + group[:at]:
                 if row.skipped:
                     continue
-                value = take(row, milliseconds, cos)
+                value = take(row, milliseconds, cos, clock)
                 if value is not None:
                     row.samples[number] = value
 
@@ -139,12 +147,12 @@ def count(rows, cos, progress):
         raise Failure(f"--instructions: {skip}")
 
 
-def ratio(row, rows):
-    """What the row takes in relation to the reference; None without one."""
+def ratios(row, rows):
+    """What the row takes in relation to the reference, of each round with both."""
     for ref in rows:
         if ref.workload == row.workload and ref.impl == names.REFERENCE:
-            return stats.ratio(row.samples, ref.samples)
-    return None
+            return stats.ratios(row.samples, ref.samples)
+    return []
 
 
 def reporter():
