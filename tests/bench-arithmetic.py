@@ -143,6 +143,22 @@ class Answers(unittest.TestCase):
             sample.parse("skip no more threads")
 
 
+class Names(unittest.TestCase):
+    def test_programs_of_implementations(self):
+        found = {impl: names.program(impl) for impl in names.IMPLEMENTATIONS}
+        self.assertEqual(found["aco-own"], "run-aco")
+        self.assertEqual(found["aco-call-shared"], "run-aco-call")
+        self.assertEqual(found["boost-fiber-pooled"], "run-boost-fiber")
+        self.assertEqual(found["pth"], "run-pth")
+        self.assertEqual(found["pthread"], "run-pthread")
+        self.assertEqual(set(found.values()), set(names.PROGRAMS))
+
+    def test_implementations_of_a_pattern(self):
+        self.assertEqual(names.implementations("switch/boost-*"),
+                         ["boost-fcontext", "boost-fiber", "boost-fiber-pooled"])
+        self.assertEqual(names.implementations("no-such-row"), [])
+
+
 class Program:
     """Answers in the place of the programs, and remembers who was asked."""
 

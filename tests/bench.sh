@@ -122,6 +122,10 @@ refuses 'no row is called no-such-row' \
 	"$bench/aco-bench" --list --rows switch --rows no-such-row
 refuses 'no row is left' "$bench/aco-bench" --cos 10 --rows scale-1000
 refuses 'no row is left' "$bench/aco-bench" --programs "$scratch"
+refuses 'switch/go: not here: run-go needs golang-go' \
+	"$bench/aco-bench" --programs "$scratch" --rows switch/go
+refuses 'share-8/pthread: no program has such a row' \
+	"$bench/aco-bench" --list --rows switch --rows share-8/pthread
 
 program=$bench/run-aco
 refuses '^usage:' "$program"

@@ -26,7 +26,7 @@ def processor(text):
 
 
 def known_rows(pattern):
-    if not names.is_known(pattern):
+    if not names.implementations(pattern):
         raise argparse.ArgumentTypeError(f"no row is called {pattern}")
     return pattern
 
@@ -76,8 +76,21 @@ def is_wanted(row, opts):
     return any(names.matches(pattern, row.workload, row.impl) for pattern in opts.rows)
 
 
+def check_rows(parser, patterns, rows, missing):
+    """Refuses a pattern that no row matches, and tells which program lacks."""
+    lacking = dict(missing)
+    for pattern in patterns or ():
+        if any(names.matches(pattern, row.workload, row.impl) for row in rows):
+            continue
+        programs = sorted({names.program(impl) for impl in names.implementations(pattern)})
+        needs = [f"{name} needs {lacking[name]}" for name in programs if name in lacking]
+        why = f"not here: {', '.join(needs)}" if needs else "no program has such a row"
+        parser.error(f"{pattern}: {why}")
+
+
 def run(parser, opts):
     rows, missing = sample.find_rows(opts.programs)
+    check_rows(parser, opts.rows, rows, missing)
     rows = [row for row in rows if is_wanted(row, opts)]
     if not rows:
         parser.error("no row is left to measure")

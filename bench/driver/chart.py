@@ -18,6 +18,9 @@ COLOURS = {
     "boost-fiber-pooled": "#ffe08a",
     "swapcontext": "#8c8c8c",
     "pthread": "#c9c9c9",
+    "pth": "#a0785a",
+    "st": "#d2b48c",
+    "go": "#00add8",
     "c++20": "#c23b3b",
 }
 

@@ -14,6 +14,9 @@ PROGRAMS = {
     "run-cxx20": "g++ (10 or newer)",
     "run-swapcontext": "nothing: it was not built (make bench-programs)",
     "run-pthread": "nothing: it was not built (make bench-programs)",
+    "run-pth": "libpth-dev",
+    "run-st": "libst-dev",
+    "run-go": "golang-go",
 }
 
 # The implementation that every other one is compared with.
@@ -70,7 +73,23 @@ IMPLEMENTATIONS = {
     "swapcontext": "swapcontext (glibc)",
     "c++20": "C++20 coroutine (stackless)",
     "pthread": "pthread, condition variables",
+    "pth": "GNU Pth",
+    "st": "State Threads",
+    "go": "goroutine, channels, one processor",
 }
+
+# In these programs there are threads that can't be stepped.
+NOT_COUNTED = ("pthread", "go")
+
+
+def program(impl):
+    """Which program has the rows of an implementation."""
+    if impl == "control-words":
+        return "run-aco"
+    for name in sorted(PROGRAMS, key=len, reverse=True):
+        if f"run-{impl}".replace("c++20", "cxx20").startswith(name):
+            return name
+    raise ValueError(impl)
 
 
 def scale(workload):
@@ -84,8 +103,10 @@ def matches(pattern, workload, impl):
     )
 
 
-def is_known(pattern):
-    """Whether rows may have such a name, although their program may be missing."""
-    return any(
-        matches(pattern, workload, impl) for workload in WORKLOADS for impl in IMPLEMENTATIONS
-    )
+def implementations(pattern):
+    """Those of which rows may have such a name, although their program may be missing."""
+    return [
+        impl
+        for impl in IMPLEMENTATIONS
+        if any(matches(pattern, workload, impl) for workload in WORKLOADS)
+    ]

@@ -135,7 +135,7 @@ def count(rows, cos, progress):
     """
     skip = None
     for row in rows:
-        if row.skipped or row.unit != "ns" or row.impl == "pthread":
+        if row.skipped or row.unit != "ns" or row.impl in names.NOT_COUNTED:
             continue
         progress(f"instructions: {row.name}")
         answer = ask(row.program, "count", row.name, str(cos))

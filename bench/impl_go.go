@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Goroutines that hand over by channels, on one processor: a program of its own,
+// which answers as protocol.h says.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+type signal struct{}
+
+type row struct {
+	name  string
+	tasks int
+	run   func(n int)
+}
+
+var (
+	tasks    []chan signal // a value resumes the goroutine that waits there
+	yielded  = make(chan signal)
+	nextTask int
+	cpuClock bool
+)
+
+func bodyLoop(resumed chan signal) {
+	for {
+		yielded <- signal{}
+		<-resumed
+	}
+}
+
+func bodyShort() {
+	yielded <- signal{}
+}
+
+func makeTasks(n int) {
+	for i := 0; i < n; i++ {
+		resumed := make(chan signal)
+		tasks = append(tasks, resumed)
+		go bodyLoop(resumed)
+		<-yielded
+	}
+}
+
+func runTurn(n int) {
+	for ; n > 0; n-- {
+		tasks[nextTask] <- signal{}
+		<-yielded
+		if nextTask++; nextTask == len(tasks) {
+			nextTask = 0
+		}
+	}
+}
+
+// The runtime keeps the stacks of goroutines that have ended for new ones.
+func runCreate(n int) {
+	for ; n > 0; n-- {
+		go bodyShort()
+		<-yielded
+	}
+}
+
+var rows = []row{
+	{"switch/go", 1, runTurn},
+	{"turn-2/go", 2, runTurn},
+	{"turn-1000/go", 1000, runTurn},
+	{"turn-100000/go", 100000, runTurn},
+	{"create-reuse/go", 0, runCreate},
+}
+
+// now returns nanoseconds on the wall, or of CPU time of all threads: the runtime
+// may move the goroutines to another one.
+func now() float64 {
+	if !cpuClock {
+		return float64(time.Since(start).Nanoseconds())
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		skip(err.Error())
+	}
+	return float64(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+var start = time.Now()
+
+func timeRun(r row, n int) float64 {
+	begin := now()
+	r.run(n)
+	return now() - begin
+}
+
+func timeRow(r row, ms float64) {
+	makeTasks(r.tasks)
+	n := 1
+	for timeRun(r, n) < ms*1e6 {
+		n *= 2
+	}
+	clock := "wall"
+	if cpuClock {
+		clock = "process"
+	}
+	fmt.Printf("value=%.4f unit=ns clock=%s\n", timeRun(r, n)/float64(n), clock)
+}
+
+func skip(why string) {
+	fmt.Println("skip", why)
+	os.Exit(0)
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: list | about | time ROW MS COS wall|cpu | count ROW COS")
+	os.Exit(2)
+}
+
+func positive(text string) float64 {
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(value > 0) {
+		usage()
+	}
+	return value
+}
+
+func findRow(name string) row {
+	for _, r := range rows {
+		if r.name == name {
+			return r
+		}
+	}
+	fmt.Fprintln(os.Stderr, "no such row:", name)
+	os.Exit(2)
+	return row{}
+}
+
+func main() {
+	runtime.GOMAXPROCS(1)
+	args := os.Args[1:]
+	if len(args) == 0 {
+		usage()
+	}
+	switch fmt.Sprintf("%s %d", args[0], len(args)-1) {
+	case "list 0":
+		for _, r := range rows {
+			fmt.Println(r.name)
+		}
+	case "about 0":
+		fmt.Printf("%s, %d bits\n", runtime.Version(), strconv.IntSize)
+	case "time 4":
+		r, ms := findRow(args[1]), positive(args[2])
+		positive(args[3])
+		if args[4] != "wall" && args[4] != "cpu" {
+			usage()
+		}
+		cpuClock = args[4] == "cpu"
+		timeRow(r, ms)
+	case "count 2":
+		findRow(args[1])
+		skip("nothing to count: the runtime has several threads")
+	default:
+		usage()
+	}
+}
