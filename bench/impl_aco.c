@@ -172,6 +172,13 @@ static void setup_scale(const struct row *row)
 	bench_note("copied", copied);
 }
 
+/* As the clients of a server wake their cos. */
+static void setup_random(const struct row *row)
+{
+	setup_scale(row);
+	bench_shuffle((void **)tasks, n_tasks);
+}
+
 enum { SIZE_GIVEN, SIZE_0 };
 
 /* Resident bytes of each co with its handle, when all cos are suspended. */
@@ -190,6 +197,28 @@ static void setup_memory(const struct row *row)
 	bench_unit = "bytes";
 	bench_note("copied", copied);
 	bench_note("cos", bench_cos);
+}
+
+/*
+ * Resident bytes of each co that is left when nine of ten are destroyed in
+ * random order.  The array of handles is not counted.
+ */
+static void setup_memory_back(const struct row *row)
+{
+	size_t before = bench_resident();
+	size_t n_left = bench_cos / 10 + 1, made, left, i;
+
+	setup_random(&(struct row){ .arg = bench_cos, .opt = row->opt });
+	before += n_tasks * sizeof(*tasks);
+	made = bench_resident();
+	for (i = n_left; i < n_tasks; i++)
+		aco_destroy(tasks[i]);
+	left = bench_resident();
+	bench_value = ((double)left - (double)before) / (double)n_left;
+	bench_unit = "bytes";
+	bench_note("cos", bench_cos);
+	bench_note("made", made);
+	bench_note("left", left);
 }
 
 /* A call with a large frame, which the co leaves when it is resumed. */
@@ -424,6 +453,8 @@ const char bench_compiler[] = BENCH_COMPILER;
 #define ROWS(impl, opt)                                                      \
 	ROWS_SWITCH(impl, opt),                                              \
 	ROWS_TURN_MANY(impl, opt),                                           \
+	ROWS_RANDOM_OWN(impl, opt),                                          \
+	ROWS_MEMORY_OWN(impl, opt),                                          \
 	ROWS_PASS(impl, opt),                                                \
 	{ "yield-to-share", impl, setup_pass_share, run_pass, 0, opt },      \
 	{ "value", impl, setup_value, run_value, 0, opt },                   \
@@ -439,6 +470,11 @@ const char bench_compiler[] = BENCH_COMPILER;
 	{ "scale-100000", impl, setup_scale, run_turn, 100000, opt },        \
 	{ "scale-1000000", impl, setup_scale, run_turn, 1000000, opt },      \
 	{ "scale-10000000", impl, setup_scale, run_turn, 10000000, opt },    \
+	{ "random-10000", impl, setup_random, run_turn, 10000, opt },        \
+	{ "random-100000", impl, setup_random, run_turn, 100000, opt },      \
+	{ "random-1000000", impl, setup_random, run_turn, 1000000, opt },    \
+	{ "random-10000000", impl, setup_random, run_turn, 10000000, opt },  \
+	{ "memory-back", impl, setup_memory_back, NULL, 0, opt },            \
 	{ "memory-given", impl, setup_memory, NULL, SIZE_GIVEN, opt },       \
 	{ "memory-0", impl, setup_memory, NULL, SIZE_0, opt },               \
 	{ "memory-deep", impl, setup_memory_deep, NULL, 0, opt },            \

@@ -10,6 +10,8 @@
 #include <exception>
 #include <vector>
 
+#include "machine.h"
+#include "protocol.h"
 #include "row.h"
 
 #define NOINLINE __attribute__((__noinline__))
@@ -56,12 +58,40 @@ static NOINLINE task body_short()
 	co_return;
 }
 
-static void setup(const struct row *row)
+static void make_tasks(size_t n)
 {
-	for (size_t i = 0; i < row->arg; i++) {
+	for (size_t i = 0; i < n; i++) {
 		tasks.push_back(body_loop());
 		tasks[i].h.resume();
 	}
+}
+
+static void setup(const struct row *row)
+{
+	make_tasks(row->arg);
+}
+
+static void setup_random(const struct row *row)
+{
+	std::vector<void *> order;
+
+	make_tasks(row->arg);
+	for (task t : tasks)
+		order.push_back(t.h.address());
+	bench_shuffle(order.data(), order.size());
+	for (size_t i = 0; i < order.size(); i++)
+		tasks[i].h = task::handle::from_address(order[i]);
+}
+
+static void setup_memory(const struct row *)
+{
+	size_t n = bench_cos < 10000 ? bench_cos : 10000;
+	size_t before = bench_resident();
+
+	make_tasks(n);
+	bench_value = (double)(bench_resident() - before) / (double)n;
+	bench_unit = "bytes";
+	bench_note("cos", n);
 }
 
 static void run_one(long n)
@@ -101,6 +131,10 @@ const struct row bench_rows[] = {
 	{ "switch", "c++20", setup, run_one, 1, 0 },
 	{ "turn-1000", "c++20", setup, run_turn, 1000, 0 },
 	{ "turn-100000", "c++20", setup, run_turn, 100000, 0 },
+	{ "random-own-10000", "c++20", setup_random, run_turn, 10000, 0 },
+	{ "random-own-100000", "c++20", setup_random, run_turn, 100000, 0 },
+	{ "random-own-1000000", "c++20", setup_random, run_turn, 1000000, 0 },
+	{ "memory-own", "c++20", setup_memory, NULL, 0, 0 },
 	{ "create-reuse", "c++20", setup, run_create, 0, 0 },
 	{ NULL, NULL, NULL, NULL, 0, 0 }
 };

@@ -140,6 +140,8 @@ const struct row bench_rows[] = {
 	ROWS_PASS("boost-fcontext", 0),
 	{ "value", "boost-fcontext", setup_value, run_value, 0, 0 },
 	ROWS_TURN_MANY("boost-fcontext", 0),
+	ROWS_RANDOM_OWN("boost-fcontext", 0),
+	ROWS_MEMORY_OWN("boost-fcontext", 0),
 	ROWS_SHARE("boost-fcontext", 0),
 	ROWS_CREATE_NEW("boost-fcontext", 0),
 	ROWS_CREATE_REUSE("boost-fcontext", 0),

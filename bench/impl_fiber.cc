@@ -100,6 +100,7 @@ const char bench_compiler[] = BENCH_COMPILER;
 const struct row bench_rows[] = {
 	ROWS_SWITCH("boost-fiber", AS_ASKED),
 	ROWS_TURN_MANY("boost-fiber", AS_ASKED),
+	ROWS_MEMORY_OWN("boost-fiber", AS_ASKED),
 	ROWS_CREATE_NEW("boost-fiber", AS_ASKED),
 	ROWS_CREATE_NEW("boost-fiber-pooled", POOLED),
 	ROWS_CREATE_REUSE("boost-fiber-pooled", POOLED),

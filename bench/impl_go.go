@@ -18,7 +18,8 @@ type signal struct{}
 type row struct {
 	name  string
 	tasks int
-	run   func(n int)
+	setup func(n int)
+	run   func(n int) // nil: setup leaves the result in value
 }
 
 var (
@@ -26,6 +27,8 @@ var (
 	yielded  = make(chan signal)
 	nextTask int
 	cpuClock bool
+	cos      int
+	value    float64
 )
 
 func bodyLoop(resumed chan signal) {
@@ -48,6 +51,41 @@ func makeTasks(n int) {
 	}
 }
 
+// shuffle has the same order as bench_shuffle() of machine.c.
+func shuffle(n int, swap func(i, j int)) {
+	x := uint64(1)
+	for ; n > 1; n-- {
+		x = x*6364136223846793005 + 1442695040888963407
+		swap(int((x>>33)%uint64(n)), n-1)
+	}
+}
+
+func makeRandom(n int) {
+	makeTasks(n)
+	shuffle(n, func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
+}
+
+func resident() float64 {
+	var total, pages float64
+	text, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &total, &pages)
+	}
+	if err != nil {
+		skip("/proc/self/statm is not there")
+	}
+	return pages * float64(os.Getpagesize())
+}
+
+func makeMemory(most int) {
+	if cos > most {
+		cos = most
+	}
+	before := resident()
+	makeTasks(cos)
+	value = (resident() - before) / float64(cos)
+}
+
 func runTurn(n int) {
 	for ; n > 0; n-- {
 		tasks[nextTask] <- signal{}
@@ -67,11 +105,15 @@ func runCreate(n int) {
 }
 
 var rows = []row{
-	{"switch/go", 1, runTurn},
-	{"turn-2/go", 2, runTurn},
-	{"turn-1000/go", 1000, runTurn},
-	{"turn-100000/go", 100000, runTurn},
-	{"create-reuse/go", 0, runCreate},
+	{"switch/go", 1, makeTasks, runTurn},
+	{"turn-2/go", 2, makeTasks, runTurn},
+	{"turn-1000/go", 1000, makeTasks, runTurn},
+	{"turn-100000/go", 100000, makeTasks, runTurn},
+	{"random-own-10000/go", 10000, makeRandom, runTurn},
+	{"random-own-100000/go", 100000, makeRandom, runTurn},
+	{"random-own-1000000/go", 1000000, makeRandom, runTurn},
+	{"memory-own/go", 10000, makeMemory, nil},
+	{"create-reuse/go", 0, makeTasks, runCreate},
 }
 
 // now returns nanoseconds on the wall, or of CPU time of all threads: the runtime
@@ -96,7 +138,11 @@ func timeRun(r row, n int) float64 {
 }
 
 func timeRow(r row, ms float64) {
-	makeTasks(r.tasks)
+	r.setup(r.tasks)
+	if r.run == nil {
+		fmt.Printf("value=%.4f unit=bytes cos=%d\n", value, cos)
+		return
+	}
 	n := 1
 	for timeRun(r, n) < ms*1e6 {
 		n *= 2
@@ -108,13 +154,24 @@ func timeRow(r row, ms float64) {
 	fmt.Printf("value=%.4f unit=ns clock=%s\n", timeRun(r, n)/float64(n), clock)
 }
 
+func printOrder(n int) {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+	for _, i := range order {
+		fmt.Println(i)
+	}
+}
+
 func skip(why string) {
 	fmt.Println("skip", why)
 	os.Exit(0)
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: list | about | time ROW MS COS wall|cpu | count ROW COS")
+	fmt.Fprintln(os.Stderr, "usage: list | about | order N | time ROW MS COS wall|cpu | count ROW COS")
 	os.Exit(2)
 }
 
@@ -152,12 +209,14 @@ func main() {
 		fmt.Printf("%s, %d bits\n", runtime.Version(), strconv.IntSize)
 	case "time 4":
 		r, ms := findRow(args[1]), positive(args[2])
-		positive(args[3])
+		cos = int(positive(args[3]))
 		if args[4] != "wall" && args[4] != "cpu" {
 			usage()
 		}
 		cpuClock = args[4] == "cpu"
 		timeRow(r, ms)
+	case "order 1":
+		printOrder(int(positive(args[1])))
 	case "count 2":
 		findRow(args[1])
 		skip("nothing to count: the runtime has several threads")

@@ -109,6 +109,7 @@ const char bench_compiler[] = BENCH_COMPILER;
 /* clang-format off */
 const struct row bench_rows[] = {
 	ROWS_SWITCH("pth", 0),
+	ROWS_MEMORY_OWN("pth", 0),
 	ROWS_CREATE_NEW("pth", 0),
 	ROWS_CREATE_REUSE("pth", 0),
 	ROWS_END

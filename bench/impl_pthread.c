@@ -116,6 +116,7 @@ const char bench_compiler[] = BENCH_COMPILER;
 /* clang-format off */
 const struct row bench_rows[] = {
 	ROWS_SWITCH("pthread", 0),
+	ROWS_MEMORY_OWN("pthread", 0),
 	ROWS_CREATE_NEW("pthread", 0),
 	ROWS_END
 };

@@ -108,6 +108,7 @@ const char bench_compiler[] = BENCH_COMPILER;
 const struct row bench_rows[] = {
 	ROWS_SWITCH("st", 0),
 	ROWS_TURN_MANY("st", 0),
+	ROWS_MEMORY_OWN("st", 0),
 	ROWS_CREATE_REUSE("st", 0),
 	ROWS_END
 };

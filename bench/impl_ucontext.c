@@ -102,6 +102,8 @@ const char bench_compiler[] = BENCH_COMPILER;
 const struct row bench_rows[] = {
 	ROWS_SWITCH("swapcontext", 0),
 	ROWS_TURN_MANY("swapcontext", 0),
+	ROWS_RANDOM_OWN("swapcontext", 0),
+	ROWS_MEMORY_OWN("swapcontext", 0),
 	ROWS_SHARE("swapcontext", 0),
 	ROWS_CREATE_NEW("swapcontext", 0),
 	ROWS_CREATE_REUSE("swapcontext", 0),

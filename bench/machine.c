@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine.c - stacks, memory and time, see machine.h
+ * machine.c - stacks, memory, time and random order, see machine.h
  */
 #include "machine.h"
 
@@ -61,6 +61,23 @@ size_t bench_available(void)
 		bench_skip("/proc/meminfo is not there");
 	fclose(f);
 	return kb > SIZE_MAX / 2 / 1024 ? SIZE_MAX / 2 : (size_t)kb * 1024;
+}
+
+/* Knuth's linear congruential generator, of which the upper bits are used.
+   impl_go.go has the same function. */
+void bench_shuffle(void **pointers, size_t n)
+{
+	uint64_t x = 1;
+	void *pointer;
+	size_t i;
+
+	for (; n > 1; n--) {
+		x = x * 6364136223846793005U + 1442695040888963407U;
+		i = (size_t)((x >> 33) % n);
+		pointer = pointers[i];
+		pointers[i] = pointers[n - 1];
+		pointers[n - 1] = pointer;
+	}
 }
 
 static clockid_t the_clock = CLOCK_MONOTONIC;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine.h - stacks, memory and time, for the implementations
+ * machine.h - stacks, memory, time and random order, for the implementations
  */
 #ifndef BENCH_MACHINE_H
 #define BENCH_MACHINE_H
@@ -35,6 +35,9 @@ size_t bench_resident(void);
 /* Bytes that the machine has left for new memory, at most half of the address
    space. */
 size_t bench_available(void);
+
+/* Puts pointers into a random order, always the same one for the same n. */
+void bench_shuffle(void **pointers, size_t n);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
  *	run-NAME about            compiler and architecture
  *	run-NAME time ROW MS COS CLOCK
  *	                          "value=NUMBER unit=UNIT clock=... KEY=NUMBER ..."
+ *	run-NAME order N          the numbers below N in the order of random rows
  *	run-NAME count ROW COS    "value=NUMBER unit=instructions"
  *
  * CLOCK is "wall" or "cpu".  The answer names the clock that has measured a time:

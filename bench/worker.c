@@ -79,8 +79,8 @@ static void count_row(const struct row *row)
 
 static __attribute__((__noreturn__)) void usage(void)
 {
-	fputs("usage: list | about | time ROW MS COS wall|cpu | count ROW "
-	      "COS\n",
+	fputs("usage: list | about | order N | time ROW MS COS wall|cpu | "
+	      "count ROW COS\n",
 	      stderr);
 	exit(2);
 }
@@ -93,6 +93,20 @@ static double positive(const char *text)
 	if (end == text || *end || !(value > 0))
 		usage();
 	return value;
+}
+
+/* The numbers are those of elements of an array. */
+static void print_order(size_t n)
+{
+	char *base = bench_need(malloc(n));
+	void **order = bench_need(calloc(n, sizeof(*order)));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		order[i] = base + i;
+	bench_shuffle(order, n);
+	for (i = 0; i < n; i++)
+		printf("%td\n", (char *)order[i] - base);
 }
 
 static void choose_clock(const char *name)
@@ -116,6 +130,8 @@ int main(int argc, char **argv)
 		list();
 	} else if (strcmp(what, "about") == 0 && argc == 2) {
 		about();
+	} else if (strcmp(what, "order") == 0 && argc == 3) {
+		print_order((size_t)positive(argv[2]));
 	} else if (strcmp(what, "time") == 0 && argc == 6) {
 		choose_clock(argv[5]);
 		bench_cos = (size_t)positive(argv[4]);

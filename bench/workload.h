@@ -23,12 +23,16 @@
 #include <alloca.h>
 #include <stdlib.h>
 
+#include "machine.h"
 #include "protocol.h"
 #include "row.h"
 
 #define KB ((size_t)1024)
 #define BIG_STACK (64 * KB)
 #define SMALL_STACK (8 * KB)
+
+/* A million of them fit into memory. */
+#define TINY_STACK (4 * KB)
 
 /* With many more guarded stacks a process runs out of mappings. */
 #define MAX_GUARDED 10000
@@ -239,19 +243,22 @@ static UNUSED void run_create_reuse(long n)
 
 /* Each task has a stack of its own, and is started, so that it waits in its
    loop. */
-static void make_tasks(size_t n, body_t body)
+static void make_tasks_on(size_t n, body_t body, size_t sz, int guarded)
 {
-	int guarded = n <= MAX_GUARDED;
 	size_t i;
 
 	alloc_tasks(n);
 	for (i = 0; i < n; i++) {
-		stk_t *stk = stk_new(guarded ? BIG_STACK : SMALL_STACK,
-				     guarded);
-
-		tasks[i] = task_new(stk, body);
+		tasks[i] = task_new(stk_new(sz, guarded), body);
 		task_resume(tasks[i]);
 	}
+}
+
+static void make_tasks(size_t n, body_t body)
+{
+	int guarded = n <= MAX_GUARDED;
+
+	make_tasks_on(n, body, guarded ? BIG_STACK : SMALL_STACK, guarded);
 }
 
 static void setup_one(const struct row *row)
@@ -270,6 +277,29 @@ static void setup_turn(const struct row *row)
 {
 	the_row = row;
 	make_tasks(row->arg, body_loop);
+}
+
+/* As the clients of a server wake their tasks. */
+static UNUSED void setup_random_own(const struct row *row)
+{
+	the_row = row;
+	if (row->arg > bench_available() / (2 * TINY_STACK))
+		bench_skip("there is not enough memory for so many");
+	make_tasks_on(row->arg, body_loop, TINY_STACK, 0);
+	bench_shuffle((void **)tasks, n_tasks);
+}
+
+/* The kernel's own memory for a task is not counted. */
+static void setup_memory_own(const struct row *row)
+{
+	size_t n = bench_cos < MAX_GUARDED ? bench_cos : MAX_GUARDED;
+	size_t before = bench_resident();
+
+	the_row = row;
+	make_tasks(n, body_loop);
+	bench_value = (double)(bench_resident() - before) / (double)n;
+	bench_unit = "bytes";
+	bench_note("cos", n);
 }
 
 static void setup_create_new(const struct row *row)
@@ -306,6 +336,15 @@ static UNUSED void setup_share(const struct row *row)
 
 #define ROWS_TURN_MANY(impl, opt)                                            \
 	{ "turn-100000", impl, setup_turn, run_turn, 100000, opt }
+
+#define ROWS_RANDOM_OWN(impl, opt)                                           \
+	{ "random-own-10000", impl, setup_random_own, run_turn, 10000, opt },\
+	{ "random-own-100000", impl, setup_random_own, run_turn, 100000,     \
+	  opt },                                                             \
+	{ "random-own-1000000", impl, setup_random_own, run_turn, 1000000, opt }
+
+#define ROWS_MEMORY_OWN(impl, opt)                                           \
+	{ "memory-own", impl, setup_memory_own, NULL, 0, opt }
 
 #define ROWS_SHARE(impl, opt)                                                \
 	{ "share-8", impl, setup_share, run_turn, 8, opt },                  \

@@ -44,15 +44,18 @@ def check_row(name, row):
 def check_notes(name, row):
     """Notes are there in these rows, and only there."""
     workload, impl = name.split("/")
-    copies = workload.startswith("wake-")
+    copies = workload.startswith(("wake-", "memory-back"))
     copies = copies or (workload.startswith("share-") and impl.startswith("aco-"))
     check(is_positive(row["copied"]) == copies, f"{name}: copied is {row['copied']}")
-    if workload.startswith(("wake-", "guarded-")):
+    if workload.startswith(("wake-", "guarded-", "memory-own", "memory-back")):
         check(row["cos"] == 100, f"{name}: cos is {row['cos']}")
     else:
         check(row["cos"] is None, f"{name}: cos is {row['cos']}")
     guards = 100 if workload == "guarded-memory" else None
     check(row["guards"] == guards, f"{name}: guards is {row['guards']}")
+    back = workload == "memory-back"
+    for key in ("made", "left"):
+        check(is_positive(row[key]) == back, f"{name}: {key} is {row[key]}")
 
 
 def check_ratio(name, row, measured):

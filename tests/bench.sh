@@ -58,6 +58,17 @@ sort "$scratch/out" >"$scratch/listed"
 diff "$scratch/want" "$scratch/listed" ||
 	fail "rows of programs (<) and of --list (>) differ"
 
+# All programs have the same random order of all numbers.
+seq 0 999 >"$scratch/numbers"
+"$bench/run-aco" order 1000 >"$scratch/order"
+sort -n "$scratch/order" | cmp -s - "$scratch/numbers" ||
+	fail "a random order that is not one of the numbers below 1000"
+cmp -s "$scratch/order" "$scratch/numbers" && fail "a random order that is none"
+for program in $(cut -d' ' -f1 "$scratch/programs" | uniq); do
+	"$bench/$program" order 1000 | cmp -s - "$scratch/order" ||
+		fail "$program has a random order of its own"
+done
+
 # ---------------------------------------------------------- what is measured --
 
 # All programs have the first of these rows; the others have numbers of cos,
@@ -65,7 +76,8 @@ diff "$scratch/want" "$scratch/listed" ||
 measure() {
 	run "$bench/aco-bench" --rounds 1 --ms 1 --cos 100 --format json \
 		--rows switch --rows 'share-120/*' --rows memory-deep/aco-shared \
-		--rows wake-8/aco-shared --rows guarded-memory/aco-own "$@"
+		--rows wake-8/aco-shared --rows guarded-memory/aco-own \
+		--rows memory-own --rows memory-back/aco-shared "$@"
 }
 
 instructions=yes
@@ -83,6 +95,12 @@ measure --list
 python3 -B "$top_srcdir/tests/bench-result.py" "$scratch/result.json" \
 	"$scratch/out" "$scratch/programs" $instructions ||
 	fail "the result is not what was asked for"
+
+run "$bench/aco-bench" --rounds 1 --ms 1 --cos 10000 --rows 'random-*' --format csv
+[ $status -eq 0 ] || fail "random rows: $(cat "$err")"
+for row in random-10000,aco-shared random-own-10000,aco-shared; do
+	grep -q "^$row," "$scratch/out" || fail "$row is not measured"
+done
 
 for format in text csv; do
 	run "$bench/aco-bench" --rounds 1 --ms 1 --rows switch/aco-own \

@@ -50,7 +50,7 @@ def options():
     add("--quick", action="store_true", help="3 rounds of 2 ms, nothing with 100,000 cos")
     add("--cos", metavar="N", type=positive,
         help="cos of the memory rows, and the most of the rows with a growing number "
-        "(default 100000, with --quick 10000; up to 10000000, which takes 4 GB)")
+        "(default 100000, with --quick 10000; up to 10000000, which takes 4 GB, or 8 GB with the random-own rows)")
     add("--clock", choices=("wall", "cpu"), default="wall",
         help="what is measured: time on the wall (default), or CPU time of the thread, "
         "which other load of the machine changes less.  CPU time leaves out the time "

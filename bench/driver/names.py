@@ -24,6 +24,8 @@ REFERENCE = "boost-fcontext"
 
 SHARE_SIZES = (8, 24, 56, 120, 136, 488, 1000, 2000, 8000)
 SCALES = tuple(10**n for n in range(2, 8))
+RANDOM = tuple(10**n for n in range(4, 8))
+RANDOM_OWN = tuple(10**n for n in range(4, 7))
 
 WORKLOADS = {
     "switch": "one co: resume and yield",
@@ -45,11 +47,21 @@ WORKLOADS = {
     "reset": "reset, run",
     **{f"scale-{n}": f"{n:,} cos in turn on one stack, frames of 120 bytes" for n in SCALES},
     **{
+        f"random-{n}": f"{n:,} cos in random order on one stack, frames of 120 bytes"
+        for n in RANDOM
+    },
+    **{
+        f"random-own-{n}": f"{n:,} cos in random order, each on 4 KiB from malloc"
+        for n in RANDOM_OWN
+    },
+    **{
         f"wake-{n}": f"resume of the next of many on one stack, {n:,} bytes wanted in their frames"
         for n in SHARE_SIZES
     },
     "memory-given": "resident bytes of a suspended co, frame of 120 bytes, save stack size given",
     "memory-0": "resident bytes of a suspended co, frame of 120 bytes, save stack size 0",
+    "memory-back": "resident bytes of a suspended co when 9 of 10 are destroyed, in random order",
+    "memory-own": "resident bytes of a suspended task with a stack of its own, at most 10,000 tasks",
     "memory-deep": "resident bytes of two cos on one stack, one of them in a call with 1 MiB of frame",
     "memory-left": "the same a little after it has left that call",
     "guarded-memory": "resident bytes of a standalone co with a guarded stack",
@@ -93,8 +105,9 @@ def program(impl):
 
 
 def scale(workload):
-    """How many cos a workload "scale-N" makes, or 0."""
-    return int(workload.split("-")[1]) if workload.startswith("scale-") else 0
+    """How many cos a workload makes of which there is one for each number, or 0."""
+    kind, _, number = workload.rpartition("-")
+    return int(number) if kind in ("scale", "random", "random-own") else 0
 
 
 def matches(pattern, workload, impl):

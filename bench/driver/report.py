@@ -89,10 +89,18 @@ def records(rows, limit):
             "ratio_spread": rounded(stats.spread(to_reference)),
             "ratio_good": stats.is_good(to_reference, limit) if to_reference else None,
             "instructions": row.instructions,
-            "copied": int(row.notes["copied"]) if "copied" in row.notes else None,
-            "cos": int(row.notes["cos"]) if "cos" in row.notes else None,
-            "guards": int(row.notes["guards"]) if "guards" in row.notes else None,
+            **{key: int(row.notes[key]) if key in row.notes else None for key in NOTES},
         }
+
+
+# What a program tells besides the value.
+NOTES = {
+    "copied": "bytes copied",
+    "cos": "cos",
+    "guards": "guards tried",
+    "made": "bytes when all were made",
+    "left": "bytes left",
+}
 
 
 def rounded(value):
@@ -135,8 +143,8 @@ def text(rows, missing, about, limit):
         line += f"{number(r['median']):>10}{mark(r['good'])}"
         line += f" {spread:>21} {optional(r['ratio'], '.2f'):>8}{mark(r['ratio_good'])}"
         line += f" {optional(r['instructions'], '.0f'):>8}"
-        notes = [(r["copied"], "bytes copied"), (r["cos"], "cos"), (r["guards"], "guards tried")]
-        line += "  " + ", ".join(f"{n:,} {what}" for n, what in notes if n is not None)
+        notes = [f"{r[key]:,} {what}" for key, what in NOTES.items() if r[key] is not None]
+        line += "  " + ", ".join(notes)
         print(line.rstrip())
     not_good = sum(r["good"] is False or r["ratio_good"] is False for r in found)
     if not_good:
