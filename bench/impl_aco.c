@@ -301,6 +301,29 @@ static void run_control_words(long n)
 		exchange(&there, &here);
 	}
 }
+
+/* Processors differ in whether stores or loads of control words are slow. */
+static void exchange_unequal(struct control_words *from,
+			     const struct control_words *to)
+{
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1"
+			 : "=m"(from->mxcsr), "=m"(from->fpucw));
+	if (from->mxcsr != to->mxcsr)
+		__asm__ volatile("ldmxcsr %0" : : "m"(to->mxcsr));
+	if (from->fpucw != to->fpucw)
+		__asm__ volatile("fldcw %0" : : "m"(to->fpucw));
+}
+
+static void run_control_words_compared(long n)
+{
+	struct control_words here = { 0x1f80, 0x37f };
+	struct control_words there = here;
+
+	while (n-- > 0) {
+		exchange_unequal(&here, &there);
+		exchange_unequal(&there, &here);
+	}
+}
 #endif
 
 /* Makes as many cos as --cos says, each on its own guarded stack, and suspends
@@ -500,6 +523,8 @@ const struct row bench_rows[] = {
 	ROWS(IMPL "-own", 0),
 #ifdef WITH_CONTROL_WORDS
 	{ "switch", "control-words", setup_one, run_control_words, 0, 0 },
+	{ "switch", "control-words-compared", setup_one,
+	  run_control_words_compared, 0, 0 },
 #endif
 	ROWS_END
 };

@@ -37,6 +37,15 @@ void bench_stack_free(void *stack, size_t sz, int guarded)
 		free(stack);
 }
 
+const char *bench_control_words(void)
+{
+#ifdef WITH_CONTROL_WORDS
+	/* This program has the library, which knows one way only.  A library
+	   that chooses is asked here. */
+#endif
+	return NULL;
+}
+
 size_t bench_resident(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");

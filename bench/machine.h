@@ -29,6 +29,10 @@ void bench_several_threads(size_t at_a_time);
 /* "wall", "thread" (CPU time of the thread) or "process". */
 const char *bench_clock(void);
 
+/* Which way the library switches own control words on this processor, in a few
+   words; NULL where there is no choice. */
+const char *bench_control_words(void);
+
 /* Bytes of this process in memory. */
 size_t bench_resident(void);
 

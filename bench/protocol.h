@@ -3,14 +3,17 @@
  * protocol.h - what the driver asks of a program, and what the program answers
  *
  *	run-NAME list             its rows, WORKLOAD/IMPLEMENTATION
- *	run-NAME about            compiler and architecture
+ *	run-NAME about            compiler and architecture; then a line for each
+ *	                          thing more that times depend on
  *	run-NAME time ROW MS COS CLOCK
- *	                          "value=NUMBER unit=UNIT clock=... KEY=NUMBER ..."
- *	run-NAME order N          the numbers below N in the order of random rows
+ *	                          "value=NUMBER unit=UNIT clock=CLOCK KEY=NUMBER"
+ *	run-NAME order N          numbers below N, in the order of random rows
  *	run-NAME count ROW COS    "value=NUMBER unit=instructions"
  *
- * CLOCK is "wall" or "cpu".  The answer names the clock that has measured a time:
- * "wall", "thread" or "process".  A program that can't measure a row answers "skip REASON".  The driver
+ * CLOCK is "wall" or "cpu".  An answer of a time names the clock that has
+ * measured it, "wall", "thread" or "process", and as many keys as the row has.
+ *
+ * A program that can't measure a row answers "skip REASON".  The driver
  * (driver/) runs the programs in turn and does the statistics.
  */
 #ifndef BENCH_PROTOCOL_H

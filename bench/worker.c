@@ -59,7 +59,11 @@ static void list(void)
 
 static void about(void)
 {
+	const char *words = bench_control_words();
+
 	printf("%s, %zu bits\n", bench_compiler, sizeof(void *) * 8);
+	if (words)
+		printf("own control words: %s\n", words);
 }
 
 static void time_row(const struct row *row, double ms)

@@ -260,6 +260,14 @@ class Report(unittest.TestCase):
         self.assertIn(", governor performance, clock wall, load 0.50 before, 1.00 after",
                       report.machine_line({**ABOUT, "governor": "performance"}))
 
+    def test_what_a_program_tells_besides(self):
+        before = report.ask
+        report.ask = lambda program, what: "gcc 12\nown control words: stored"
+        self.addCleanup(setattr, report, "ask", before)
+        about = report.machine([row("aco-own", 1)], "cpu", 0)
+        self.assertEqual(about["compilers"], ["gcc 12"])
+        self.assertIn(", gcc 12, own control words: stored, ", report.machine_line(about))
+
     def test_what_is_skipped(self):
         gone = row("pthread")
         gone.skipped = "no more threads"

@@ -78,7 +78,8 @@ IMPLEMENTATIONS = {
     "aco-clang-own": "libaco by clang, own",
     "aco-c++-shared": "libaco beside libstdc++, shared",
     "aco-c++-own": "libaco beside libstdc++, own",
-    "control-words": "the control words of two switches alone",
+    "control-words": "control words of two switches",
+    "control-words-compared": "the same, loaded if different",
     "boost-fcontext": "boost fcontext",
     "boost-fiber": "boost fiber",
     "boost-fiber-pooled": "boost fiber, pooled stacks",
@@ -87,7 +88,7 @@ IMPLEMENTATIONS = {
     "pthread": "pthread, condition variables",
     "pth": "GNU Pth",
     "st": "State Threads",
-    "go": "goroutine, channels, one processor",
+    "go": "goroutine, channels, 1 processor",
 }
 
 # In these programs there are threads that can't be stepped.
@@ -96,7 +97,7 @@ NOT_COUNTED = ("pthread", "go")
 
 def program(impl):
     """Which program has the rows of an implementation."""
-    if impl == "control-words":
+    if impl.startswith("control-words"):
         return "run-aco"
     for name in sorted(PROGRAMS, key=len, reverse=True):
         if f"run-{impl}".replace("c++20", "cxx20").startswith(name):
