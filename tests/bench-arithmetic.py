@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import unittest
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "bench", "driver"))
 
 # pylint: disable=wrong-import-position
 import names
+import overview
 import report
 import sample
 import stats
@@ -277,6 +279,60 @@ class Report(unittest.TestCase):
             result["skipped"],
             {"run-cxx20": "needs g++", "switch/pthread": "no more threads"},
         )
+
+
+class Overview(unittest.TestCase):
+    def test_quantities(self):
+        for value, unit, want in (
+            (2.94, "ns", "2.9 ns"), (9.94, "ns", "9.9 ns"), (9.96, "ns", "10 ns"),
+            (999.4, "ns", "999 ns"), (999.6, "ns", "1.0 µs"), (44600, "ns", "45 µs"),
+            (280.04, "bytes", "280 B"), (4152, "bytes", "4.2 kB"), (5e9, "bytes", "5,000 MB"),
+        ):
+            self.assertEqual(overview.quantity(value, unit), want)
+
+    def test_decades_around_all_values(self):
+        self.assertEqual(overview.decades([2.9, 44600]), (0, 5))
+        self.assertEqual(overview.decades([280, 8600]), (2, 4))
+        self.assertEqual(overview.decades([150, 1000]), (1, 3))
+        self.assertEqual(overview.decades([7]), (0, 1))
+
+    def test_lengths_are_those_of_logarithms(self):
+        self.assertEqual(overview.length(1, 0, 4), 0)
+        self.assertEqual(overview.length(100, 0, 4), overview.BARS / 2)
+        self.assertEqual(overview.length(10000, 0, 4), overview.BARS)
+
+    def test_the_best_variant(self):
+        rows = [row("boost-fcontext", 12), row("boost-fiber", 9), row("swapcontext", 1),
+                row("boost-fiber-pooled"), row("boost-fiber-pooled", 2, workload="create-new")]
+        self.assertIs(overview.best(rows, "switch", overview.FIBER), rows[1])
+        self.assertIsNone(overview.best(rows, "nested", overview.FIBER))
+
+    def test_rows_exist(self):
+        for name in overview.row_names():
+            workload, impl = name.split("/")
+            self.assertIn(workload, names.WORKLOADS)
+            self.assertIn(impl, names.IMPLEMENTATIONS)
+        self.assertIn("memory-given/aco-shared", overview.row_names())
+        self.assertIn("memory-own/pthread", overview.row_names())
+
+    def texts(self, *rows):
+        root = xml.etree.ElementTree.fromstring(overview.svg(rows, "a <CPU>", 0.05))
+        return [node.text for node in root.iter() if node.text and node.tag.endswith("text")]
+
+    def test_picture(self):
+        found = self.texts(row("aco-shared", 3, 3, 3), row("pthread", 9e3, 10e3, 11e3))
+        for want in ("libaco", "3.0 ns", "thread", "10 µs ?", "a <CPU>"):
+            self.assertIn(want, found)
+        for label in ("swapcontext", "create, run, destroy"):
+            self.assertNotIn(label, found)
+        self.assertTrue(found[-1].startswith("? "))
+
+    def test_picture_of_good_figures(self):
+        self.assertNotIn("?", "".join(self.texts(row("aco-shared", 3, 3, 3))))
+
+    def test_nothing_of_libaco(self):
+        with self.assertRaisesRegex(sample.Failure, "none of libaco's rows"):
+            overview.svg([row("pthread", 1)], "", 0.05)
 
 
 unittest.main()

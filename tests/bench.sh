@@ -130,6 +130,14 @@ clock switch/aco-own thread
 clock switch/pthread process
 clock create-new-4/aco-own process
 
+# Without --rows, what is drawn is measured, and nothing else.
+run "$bench/aco-bench" --rounds 1 --ms 1 --cos 100 --format csv \
+	--overview "$scratch/overview.svg"
+[ $status -eq 0 ] || fail "--overview: $(cat "$err")"
+grep -q '>libaco</text>' "$scratch/overview.svg" || fail "the overview shows no libaco"
+grep -q '^memory-given,aco-shared,' "$scratch/out" || fail "memory is not measured"
+grep -q '^nested,' "$scratch/out" && fail "more is measured than drawn"
+
 # ----------------------------------------------------------- what is refused --
 
 for bad in --rows=no-such-row --rounds=0 --ms=x --cos=-1 --pin=-1 --pin=99999 \
@@ -140,6 +148,7 @@ refuses 'no row is called no-such-row' \
 	"$bench/aco-bench" --list --rows switch --rows no-such-row
 refuses 'no row is left' "$bench/aco-bench" --cos 10 --rows scale-1000
 refuses 'no row is left' "$bench/aco-bench" --programs "$scratch"
+refuses "can't be written" "$bench/aco-bench" --overview "$scratch/none/o.svg"
 refuses 'switch/go: not here: run-go needs golang-go' \
 	"$bench/aco-bench" --programs "$scratch" --rows switch/go
 refuses 'share-8/pthread: no program has such a row' \

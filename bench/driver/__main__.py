@@ -7,6 +7,7 @@ import sys
 
 import chart
 import names
+import overview
 import report
 import sample
 
@@ -62,6 +63,9 @@ def options():
     add("--pin", metavar="CPU", type=processor, help="run on this processor only")
     add("--format", choices=report.FORMATS, default="text")
     add("--plot", metavar="FILE.svg", help="also draw the result (needs gnuplot)")
+    add("--overview", metavar="FILE.svg",
+        help="also draw a few bars of libaco and its peers.  Without --rows and --plot, "
+        "only what is drawn is measured")
     add("--programs", metavar="DIR", default=os.curdir, help=argparse.SUPPRESS)
     return parser, parser.parse_args()
 
@@ -72,7 +76,7 @@ def is_wanted(row, opts):
     if names.scale(row.workload) > opts.cos:
         return False
     if not opts.rows:
-        return True
+        return not opts.overview or opts.plot or row.name in overview.row_names()
     return any(names.matches(pattern, row.workload, row.impl) for pattern in opts.rows)
 
 
@@ -99,6 +103,8 @@ def run(parser, opts):
         return
     if opts.plot:
         chart.check()
+    if opts.overview:
+        overview.check(opts.overview)
     if opts.pin is not None:
         os.sched_setaffinity(0, {opts.pin})
     progress = sample.reporter()
@@ -113,6 +119,8 @@ def run(parser, opts):
     report.FORMATS[opts.format](rows, missing, about, opts.spread / 100)
     if opts.plot:
         chart.draw(rows, opts.plot)
+    if opts.overview:
+        overview.draw(rows, opts.overview, about, opts.spread / 100)
 
 
 def main():
