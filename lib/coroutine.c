@@ -2,6 +2,7 @@
 /*
  * coroutine.c - making, asking and freeing cos
  */
+#include "memory.h"
 #include "stacks.h"
 #include "state.h"
 
@@ -17,24 +18,44 @@
  * The tool record is there only in a process that runs under a sanitizer or
  * beside a C++ runtime, which is known before the first co is made.
  */
-ACO_ALWAYS_INLINE aco_t *place(char *mem, size_t before)
+static inline void clear(aco_t *co)
 {
-	memset(mem, 0, before + sizeof(aco_t));
+	co->reg[ACO_REG_IDX_BX] = NULL;
+	co->flags = 0;
+	co->thread = 0;
+	memset(&co->save_stack, 0, sizeof(co->save_stack));
+}
+
+static aco_t *place(char *mem, size_t before)
+{
+	aco_t *co = (aco_t *)(void *)(mem + before);
+
+	memset(mem, 0, before);
 	if (aco_unlikely(aco_tools & ACO_TOOL_MSAN))
 		aco_tools_defined(mem, before + sizeof(aco_t));
-	return (aco_t *)(void *)(mem + before);
+	clear(co);
+	return co;
 }
 
 /* In whole words: resize() leaves the size there for co_free(), when the save
    stack is outgrown. */
-static size_t room_for(size_t save_stack_sz)
+static inline size_t room_for(size_t save_stack_sz)
 {
 	return (save_stack_sz + ACO_WORD - 1) & ~(size_t)(ACO_WORD - 1);
 }
 
-ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
+static inline void embed_save_stack(aco_t *co, size_t save_stack_sz)
 {
-	size_t before = aco_unlikely(aco_tools) ? aco_tools_record_size() : 0;
+	if (!save_stack_sz)
+		return;
+	co->flags = ACO_SAVE_EMBEDDED;
+	co->save_stack.ptr = co + 1;
+	co->save_stack.sz = save_stack_sz;
+}
+
+static aco_t *co_alloc(size_t save_stack_sz)
+{
+	size_t before = aco_tools_record_size();
 	char *mem;
 	aco_t *co;
 
@@ -46,11 +67,22 @@ ACO_ALWAYS_INLINE aco_t *co_alloc(size_t save_stack_sz)
 	if (!mem)
 		return NULL;
 	co = place(mem, before);
-	if (save_stack_sz) {
-		co->flags = ACO_SAVE_EMBEDDED;
-		co->save_stack.ptr = co + 1;
-		co->save_stack.sz = save_stack_sz;
-	}
+	embed_save_stack(co, save_stack_sz);
+	return co;
+}
+
+/* The common case: a piece that the thread has at hand.  NULL if it is not. */
+static inline aco_t *co_at_hand(size_t save_stack_sz)
+{
+	aco_t *co;
+
+	if (aco_tools || save_stack_sz > ACO_PIECE_MAX)
+		return NULL;
+	co = aco_mem_at_hand(sizeof(aco_t) + room_for(save_stack_sz));
+	if (!co)
+		return NULL;
+	clear(co);
+	embed_save_stack(co, save_stack_sz);
 	return co;
 }
 
@@ -102,7 +134,8 @@ static void co_free(aco_t *co)
 
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
-	aco_save_stack_free(co);
+	if (aco_unlikely(co->save_stack.ptr))
+		aco_save_stack_free(co);
 	if (co->flags & ACO_SAVE_EMBEDDED)
 		save_stack_sz = co->save_stack.sz;
 	else if (co->flags & ACO_SAVE_OUTGROWN)
@@ -166,25 +199,27 @@ aco_t *aco_own_main_new(void)
 
 	aco_thread_ready();
 	t->ready = ready;
-	if (aco_thread_register_exit(own_main_free) < 0)
+	if (aco_thread_register_exit(ACO_RELEASE_MAIN, own_main_free) < 0)
 		return NULL;
 	t->own_main = main_new(NULL, NULL, 0, 1);
 	return t->own_main;
 }
 
 /* A co stands for its main co: programs for 1.2.4 nest that way. */
-static aco_t *main_for(aco_t *co)
+static inline aco_t *main_for(aco_t *co)
 {
 	return aco_is_main(co) ? co : co->main_co;
 }
 
-static int is_usable_stack(const aco_share_stack_t *sstk)
+static inline int can_be_made(const aco_t *main_co,
+			      const aco_share_stack_t *sstk, aco_cofuncp_t fp)
 {
-	return sstk && ACO_IS_ALIGNED(sstk) && !aco_is_destroyed(sstk);
+	return main_co && ACO_IS_ALIGNED(main_co) && sstk &&
+	       ACO_IS_ALIGNED(sstk) && !aco_is_destroyed(sstk) && fp;
 }
 
 /* co->reg leads to the entry frame. */
-static inline void make_ready(aco_t *co)
+ACO_ALWAYS_INLINE void make_ready(aco_t *co)
 {
 	aco_set_state(co, ACO_INIT);
 	co->reg[ACO_REG_IDX_RETADDR] = aco_tools_entry();
@@ -194,25 +229,43 @@ static inline void make_ready(aco_t *co)
 		aco_tools_co_new(co);
 }
 
-static void add_user(aco_share_stack_t *sstk)
+static inline void add_user(aco_share_stack_t *sstk)
 {
 	sstk->users++;
 	aco_demote(sstk);
 }
 
-static void remove_user(aco_share_stack_t *sstk, aco_t *co)
+static inline void leave_stack(aco_share_stack_t *sstk, const aco_t *co)
 {
 	if (sstk->owner == co)
 		sstk->owner = NULL;
 	if (sstk->sole_user == co)
 		sstk->sole_user = NULL;
-	if (--sstk->users == ACO_DESTROYED)
+	sstk->users--;
+}
+
+static void remove_user(aco_share_stack_t *sstk, aco_t *co)
+{
+	leave_stack(sstk, co);
+	if (sstk->users == ACO_DESTROYED)
 		aco_stack_free(sstk);
 }
 
-aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
-		   size_t save_stack_sz, aco_cofuncp_t fp, void *arg,
-		   unsigned flags)
+static inline aco_t *start_life(aco_t *co, aco_t *main_co,
+				aco_share_stack_t *sstk, aco_cofuncp_t fp,
+				void *arg, unsigned flags)
+{
+	set_up(co, fp, arg, flags);
+	co->main_co = main_for(main_co);
+	co->share_stack = sstk;
+	make_ready(co);
+	add_user(sstk);
+	return co;
+}
+
+NOINLINE static aco_t *create_slow(aco_t *main_co, aco_share_stack_t *sstk,
+				   size_t save_stack_sz, aco_cofuncp_t fp,
+				   void *arg, unsigned flags)
 {
 	aco_t *co;
 
@@ -221,22 +274,31 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 	aco_thread_ready();
 	if (!main_co)
 		return main_new(fp, arg, flags, 0);
-	if (!ACO_IS_ALIGNED(main_co) || !is_usable_stack(share_stack) || !fp)
+	if (!can_be_made(main_co, sstk, fp))
 		goto invalid;
-
 	co = co_alloc(save_stack_sz);
 	if (!co)
 		return NULL;
-	set_up(co, fp, arg, flags);
-	co->main_co = main_for(main_co);
-	co->share_stack = share_stack;
-	make_ready(co);
-	add_user(share_stack);
-	return co;
+	return start_life(co, main_co, sstk, fp, arg, flags);
 
 invalid:
 	errno = EINVAL;
 	return NULL;
+}
+
+aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
+		   size_t save_stack_sz, aco_cofuncp_t fp, void *arg,
+		   unsigned flags)
+{
+	aco_t *co = NULL;
+
+	if (aco_likely(!(flags & ~ACO_PUBLIC_FLAGS) &&
+		       can_be_made(main_co, share_stack, fp)))
+		co = co_at_hand(save_stack_sz);
+	if (aco_unlikely(!co))
+		return create_slow(main_co, share_stack, save_stack_sz, fp, arg,
+				   flags);
+	return start_life(co, main_co, share_stack, fp, arg, flags);
 }
 
 aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
@@ -245,7 +307,17 @@ aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
 	return aco_create2(main_co, share_stack, save_stack_sz, fp, arg, 0);
 }
 
-int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
+static inline void restart(aco_t *co, aco_cofuncp_t fp, void *arg)
+{
+	if (co->share_stack->owner == co)
+		co->share_stack->owner = NULL;
+	co->save_stack.valid_sz = 0;
+	co->thread = 0; /* no resumer, and not at its end */
+	set_up(co, fp, arg, 0);
+	make_ready(co);
+}
+
+NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
 {
 	if (!co || !ACO_IS_ALIGNED(co) || aco_is_main(co) || !fp ||
 	    aco_is_destroyed(co->share_stack)) {
@@ -255,15 +327,19 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 	if (aco_is_busy(co))
 		aco_misuse("aco_reset", "the co is running", co);
 	aco_thread_ready();
-	if (co->share_stack->owner == co)
-		co->share_stack->owner = NULL;
-	co->save_stack.valid_sz = 0;
-	co->resumer = NULL;
-	co->is_end = 0;
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
-	set_up(co, fp, arg, 0);
-	make_ready(co);
+	restart(co, fp, arg);
+	return 0;
+}
+
+int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
+{
+	if (aco_unlikely(!co || !ACO_IS_ALIGNED(co) || co->state != ACO_END ||
+			 !fp || aco_is_destroyed(co->share_stack) ||
+			 !aco_thread.ready || aco_tools))
+		return reset_slow(co, fp, arg);
+	restart(co, fp, arg);
 	return 0;
 }
 
@@ -291,7 +367,7 @@ static void destroy_main(aco_t *co)
 	main_free(co);
 }
 
-void aco_destroy(aco_t *co)
+NOINLINE static void destroy_slow(aco_t *co)
 {
 	if (!co)
 		aco_misuse("aco_destroy", "the co is NULL", co);
@@ -303,6 +379,24 @@ void aco_destroy(aco_t *co)
 		aco_misuse("aco_destroy", "the co is running", co);
 	remove_user(co->share_stack, co);
 	co_free(co);
+}
+
+/* Has one piece of memory, and leaves its stack to others. */
+static inline int is_simple(const aco_t *co)
+{
+	return !co->save_stack.ptr || (co->flags & ACO_SAVE_EMBEDDED);
+}
+
+void aco_destroy(aco_t *co)
+{
+	if (aco_unlikely(!co || aco_is_main(co) || aco_is_busy(co) ||
+			 aco_tools || !is_simple(co) ||
+			 aco_is_destroyed(co->share_stack))) {
+		destroy_slow(co);
+		return;
+	}
+	leave_stack(co->share_stack, co);
+	aco_mem_free(co, sizeof(aco_t) + room_for(co->save_stack.sz));
 }
 
 /* ---- questions ------------------------------------------------------------ */

@@ -2,8 +2,8 @@
 /*
  * internal.h - what the files of the library know of each other
  *
- * Beside this: state.h, what a co does; stacks.h, execution stacks; tools.h,
- * sanitizers, Valgrind and C++ runtimes; switch_impl.h, the parts of a switch;
+ * Beside this: state.h, what a co does; memory.h, the memory of cos; stacks.h,
+ * execution stacks; tools.h, sanitizers, Valgrind and C++ runtimes; switch_impl.h, the parts of a switch;
  * arch.h, the processor.
  */
 #ifndef ACO_INTERNAL_H
@@ -38,29 +38,44 @@ enum {
 
 /* ---- tls.c: what each thread has beside aco_gtls_co ---------------------- */
 
+/* What is released when a thread ends, in this order. */
+enum {
+	ACO_RELEASE_MAIN,
+	ACO_RELEASE_MEMORY,
+	ACO_RELEASE_STACK,
+	ACO_RELEASE_ALT_STACK,
+	ACO_RELEASES
+};
+
 struct aco_thread {
+	struct aco_magazine *magazines; /* memory.c */
+	struct aco_keeper *keeper;	/* stack_cache.c */
 	aco_t *own_main; /* made by the library, freed when the thread ends */
-	void (*release)(void); /* to be called when the thread ends */
-	void *alt_stack;       /* for signals; freed when the thread ends */
+	void (*release[ACO_RELEASES])(void);
+	void *alt_stack; /* for signals; freed when the thread ends */
 	aco_cofuncp_t last_word;
 	uint64_t number; /* no other thread's; 0: not ready yet */
 	void *cxx;	 /* the exception state of a C++ runtime */
 	struct aco_control control;
 	uint8_t ready;
+	uint8_t looked_for_keeper;
 };
 ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
 
 /* ---- thread.c ------------------------------------------------------------ */
 
 /* Prepare the thread unless it is. */
-ACO_HIDDEN void aco_thread_ready(void);
+static inline void aco_thread_ready(void)
+{
+	if (aco_unlikely(!aco_thread.ready))
+		aco_thread_init(NULL);
+}
 
 /*
- * When the calling thread ends, release is called, if it is not NULL, and the
- * thread's alternate stack is freed.  There is one such function.  Returns -1 with ENOMEM
- * when the C library has no key for that.
+ * When the calling thread ends, release[i] is called.  Returns -1 with ENOMEM when
+ * the C library has no key for that.
  */
-ACO_HIDDEN int aco_thread_register_exit(void (*release)(void));
+ACO_HIDDEN int aco_thread_register_exit(unsigned i, void (*release)(void));
 
 /* An alternate signal stack for the calling thread, unless the program has given
    it one.  -1: no memory. */
@@ -96,6 +111,7 @@ enum {
 	ACO_LOCK_SHARDS = 0, /* of stack_cache.c, one for each shard */
 	ACO_SHARDS = 16,
 	ACO_LOCK_ARENA = ACO_LOCK_SHARDS + ACO_SHARDS,
+	ACO_LOCK_SLABS,
 	ACO_LOCK_OVERFLOW,
 	ACO_LOCKS
 };
@@ -156,14 +172,6 @@ static inline aco_t *aco_resumer_of(const aco_t *co)
 {
 	return (aco_t *)(uintptr_t)(co->thread & (UINT64_MAX >> 8));
 }
-
-/* ---- memory.c ------------------------------------------------------------ */
-
-/* Memory as malloc(3) gives it; NULL with ENOMEM. */
-ACO_HIDDEN void *aco_mem_alloc(size_t sz);
-
-/* Free it; sz is what it was allocated with. */
-ACO_HIDDEN void aco_mem_free(void *ptr, size_t sz);
 
 /* ---- save_stack.c -------------------------------------------------------- */
 

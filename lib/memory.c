@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c - where cos and save stacks come from
+ * memory.c - where cos and save stacks come from: magazines, malloc(3), or the
+ * program's allocator
  */
-#include "internal.h"
+#include "memory.h"
 
 #include <errno.h>
 
 #include "tools.h"
 
-/* Without alloc: malloc(3). */
+/* Without alloc: the library's own way. */
 static aco_allocator_t allocator;
 
 /* Whether memory was allocated: it must be freed by the same allocator. */
@@ -28,8 +29,7 @@ int aco_set_allocator(const aco_allocator_t *a)
 	return 0;
 }
 
-/* Rare, and out of the way of the common path. */
-COLD static void *alloc_elsewhere(size_t sz)
+static void *alloc_elsewhere(size_t sz)
 {
 	void *ptr;
 
@@ -40,25 +40,129 @@ COLD static void *alloc_elsewhere(size_t sz)
 	return ptr;
 }
 
-COLD static void free_elsewhere(void *ptr, size_t sz)
+static void free_elsewhere(void *ptr, size_t sz)
 {
 	aco_tools_defined_args(3);
 	allocator.free(ptr, sz, allocator.ctx);
 }
 
-void *aco_mem_alloc(size_t sz)
+/* ---- magazines ----------------------------------------------------------- */
+
+#define MAGAZINES_SIZE (ACO_PIECE_CLASSES * sizeof(struct aco_magazine))
+_Static_assert(MAGAZINES_SIZE <= ACO_PIECE_MAX, "they are a piece themselves");
+
+/* Tools are to see each allocation. */
+static int has_pieces(size_t sz)
+{
+	return sz <= ACO_PIECE_MAX && !(aco_tools & ~ACO_TOOLS_CXX);
+}
+
+static void release_magazines(void)
+{
+	struct aco_magazine *m = aco_thread.magazines;
+	struct aco_piece *self = (struct aco_piece *)(void *)m;
+	unsigned i;
+
+	if (!m)
+		return;
+	aco_thread.magazines = NULL;
+	for (i = 0; i < ACO_PIECE_CLASSES; i++)
+		aco_slab_put(i, m[i].first);
+	self->next = NULL;
+	aco_slab_put(aco_piece_class(MAGAZINES_SIZE), self);
+}
+
+/* NULL: the thread does without. */
+static struct aco_magazine *make_magazines(void)
+{
+	int saved = errno;
+	size_t one = 1;
+	void *m;
+
+	if (aco_thread_register_exit(ACO_RELEASE_MEMORY, release_magazines) < 0)
+		goto none;
+	m = aco_slab_get(aco_piece_class(MAGAZINES_SIZE), &one);
+	if (!m)
+		goto none;
+	memset(m, 0, MAGAZINES_SIZE);
+	aco_thread.magazines = m;
+	return m;
+
+none:
+	errno = saved;
+	return NULL;
+}
+
+/* Half of what fits, so that a thread that goes to and fro stays away from the
+   slabs. */
+#define HALF (ACO_MAGAZINE_MAX / 2)
+
+static void *get_piece(size_t sz)
+{
+	unsigned size_class = aco_piece_class(sz);
+	struct aco_magazine *m = aco_thread.magazines;
+	struct aco_piece *piece;
+	size_t count;
+
+	if (!m)
+		m = make_magazines();
+	count = m ? HALF : 1;
+	piece = aco_slab_get(size_class, &count);
+	if (m && piece) {
+		m[size_class].first = piece->next;
+		m[size_class].count = count - 1;
+	}
+	return piece;
+}
+
+static void put_piece(struct aco_piece *piece, size_t sz)
+{
+	unsigned size_class = aco_piece_class(sz);
+	struct aco_magazine *m = aco_thread.magazines;
+	struct aco_piece *last = piece;
+	unsigned i;
+
+	piece->next = NULL;
+	if (m) {
+		/* it and the first half stay, as they were used last */
+		m += size_class;
+		piece->next = m->first;
+		m->first = piece;
+		m->count = HALF;
+		for (i = 1; i < HALF; i++)
+			last = last->next;
+		piece = last->next;
+		last->next = NULL;
+	}
+	aco_slab_put(size_class, piece);
+}
+
+/* ---- all ways ------------------------------------------------------------ */
+
+void *aco_mem_alloc_slow(size_t sz)
 {
 	if (aco_unlikely(!__atomic_load_n(&used, __ATOMIC_RELAXED)))
 		__atomic_store_n(&used, 1, __ATOMIC_RELAXED);
-	if (aco_likely(!allocator.alloc))
-		return malloc(sz);
-	return alloc_elsewhere(sz);
+	if (allocator.alloc)
+		return alloc_elsewhere(sz);
+	return has_pieces(sz) ? get_piece(sz) : malloc(sz);
 }
 
-void aco_mem_free(void *ptr, size_t sz)
+void aco_mem_free_slow(void *ptr, size_t sz)
 {
-	if (aco_likely(!allocator.alloc))
-		free(ptr);
-	else
+	if (allocator.alloc)
 		free_elsewhere(ptr, sz);
+	else if (has_pieces(sz))
+		put_piece(ptr, sz);
+	else
+		free(ptr);
+}
+
+/* After that of coroutine.c, which frees a co. */
+ACO_AT_UNLOAD(1) static void unload(void)
+{
+	if (!aco_can_be_unloaded())
+		return;
+	release_magazines();
+	aco_slab_trim();
 }

@@ -16,6 +16,7 @@
  *	B's reg[SP]  +------------+
  */
 #include "copy.h"
+#include "memory.h"
 #include "state.h"
 
 #include <errno.h>

@@ -53,6 +53,22 @@ static inline int resume_fast(aco_t *co, aco_t *cur)
 	return aco_switch_to(cur, co, co);
 }
 
+/* co starts, the only user of its stack, from a context that it will yield to. */
+static inline int can_start_fast(const aco_t *co, const aco_t *cur)
+{
+	return co->state == ACO_INIT && co->share_stack->users == 1 &&
+	       !co->share_stack->owner && !aco_tools &&
+	       (cur == co->main_co || !aco_is_main(cur));
+}
+
+static inline int start_fast(aco_t *co, aco_t *cur)
+{
+	co->resumer = cur;
+	co->share_stack->owner = co;
+	co->share_stack->sole_user = co;
+	return resume_fast(co, cur);
+}
+
 NOINLINE static void resume_slow(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
@@ -95,6 +111,8 @@ ACO_SWITCHES void aco_resume(aco_t *co)
 	else if (aco_is_next(co, cur, ACO_SHARING_SUSPENDED) &&
 		 ACO_HAS_VECTORS(co))
 		resume_sharing(co, cur);
+	else if (cur && co && can_start_fast(co, cur))
+		start_fast(co, cur);
 	else
 		resume_slow(co);
 }
@@ -172,7 +190,7 @@ ACO_SWITCHES void aco_yield1(aco_t *co)
 
 /* ---- exit ------------------------------------------------------------------ */
 
-ACO_NORETURN_ static void leave(const char *call)
+ACO_NORETURN_ NOINLINE static void leave(const char *call)
 {
 	aco_t *co = aco_gtls_co;
 
@@ -182,7 +200,13 @@ ACO_NORETURN_ static void leave(const char *call)
 
 void aco_exit(void)
 {
-	leave("aco_exit");
+	aco_t *co = aco_gtls_co;
+
+	if (aco_unlikely(!co || co->state != ACO_FAST_RUNNING))
+		leave("aco_exit");
+	co->share_stack->owner = NULL;
+	aco_switch_to(co, aco_set_ended(co), co);
+	__builtin_unreachable();
 }
 
 void aco_exit1(aco_t *co)

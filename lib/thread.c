@@ -19,9 +19,9 @@ static unsigned key_users; /* threads that are about to set it */
 static void thread_end(void *thread)
 {
 	(void)thread;
-	if (aco_thread.release)
-		aco_thread.release();
-	aco_thread_alt_stack_free();
+	for (unsigned i = 0; i < ACO_RELEASES; i++)
+		if (aco_thread.release[i])
+			aco_thread.release[i]();
 }
 
 /*
@@ -50,7 +50,7 @@ void aco_thread_alone(void)
 	key_users = 0;
 }
 
-int aco_thread_register_exit(void (*release)(void))
+int aco_thread_register_exit(unsigned i, void (*release)(void))
 {
 	unsigned made;
 	int result = -1;
@@ -62,8 +62,8 @@ int aco_thread_register_exit(void (*release)(void))
 	__atomic_fetch_sub(&key_users, 1, __ATOMIC_RELEASE);
 	if (result < 0)
 		errno = ENOMEM;
-	else if (release)
-		aco_thread.release = release;
+	else
+		aco_thread.release[i] = release;
 	return result;
 }
 
@@ -88,7 +88,8 @@ int aco_thread_alt_stack_new(void)
 
 	if (aco_thread.alt_stack || has_alt_stack())
 		return 0;
-	if (aco_thread_register_exit(NULL) < 0)
+	if (aco_thread_register_exit(ACO_RELEASE_ALT_STACK,
+				     aco_thread_alt_stack_free) < 0)
 		return -1;
 	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -158,10 +159,4 @@ void aco_thread_init(aco_cofuncp_t last_word)
 	if (aco_overflow_reporting)
 		aco_thread_alt_stack_new();
 	errno = saved;
-}
-
-void aco_thread_ready(void)
-{
-	if (aco_unlikely(!aco_thread.ready))
-		aco_thread_init(NULL);
 }

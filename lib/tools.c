@@ -81,6 +81,8 @@ static void find(void)
 
 	if (__sanitizer_start_switch_fiber && __asan_unpoison_memory_region)
 		tools |= ACO_TOOL_ASAN;
+	if (__lsan_register_root_region)
+		tools |= ACO_TOOL_LSAN;
 	if (__msan_start_switch_fiber)
 		tools |= ACO_TOOL_MSAN;
 	if (__tsan_create_fiber)
@@ -177,9 +179,8 @@ void aco_tools_stack_new(aco_share_stack_t *sstk)
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		sstk->valgrind_id =
 			(unsigned)VALGRIND_STACK_REGISTER(ptr, ptr + sstk->sz);
-	/* memory that only a suspended co points at is not leaked;
-	   LeakSanitizer also exists without ASan, and needs nothing else */
-	if (__lsan_register_root_region)
+	/* memory that only a suspended co points at is not leaked */
+	if (aco_tools & ACO_TOOL_LSAN)
 		__lsan_register_root_region(ptr, sstk->sz);
 }
 
@@ -187,7 +188,7 @@ void aco_tools_stack_free(aco_share_stack_t *sstk)
 {
 	if (aco_tools & ACO_TOOL_VALGRIND)
 		VALGRIND_STACK_DEREGISTER(sstk->valgrind_id);
-	if (__lsan_unregister_root_region)
+	if (aco_tools & ACO_TOOL_LSAN)
 		__lsan_unregister_root_region(sstk->ptr, sstk->sz);
 	/* frames that never returned leave poison, and the pages are reused */
 	if (aco_tools & ACO_TOOL_ASAN)

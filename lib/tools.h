@@ -42,7 +42,8 @@ enum {
 	ACO_TOOL_VALGRIND = 4,
 	ACO_TOOL_CXX = 8, /* the exception state of a C++ runtime */
 	ACO_TOOL_MSAN = 16,
-	ACO_TOOL_CXX_MORE = 32 /* and of others */
+	ACO_TOOL_CXX_MORE = 32, /* and of others */
+	ACO_TOOL_LSAN = 64	/* there is one without ASan, too */
 };
 #define ACO_TOOLS_CXX (ACO_TOOL_CXX | ACO_TOOL_CXX_MORE)
 /* The tools that are told of a switch before and after it, and all that are
