@@ -32,9 +32,16 @@
  */
 static size_t beside(void)
 {
-	size_t frame = aco_signal_frame();
+	static size_t known;
+	size_t sz = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	size_t frame;
 
-	return HOUSEKEEPING + frame + ACO_LINKER_SAVES(frame) + LINKER_FRAMES;
+	if (aco_likely(sz))
+		return sz;
+	frame = aco_signal_frame();
+	sz = HOUSEKEEPING + frame + ACO_LINKER_SAVES(frame) + LINKER_FRAMES;
+	__atomic_store_n(&known, sz, __ATOMIC_RELAXED);
+	return sz;
 }
 
 /*
@@ -49,9 +56,14 @@ static unsigned class_for(size_t pages)
 	return aco_stack_class(pages);
 }
 
+static inline size_t pages_for(size_t sz)
+{
+	return (sz + MAX_STAGGER + ACO_PAGE - 1) / ACO_PAGE;
+}
+
 static aco_share_stack_t *new_guarded(size_t sz)
 {
-	size_t pages = (sz + MAX_STAGGER + ACO_PAGE - 1) / ACO_PAGE;
+	size_t pages = pages_for(sz);
 	unsigned size_class = class_for(pages);
 	aco_share_stack_t *sstk = NULL;
 
@@ -88,16 +100,26 @@ static size_t stagger(const aco_share_stack_t *sstk)
 	return (page * GOLDEN_RATIO >> 28) * CACHE_LINE;
 }
 
-/* The picture is in stacks.h. */
+/* The picture is in stacks.h.  Moves of 16 bytes: for the whole, compilers take a
+   string instruction, which needs longer. */
+static inline void write_top(aco_share_stack_t *sstk)
+{
+	const void *top[] = { sstk, aco_no_resumer + 1 };
+	char *base = aco_stack_base(sstk);
+
+#pragma GCC unroll 16
+	for (size_t i = 0; i < ACO_ABOVE_BASE; i += 16)
+		memset(base + i, 0, 16);
+	memcpy(base, top, sizeof(top));
+}
+
 static void lay_out_top(aco_share_stack_t *sstk)
 {
 	uintptr_t end = (uintptr_t)sstk->ptr + sstk->sz - stagger(sstk);
 	char *base = (char *)((end - ACO_ABOVE_BASE) & ~(uintptr_t)15);
-	const void *top[] = { sstk, aco_no_resumer + 1 };
 
-	memset(base, 0, ACO_ABOVE_BASE);
-	memcpy(base, top, sizeof(top));
 	sstk->align_retptr = base - sizeof(void *);
+	write_top(sstk);
 }
 
 /* What was made, or NULL: there is no memory. */
@@ -108,13 +130,38 @@ static aco_share_stack_t *made(aco_share_stack_t *sstk)
 		return NULL;
 	}
 	lay_out_top(sstk);
-	aco_tools_stack_new(sstk);
+	if (aco_unlikely(aco_tools))
+		aco_tools_stack_new(sstk);
+	return sstk;
+}
+
+NOINLINE static aco_share_stack_t *new_slow(size_t sz, char guard)
+{
+	aco_share_stack_t *sstk;
+
+	aco_tools_process_ready();
+
+	sstk = make(sz, guard);
+	if (!sstk && aco_stack_cache_empty() > 0)
+		sstk = make(sz, guard);
+	return made(sstk);
+}
+
+/* What the thread has just destroyed. */
+static inline aco_share_stack_t *at_hand(size_t sz)
+{
+	aco_share_stack_t *sstk = aco_stack_at_hand(pages_for(sz));
+
+	if (!sstk)
+		return NULL;
+	sstk->users = 0;
+	write_top(sstk);
 	return sstk;
 }
 
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 {
-	aco_share_stack_t *sstk;
+	aco_share_stack_t *sstk = NULL;
 
 	if (sz > SIZE_MAX / 2) {
 		errno = EINVAL;
@@ -125,12 +172,9 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 	if (sz < MIN_SIZE)
 		sz = MIN_SIZE;
 	sz += beside();
-	aco_tools_process_ready();
-
-	sstk = make(sz, guard);
-	if (!sstk && aco_stack_cache_empty() > 0)
-		sstk = make(sz, guard);
-	return made(sstk);
+	if (guard)
+		sstk = at_hand(sz);
+	return aco_likely(sstk) ? sstk : new_slow(sz, guard);
 }
 
 aco_share_stack_t *aco_share_stack_new(size_t sz)
@@ -160,7 +204,7 @@ void aco_stack_free(aco_share_stack_t *sstk)
 }
 
 /* Programs for libaco 1.2.4 destroy the stack first, and its cos after it. */
-void aco_share_stack_destroy(aco_share_stack_t *sstk)
+NOINLINE static void destroy_slow(aco_share_stack_t *sstk)
 {
 	if (!sstk)
 		aco_misuse("aco_share_stack_destroy", "the share stack is NULL",
@@ -171,10 +215,23 @@ void aco_share_stack_destroy(aco_share_stack_t *sstk)
 	if (sstk->owner && aco_is_busy(sstk->owner))
 		aco_misuse("aco_share_stack_destroy",
 			   "a running co uses the share stack", sstk->owner);
-	aco_tools_stack_free(sstk);
+	if (aco_unlikely(aco_tools))
+		aco_tools_stack_free(sstk);
 	aco_demote(sstk);
 	sstk->owner = NULL;
 	sstk->users += ACO_DESTROYED;
 	if (sstk->users == ACO_DESTROYED)
+		aco_stack_free(sstk);
+}
+
+void aco_share_stack_destroy(aco_share_stack_t *sstk)
+{
+	if (aco_unlikely(!sstk || sstk->users || aco_tools ||
+			 !sstk->guard_page_enabled)) {
+		destroy_slow(sstk);
+		return;
+	}
+	sstk->users = ACO_DESTROYED;
+	if (aco_unlikely(!aco_stack_to_hand(sstk)))
 		aco_stack_free(sstk);
 }

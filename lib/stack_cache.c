@@ -14,6 +14,9 @@
  * A shard takes credit from the common room when it keeps more than ever before
  * and holds on to it until another shard needs it, so that the room, which all
  * threads write, is seldom touched.
+ *
+ * In front of the shards some threads have a keeper, for one stack: stacks.h.
+ * What is in there counts as if a shard had it, credit or stack.
  */
 #include "stacks.h"
 
@@ -73,6 +76,81 @@ static int borrow(struct shard *s, size_t need)
 					      __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
 	s->credit = need;
+	return 1;
+}
+
+/* ---- keepers ------------------------------------------------------------ */
+
+#define KEEPERS 64
+static struct aco_keeper keepers[KEEPERS];
+
+static void release_keeper(void);
+
+/* What was in it goes to the room, or to where stacks come from.  Returns how many
+   stacks. */
+static size_t rob(struct aco_keeper *k, int of_stacks)
+{
+	uintptr_t slot = __atomic_load_n(&k->slot, __ATOMIC_RELAXED);
+	size_t sz = slot - 1;
+
+	if (!slot || (aco_is_stack(slot) && !of_stacks) ||
+	    !aco_keeper_change(k, slot, 0))
+		return 0;
+	if (aco_is_stack(slot)) {
+		aco_share_stack_t *sstk = (aco_share_stack_t *)slot;
+
+		sz = sstk->sz;
+		aco_stack_give_back(sstk);
+	}
+	__atomic_fetch_add(&room, sz, __ATOMIC_RELAXED);
+	return aco_is_stack(slot);
+}
+
+static size_t rob_all(int of_stacks)
+{
+	size_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < KEEPERS; i++)
+		n += rob(&keepers[i], of_stacks);
+	return n;
+}
+
+static struct aco_keeper *take_keeper(void)
+{
+	struct aco_keeper *k = keepers;
+
+	for (; k < keepers + KEEPERS; k++)
+		if (!__atomic_load_n(&k->is_taken, __ATOMIC_RELAXED) &&
+		    !__atomic_exchange_n(&k->is_taken, 1, __ATOMIC_ACQUIRE))
+			return k;
+	return NULL;
+}
+
+/* A thread that finds none does not look again. */
+static void get_keeper(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	if (t->looked_for_keeper)
+		return;
+	t->looked_for_keeper = 1;
+	if (aco_thread_register_exit(ACO_RELEASE_STACK, release_keeper) == 0)
+		t->keeper = take_keeper();
+}
+
+/* The shard has the credit that the stack needs. */
+static int keep(struct shard *s, aco_share_stack_t *sstk, unsigned size_class)
+{
+	struct aco_keeper *k = aco_thread.keeper;
+
+	if (!k || __atomic_load_n(&k->slot, __ATOMIC_RELAXED))
+		return 0;
+	s->credit -= sstk->sz;
+	k->sz = sstk->sz;
+	k->above = size_class ? aco_class_pages(size_class - 1) : 0;
+	k->size_class = size_class;
+	__atomic_store_n(&k->slot, (uintptr_t)sstk, __ATOMIC_RELEASE);
 	return 1;
 }
 
@@ -138,6 +216,7 @@ static int take_credit_anywhere(unsigned mine, size_t need, int push_out)
 
 	if (need > limit)
 		return 0;
+	rob_all(push_out);
 	for (from = 0; from < ACO_SHARDS && !got; from++) {
 		if (from != mine && aco_trylock(ACO_LOCK_SHARDS + from))
 			continue;
@@ -179,10 +258,16 @@ int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 	unsigned mine = lock_mine();
 	struct shard *s = &shards[mine];
 	size_t sz = sstk->sz;
-	int fits = borrow(s, sz) || take_credit_anywhere(mine, sz, 0) ||
-		   (!s->kept[size_class] && take_credit_anywhere(mine, sz, 1));
+	int fits;
 
-	if (fits)
+	if (aco_thread.keeper)
+		rob(aco_thread.keeper, 0); /* credit for another size */
+	else
+		get_keeper();
+	fits = borrow(s, sz) || take_credit_anywhere(mine, sz, 0) ||
+	       (!s->kept[size_class] && take_credit_anywhere(mine, sz, 1));
+
+	if (fits && !keep(s, sstk, size_class))
 		push(s, sstk, size_class);
 	unlock(mine);
 	return fits;
@@ -190,7 +275,7 @@ int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 
 size_t aco_stack_cache_empty(void)
 {
-	size_t n = 0;
+	size_t n = rob_all(1);
 	unsigned i;
 
 	for (i = 0; i < ACO_SHARDS; i++) {
@@ -201,10 +286,30 @@ size_t aco_stack_cache_empty(void)
 	return n;
 }
 
+/* The thread ends: what it has is for others. */
+static void release_keeper(void)
+{
+	struct aco_keeper *k = aco_thread.keeper;
+	unsigned size_class;
+	aco_share_stack_t *sstk;
+
+	if (!k)
+		return;
+	size_class = k->size_class;
+	sstk = aco_stack_at_hand(k->sz / ACO_PAGE);
+	rob(k, 0);
+	aco_thread.keeper = NULL;
+	__atomic_store_n(&k->is_taken, 0, __ATOMIC_RELEASE);
+	if (sstk && !aco_stack_cache_put(sstk, size_class))
+		aco_stack_give_back(sstk);
+}
+
 ACO_AT_UNLOAD(1) static void unload(void)
 {
-	if (aco_can_be_unloaded())
-		aco_stack_cache_empty();
+	if (!aco_can_be_unloaded())
+		return;
+	release_keeper();
+	aco_stack_cache_empty();
 }
 
 void aco_share_stack_cache_limit(size_t bytes)
@@ -216,6 +321,7 @@ void aco_share_stack_cache_limit(size_t bytes)
 		aco_lock(ACO_LOCK_SHARDS + i);
 		empty(&shards[i]);
 	}
+	rob_all(1); /* credit comes only from a shard that is not locked */
 	room += bytes - limit;
 	limit = bytes;
 	for (i = 0; i < ACO_SHARDS; i++)

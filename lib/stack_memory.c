@@ -103,15 +103,9 @@ void aco_stack_give_back(aco_share_stack_t *sstk)
 
 size_t aco_signal_frame(void)
 {
-	static size_t known;
-	size_t sz = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	size_t sz = getauxval(AT_MINSIGSTKSZ);
 
-	if (aco_likely(sz))
-		return sz;
-	sz = getauxval(AT_MINSIGSTKSZ);
 	if (!sz)
 		sz = aco_vector_registers() + SIGNAL_CONTEXT;
-	sz += ACO_RED_ZONE;
-	__atomic_store_n(&known, sz, __ATOMIC_RELAXED);
-	return sz;
+	return sz + ACO_RED_ZONE;
 }

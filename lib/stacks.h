@@ -151,6 +151,60 @@ ACO_HIDDEN size_t aco_signal_frame(void);
 
 /* ---- stack_cache.c ------------------------------------------------------- */
 
+/*
+ * The stack that a thread has destroyed last, so that the next one of that size
+ * takes one instruction that other processors notice, and no lock.  The thread
+ * alone makes slot anything but 0; each thread may make it 0, and has then what
+ * it was:
+ *
+ *	the address of the stack
+ *	its size + 1: the thread may put a stack of that size there
+ *	0
+ */
+struct aco_keeper {
+	uintptr_t slot;
+	size_t sz;    /* of the last stack in slot, */
+	size_t above; /* which serves for more pages than this */
+	unsigned size_class;
+	uint8_t is_taken; /* by a thread */
+} __attribute__((__aligned__(64)));
+
+static inline int aco_is_stack(uintptr_t slot)
+{
+	return slot && !(slot & 1);
+}
+
+static inline int aco_keeper_change(struct aco_keeper *k, uintptr_t from,
+				    uintptr_t to)
+{
+	return __atomic_compare_exchange_n(&k->slot, &from, to, 0,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* The stack, as it was left, if it is the one to take for so many pages; or NULL. */
+static inline aco_share_stack_t *aco_stack_at_hand(size_t pages)
+{
+	struct aco_keeper *k = aco_thread.keeper;
+	uintptr_t slot;
+
+	if (!k || pages <= k->above || pages * ACO_PAGE > k->sz)
+		return NULL;
+	slot = __atomic_load_n(&k->slot, __ATOMIC_RELAXED);
+	if (!aco_is_stack(slot) || !aco_keeper_change(k, slot, k->sz + 1))
+		return NULL;
+	return (aco_share_stack_t *)slot;
+}
+
+/* 1, or 0 when that can't be. */
+static inline int aco_stack_to_hand(aco_share_stack_t *sstk)
+{
+	struct aco_keeper *k = aco_thread.keeper;
+	uintptr_t slot = sstk->sz + 1;
+
+	return k && __atomic_load_n(&k->slot, __ATOMIC_RELAXED) == slot &&
+	       aco_keeper_change(k, slot, (uintptr_t)sstk);
+}
+
 /* A stack, as it was left; NULL when there is none of that size. */
 ACO_HIDDEN aco_share_stack_t *aco_stack_cache_get(unsigned size_class);
 

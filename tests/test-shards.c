@@ -4,6 +4,7 @@
  *
  * Linked with the static library, so that a lock can be said to be taken.  One
  * thread then goes through what else would need several at the right moment.
+ * It has no keeper, which would serve it without a lock.
  */
 #include "testutil.h"
 
@@ -18,18 +19,23 @@ int __real_pthread_mutex_unlock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *lock);
 int __real_pthread_mutex_trylock(pthread_mutex_t *lock);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *lock);
+int __real_pthread_setspecific(pthread_key_t key, const void *value);
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 int __real_madvise(void *at, size_t sz, int advice);
 int __wrap_madvise(void *at, size_t sz, int advice);
 
 static int idle;  /* so many of the next locks are not taken, */
 static int busy;  /* so many of those after them are */
 static int held;  /* by this thread */
+static int locks; /* taken by any thread */
+static int has_keeper;
 static int calls; /* for guards, and to give memory back */
 static pthread_mutex_t *last_tried;
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
 {
 	held++;
+	locks++;
 	return __real_pthread_mutex_lock(lock);
 }
 
@@ -48,6 +54,7 @@ int __wrap_pthread_mutex_trylock(pthread_mutex_t *lock)
 		return EBUSY;
 	}
 	last_tried = lock;
+	locks++;
 	held++;
 	return __real_pthread_mutex_trylock(lock);
 }
@@ -56,6 +63,12 @@ int __wrap_madvise(void *at, size_t sz, int advice)
 {
 	calls++;
 	return __real_madvise(at, sz, advice);
+}
+
+/* As if there were no memory for the thread to be told that it ends. */
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
+{
+	return has_keeper ? __real_pthread_setspecific(key, value) : ENOMEM;
 }
 
 static aco_share_stack_t *new (size_t sz)
@@ -227,6 +240,206 @@ START_TEST(room_of_others)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- keepers -- */
+
+static void use_keeper(void)
+{
+	has_keeper = 1;
+	aco_share_stack_destroy(new (1)); /* the credit is there from now on */
+	aco_share_stack_cache_limit(32768 * KIB);
+}
+
+static void *do_with_keeper(void *fn)
+{
+	use_keeper();
+	((void (*)(void))(uintptr_t)fn)();
+	return NULL;
+}
+
+/* The keeper of a thread that has made no stack before. */
+static void in_new_thread(void (*fn)(void))
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, do_with_keeper,
+					(void *)(uintptr_t)fn),
+			 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	has_keeper = 0;
+}
+
+static void make_again(void)
+{
+	aco_share_stack_t *sstk = new (64 * KIB);
+	void *ptr = sstk->ptr;
+
+	aco_share_stack_destroy(sstk);
+	locks = calls = 0;
+	for (int i = 0; i < 10; i++) {
+		sstk = aco_share_stack_new(64 * KIB); /* new() may lock */
+		if (!sstk || sstk->ptr != ptr)
+			calls = 1000;
+		aco_share_stack_destroy(sstk);
+	}
+	if (locks || calls)
+		ck_abort_msg("%d locks, %d calls", locks, calls);
+}
+
+START_TEST(no_lock_for_the_last_one)
+{
+	in_new_thread(make_again);
+}
+END_TEST
+
+/* Sizes that a smaller or a larger class would serve. */
+static void make_others(void)
+{
+	size_t sz;
+
+	for (sz = 4 * KIB; sz < 900 * KIB; sz += 3 * KIB) {
+		aco_share_stack_t *a, *b;
+
+		aco_share_stack_destroy(new (200 * KIB));
+		a = new (sz);
+		b = new (sz);
+		if (a->sz != b->sz || a->sz < sz)
+			ck_abort_msg("%zu: %zu and %zu", sz, a->sz, b->sz);
+		aco_share_stack_destroy(a);
+		aco_share_stack_destroy(b);
+	}
+}
+
+START_TEST(the_size_is_right)
+{
+	in_new_thread(make_others);
+}
+END_TEST
+
+static void keep_and_limit(void)
+{
+	aco_share_stack_destroy(new (64 * KIB));
+	calls = 0;
+	aco_share_stack_cache_limit(0);
+	ck_assert_int_eq(calls, 1);
+	aco_share_stack_destroy(new (64 * KIB));
+	ck_assert_int_gt(calls, 1); /* a guard, or given back */
+	calls = 0;
+	aco_share_stack_cache_limit(0);
+	ck_assert_int_eq(calls, 0);
+}
+
+/* What a keeper has is given back, and its credit is worth nothing afterwards. */
+START_TEST(keepers_obey_the_limit)
+{
+	in_new_thread(keep_and_limit);
+}
+END_TEST
+
+static void *limit_to_0(void *arg)
+{
+	aco_share_stack_cache_limit(0);
+	return arg;
+}
+
+static void keep_while_another_limits(void)
+{
+	aco_share_stack_t *sstk = new (64 * KIB);
+	pthread_t thread;
+
+	aco_share_stack_destroy(sstk);
+	sstk = new (64 * KIB); /* there is credit for it */
+	pthread_create(&thread, NULL, limit_to_0, NULL);
+	pthread_join(thread, NULL);
+	calls = 0;
+	aco_share_stack_destroy(sstk);
+	ck_assert_int_eq(calls, 1);
+}
+
+START_TEST(credit_is_taken_by_another_thread)
+{
+	in_new_thread(keep_while_another_limits);
+}
+END_TEST
+
+static void *kept;
+
+static void keep_to_the_end(void)
+{
+	aco_share_stack_t *sstk = new (72 * KIB);
+
+	kept = sstk->ptr;
+	aco_share_stack_destroy(sstk);
+	calls = 0;
+}
+
+/* Of a thread that has ended: not a page was given back. */
+START_TEST(left_to_other_threads)
+{
+	aco_share_stack_t *sstk;
+
+	in_new_thread(keep_to_the_end);
+	sstk = new (72 * KIB);
+	ck_assert_ptr_eq(sstk->ptr, kept);
+	ck_assert_int_eq(calls, 0);
+	aco_share_stack_destroy(sstk);
+}
+END_TEST
+
+static void keep_all_there_is(void)
+{
+	aco_share_stack_t *sstk = new (600 * KIB);
+	size_t sz = sstk->sz;
+
+	aco_share_stack_destroy(sstk);
+	aco_share_stack_cache_limit(sz);
+	aco_share_stack_destroy(new (600 * KIB)); /* all room is its */
+	make_and_destroy(1, 64 * KIB);
+	calls = 0;
+	make_and_destroy(1, 64 * KIB);
+	ck_assert_int_eq(calls, 0);
+}
+
+/* A size of which nothing is kept pushes out what a keeper has. */
+START_TEST(pushed_out_of_a_keeper)
+{
+	in_new_thread(keep_all_there_is);
+}
+END_TEST
+
+static void *keep_one(void *arg)
+{
+	pthread_barrier_t *barrier = arg;
+
+	aco_share_stack_destroy(new (64 * KIB));
+	pthread_barrier_wait(barrier);
+	pthread_barrier_wait(barrier);
+	return NULL;
+}
+
+/* There are more threads than keepers. */
+START_TEST(too_many_threads)
+{
+	pthread_t threads[80];
+	pthread_barrier_t barrier;
+
+	has_keeper = 1;
+	pthread_barrier_init(&barrier, NULL, T_LEN(threads) + 1);
+	for (size_t i = 0; i < T_LEN(threads); i++)
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, keep_one, &barrier),
+			0);
+	pthread_barrier_wait(&barrier);
+	aco_share_stack_cache_limit(0);
+	calls = 0;
+	aco_share_stack_cache_limit(32768 * KIB);
+	ck_assert_int_eq(calls, 0);
+	pthread_barrier_wait(&barrier);
+	for (size_t i = 0; i < T_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+	has_keeper = 0;
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("shards");
@@ -239,5 +452,14 @@ Suite *t_suite(void)
 	tcase_add_test(tc, credit_of_another_shard);
 	tcase_add_test(tc, room_of_another_shard);
 	tcase_add_test(tc, room_of_others);
+
+	tc = t_case(s, "keepers");
+	tcase_add_test(tc, no_lock_for_the_last_one);
+	tcase_add_test(tc, the_size_is_right);
+	tcase_add_test(tc, keepers_obey_the_limit);
+	tcase_add_test(tc, credit_is_taken_by_another_thread);
+	tcase_add_test(tc, left_to_other_threads);
+	tcase_add_test(tc, pushed_out_of_a_keeper);
+	tcase_add_test(tc, too_many_threads);
 	return s;
 }

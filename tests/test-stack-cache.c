@@ -309,8 +309,11 @@ END_TEST
 
 static void lower_to(void *limit)
 {
-	struct memory before = memory(), after;
+	struct memory before, after;
 
+	live(64 * KIB); /* the memory of cos is there */
+	aco_share_stack_cache_limit(DEFAULT_LIMIT);
+	before = memory();
 	use_and_destroy(DEFAULT_LIMIT / (80 * KIB), 64 * KIB);
 	t_child(memory().resident > before.resident + DEFAULT_LIMIT / 2);
 	aco_share_stack_cache_limit((size_t)(uintptr_t)limit);
