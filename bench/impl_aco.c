@@ -179,6 +179,55 @@ static void setup_random(const struct row *row)
 	bench_shuffle((void **)tasks, n_tasks);
 }
 
+#ifdef WITH_PREFETCH
+/* Measured: with fewer the memory arrives too late, and more gain nothing. */
+#ifndef AHEAD
+#define AHEAD 8
+#endif
+
+static inline void task_prefetch(const task_t *task)
+{
+	aco_prefetch(task);
+}
+
+/* A server knows which cos it resumes next where one call of the kernel has told
+   of several clients. */
+static void run_turn_prefetch(long n)
+{
+	size_t i = next_task;
+
+	while (n-- > 0) {
+		task_prefetch(tasks[i + AHEAD]);
+		task_resume(tasks[i]);
+		if (++i == n_tasks)
+			i = 0;
+	}
+	next_task = i;
+}
+
+/* The first tasks stand once more behind the last one. */
+static void repeat_first_tasks(void)
+{
+	size_t i;
+
+	tasks = bench_need(realloc(tasks, (n_tasks + AHEAD) * sizeof(*tasks)));
+	for (i = 0; i < AHEAD; i++)
+		tasks[n_tasks + i] = tasks[i];
+}
+
+static void setup_random_prefetch(const struct row *row)
+{
+	setup_random(row);
+	repeat_first_tasks();
+}
+
+static void setup_random_own_prefetch(const struct row *row)
+{
+	setup_random_own(row);
+	repeat_first_tasks();
+}
+#endif
+
 enum { SIZE_GIVEN, SIZE_0 };
 
 /* Resident bytes of each co with its handle, when all cos are suspended. */
@@ -517,9 +566,22 @@ const char bench_compiler[] = BENCH_COMPILER;
 	{ "wake-2000", impl, setup_wake, run_turn, 2000, opt },              \
 	{ "wake-8000", impl, setup_wake, run_turn, 8000, opt }
 
+#define ROW_PREFETCH(workload, setup, arg)                                   \
+	{ workload, "aco-shared-prefetch", setup, run_turn_prefetch, arg,    \
+	  ACO_SHARE_FPENV }
+
 const struct row bench_rows[] = {
 	ROWS(IMPL "-shared", ACO_SHARE_FPENV),
 	ROWS_WAKE(IMPL "-shared", ACO_SHARE_FPENV),
+#ifdef WITH_PREFETCH
+	ROW_PREFETCH("random-own-10000", setup_random_own_prefetch, 10000),
+	ROW_PREFETCH("random-own-100000", setup_random_own_prefetch, 100000),
+	ROW_PREFETCH("random-own-1000000", setup_random_own_prefetch, 1000000),
+	ROW_PREFETCH("random-10000", setup_random_prefetch, 10000),
+	ROW_PREFETCH("random-100000", setup_random_prefetch, 100000),
+	ROW_PREFETCH("random-1000000", setup_random_prefetch, 1000000),
+	ROW_PREFETCH("random-10000000", setup_random_prefetch, 10000000),
+#endif
 	ROWS(IMPL "-own", 0),
 #ifdef WITH_CONTROL_WORDS
 	{ "switch", "control-words", setup_one, run_control_words, 0, 0 },

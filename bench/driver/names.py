@@ -71,6 +71,7 @@ WORKLOADS = {
 
 IMPLEMENTATIONS = {
     "aco-shared": "libaco, shared control words",
+    "aco-shared-prefetch": "libaco, shared, aco_prefetch()",
     "aco-own": "libaco, own control words",
     "aco-call-shared": "libaco ACO_NO_INLINE, shared",
     "aco-call-own": "libaco ACO_NO_INLINE, own",
