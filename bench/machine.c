@@ -4,6 +4,9 @@
  */
 #include "machine.h"
 
+#ifdef WITH_CONTROL_WORDS
+#include <aco.h>
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,14 +40,23 @@ void bench_stack_free(void *stack, size_t sz, int guarded)
 		free(stack);
 }
 
+#ifdef WITH_CONTROL_WORDS
+/* The library chooses by the processor, and notes it in each co. */
 const char *bench_control_words(void)
 {
-#ifdef WITH_CONTROL_WORDS
-	/* This program has the library, which knows one way only.  A library
-	   that chooses is asked here. */
-#endif
+	aco_t *co = aco_create(NULL, NULL, 0, NULL, NULL);
+	int compares = co && (co->flags & ACO_FLAG_COMPARES_);
+
+	if (co)
+		aco_destroy(co);
+	return compares ? "loaded where they differ" : "always loaded";
+}
+#else
+const char *bench_control_words(void)
+{
 	return NULL;
 }
+#endif
 
 size_t bench_resident(void)
 {

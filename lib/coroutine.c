@@ -399,6 +399,15 @@ void aco_destroy(aco_t *co)
 	aco_mem_free(co, sizeof(aco_t) + room_for(co->save_stack.sz));
 }
 
+void aco_prefetch(const aco_t *co)
+{
+	const char *line = (const char *)co;
+	int i;
+
+	for (i = 0; i < 4 && aco_has_sse(); i++)
+		ACO_PREFETCH_LINE_(line[64 * i]);
+}
+
 /* ---- questions ------------------------------------------------------------ */
 
 aco_t *aco_get_co(void)

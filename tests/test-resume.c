@@ -487,6 +487,25 @@ START_TEST(locals_of_the_resumer_stay)
 }
 END_TEST
 
+/* Whatever address it is given: it changes nothing, and does not fault. */
+START_TEST(prefetch)
+{
+	void (*through_a_pointer)(const aco_t *) = aco_prefetch;
+	aco_t *co = t_co(t_sstk, yields_twice, NULL);
+	aco_t before;
+
+	aco_resume(co);
+	before = *co;
+	aco_prefetch(co);
+	through_a_pointer(co);
+	ck_assert_mem_eq(co, &before, sizeof(before));
+	aco_prefetch(NULL);
+	through_a_pointer(NULL);
+	aco_prefetch((aco_t *)(uintptr_t)(SIZE_MAX - 7));
+	through_a_pointer((aco_t *)(uintptr_t)(SIZE_MAX - 7));
+}
+END_TEST
+
 void t_reset(void)
 {
 	memset(order, 0, sizeof(order));
@@ -524,5 +543,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, yield1_and_exit1);
 	tcase_add_test(tc, every_call_through_a_pointer);
 	tcase_add_test(tc, no_macro_eats_a_member_name);
+	tcase_add_test(tc, prefetch);
 	return s;
 }

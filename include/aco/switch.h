@@ -186,6 +186,18 @@ ACO_INLINE_ void aco_yield(void)
 		ACO_SWITCH_(ACO_EXCHANGE_CONTROL_ ACO_JUMP_, from, to);
 }
 
+#if defined(__SSE__)
+ACO_INLINE_ void aco_prefetch(const aco_t *co)
+{
+	const char *line = (const char *)co;
+
+	ACO_PREFETCH_LINE_(line[0]);
+	ACO_PREFETCH_LINE_(line[64]);
+	ACO_PREFETCH_LINE_(line[128]);
+	ACO_PREFETCH_LINE_(line[192]);
+}
+#endif
+
 #endif /* !ACO_BUILDING_ */
 
 #endif /* ACO_SWITCH_H */

@@ -90,6 +90,10 @@
 	"je .Lacoe%=\n"                                                     \
 	".Lacol%=:\t"
 
+/* Fetch the line of a cache in which the char lies.  Whatever the address is, no
+   exception comes of it; an instruction of SSE. */
+#define ACO_PREFETCH_LINE_(c) __asm__ __volatile__("prefetcht0 %0" : : "m"(c))
+
 /*
  * clang may address locals through the register of ACO_OFF_BX_, and ignores
  * that the switch changes it (in a frame with a variable-length array and an

@@ -57,6 +57,12 @@
 #define ACO_COPY_PIECE ((size_t)2048)
 #define ACO_COPY_IN_PIECES (8 * ACO_COPY_PIECE)
 
+/* Each processor of amd64 has. */
+static inline int aco_has_sse(void)
+{
+	return 1;
+}
+
 static inline void aco_control_record(struct aco_control *c)
 {
 	c->flags = aco_flag_compares();

@@ -56,9 +56,15 @@
    the C library replaces it. */
 static inline int aco_has_sse(void)
 {
+	static signed char known; /* 1: yes, -1: no */
+	signed char has = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	unsigned a, b, c, d;
 
-	return __get_cpuid(1, &a, &b, &c, &d) && (d & bit_SSE);
+	if (!has) {
+		has = __get_cpuid(1, &a, &b, &c, &d) && (d & bit_SSE) ? 1 : -1;
+		__atomic_store_n(&known, has, __ATOMIC_RELAXED);
+	}
+	return has > 0;
 }
 
 static inline void aco_control_record(struct aco_control *c)
