@@ -186,8 +186,9 @@ aco_share_stack_t *aco_share_stack_new(size_t sz);
  * lies below them, on which an overflow faults.
  * Returns NULL with ENOMEM (no memory, or no mapping left: before Linux 6.13 a
  * guarded stack takes two of vm.max_map_count) or EINVAL (sz overflows).
- * A guarded stack costs no system call if it takes the place of a destroyed
- * one, otherwise one; a few stacks cost some more.
+ * A guarded stack costs no system call if it takes the place of a destroyed one,
+ * and no lock if the thread destroyed that one last; otherwise it costs one system
+ * call, and a few stacks cost some more.
  */
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard);
 
@@ -222,7 +223,7 @@ void aco_share_stack_cache_limit(size_t bytes);
 
 /* --------------------------------------------------------------- memory -- */
 
-/* Functions in place of malloc(3) and free(3); see aco_set_allocator(). */
+/* Functions that allocate and free memory; see aco_set_allocator(). */
 typedef struct {
 	void *(*alloc)(size_t size, void *ctx); /* returns NULL: no memory */
 	void (*free)(void *ptr, size_t size, void *ctx);
@@ -258,7 +259,7 @@ int aco_set_allocator(const aco_allocator_t *allocator);
  * the share stack.
  * Returns NULL with ENOMEM, or EINVAL (NULL or misaligned argument, destroyed
  * share stack, sizes that overflow, unknown flags).
- * Costs one allocation.
+ * Costs one allocation, of which the thread mostly has the memory at hand.
  */
 aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
 		  size_t save_stack_sz, aco_cofuncp_t fp, void *arg);

@@ -123,6 +123,7 @@ static void main_free(aco_t *co)
 		aco_set_current(NULL);
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
+	aco_set_state(co, ACO_FREED);
 	aco_mem_free((char *)co - before - offset,
 		     MAIN_ROOM + before + sizeof(aco_t));
 }
@@ -140,6 +141,7 @@ static void co_free(aco_t *co)
 		save_stack_sz = co->save_stack.sz;
 	else if (co->flags & ACO_SAVE_OUTGROWN)
 		memcpy(&save_stack_sz, co + 1, sizeof(save_stack_sz));
+	aco_set_state(co, ACO_FREED);
 	aco_mem_free((char *)co - before,
 		     before + sizeof(aco_t) + room_for(save_stack_sz));
 }
@@ -326,6 +328,8 @@ NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
 	}
 	if (aco_is_busy(co))
 		aco_misuse("aco_reset", "the co is running", co);
+	if (co->state == ACO_FREED)
+		aco_misuse("aco_reset", "the co has been destroyed", co);
 	aco_thread_ready();
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
@@ -377,11 +381,19 @@ NOINLINE static void destroy_slow(aco_t *co)
 	}
 	if (aco_is_busy(co))
 		aco_misuse("aco_destroy", "the co is running", co);
+	if (co->state == ACO_FREED)
+		aco_misuse("aco_destroy", "the co has been destroyed", co);
 	remove_user(co->share_stack, co);
 	co_free(co);
 }
 
-/* Has one piece of memory, and leaves its stack to others. */
+/* Can be resumed, or has ended. */
+static inline int is_at_rest(const aco_t *co)
+{
+	return aco_is_resumable(co) || co->state == ACO_END;
+}
+
+/* Has one piece of memory. */
 static inline int is_simple(const aco_t *co)
 {
 	return !co->save_stack.ptr || (co->flags & ACO_SAVE_EMBEDDED);
@@ -389,13 +401,13 @@ static inline int is_simple(const aco_t *co)
 
 void aco_destroy(aco_t *co)
 {
-	if (aco_unlikely(!co || aco_is_main(co) || aco_is_busy(co) ||
-			 aco_tools || !is_simple(co) ||
-			 aco_is_destroyed(co->share_stack))) {
+	if (aco_unlikely(!co || !is_at_rest(co) || aco_tools ||
+			 !is_simple(co) || aco_is_destroyed(co->share_stack))) {
 		destroy_slow(co);
 		return;
 	}
 	leave_stack(co->share_stack, co);
+	aco_set_state(co, ACO_FREED);
 	aco_mem_free(co, sizeof(aco_t) + room_for(co->save_stack.sz));
 }
 

@@ -46,7 +46,8 @@ enum aco_run_state {
 	ACO_RUNNING = 9,
 	ACO_RETURNED = 10, /* fp returned without aco_exit(); about to abort */
 	ACO_END = 11,
-	ACO_MAIN = 12 /* stands for a thread's own stack */
+	ACO_MAIN = 12, /* stands for a thread's own stack */
+	ACO_FREED = 13 /* its memory waits for another co */
 };
 
 /* ---- questions ----------------------------------------------------------- */
@@ -83,7 +84,7 @@ static inline void aco_set_current(aco_t *co)
 
 /* ---- transitions --------------------------------------------------------- */
 
-/* Of the states that no switch brings about: INIT, MAIN, RETURNED. */
+/* Of the states that no switch brings about: INIT, MAIN, RETURNED, FREED. */
 static inline void aco_set_state(aco_t *co, enum aco_run_state state)
 {
 	co->state = (uint8_t)state;

@@ -16,6 +16,8 @@ ACO_REGPARM void aco_refuse_resume(const aco_t *co, const char *call)
 	switch (co->state) {
 	case ACO_END:
 		aco_misuse(call, "the co has ended", co);
+	case ACO_FREED:
+		aco_misuse(call, "the co has been destroyed", co);
 	case ACO_MAIN:
 		aco_misuse(call, "a main co can't be resumed", co);
 	case ACO_RETURNED:

@@ -27,6 +27,11 @@ static void yield_to(aco_t *co)
 	aco_yield_to(co);
 }
 
+static void reset(aco_t *co)
+{
+	aco_reset(co, aco_exit, NULL);
+}
+
 static void yield_to_main(void)
 {
 	aco_yield_to(t_main);
@@ -80,6 +85,26 @@ static void resume_ended(void *call)
 
 	aco_resume(co);
 	((resume_t)call)(co);
+}
+
+static void destroyed(void *call)
+{
+	aco_t *co = aco_create(t_main, t_sstk, 0, yields, NULL);
+
+	t_says(co);
+	aco_resume(co);
+	aco_destroy(co);
+	((resume_t)call)(co);
+}
+
+static void destroy_main_twice(void *arg)
+{
+	aco_t *co = aco_create(NULL, NULL, 0, NULL, NULL);
+
+	(void)arg;
+	t_says(co);
+	aco_destroy(co);
+	aco_destroy(co);
 }
 
 static void resume_main(void *call)
@@ -684,6 +709,20 @@ static const struct {
 	  "libaco: aco_resume: the co has ended: co %p\n" },
 	{ resume_ended, CALL(try_resume),
 	  "libaco: aco_try_resume: the co has ended: co %p\n" },
+	{ destroyed, CALL(inline_resume),
+	  "libaco: aco_resume: the co has been destroyed: co %p\n" },
+	{ destroyed, CALL(aco_resume),
+	  "libaco: aco_resume: the co has been destroyed: co %p\n" },
+	{ destroyed, CALL(try_resume),
+	  "libaco: aco_try_resume: the co has been destroyed: co %p\n" },
+	{ destroyed, CALL(resume_value),
+	  "libaco: aco_resume_value: the co has been destroyed: co %p\n" },
+	{ destroyed, CALL(aco_destroy),
+	  "libaco: aco_destroy: the co has been destroyed: co %p\n" },
+	{ destroyed, CALL(reset),
+	  "libaco: aco_reset: the co has been destroyed: co %p\n" },
+	{ destroy_main_twice, NULL,
+	  "libaco: aco_destroy: the co has been destroyed: co %p\n" },
 	{ resume_main, CALL(aco_resume),
 	  "libaco: aco_resume: a main co can't be resumed: co %p\n" },
 	{ resume_main, CALL(try_resume),
