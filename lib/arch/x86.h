@@ -32,21 +32,29 @@ static inline void aco_control_set(aco_t *co, const struct aco_control *c)
 	co->fp_control_2 = c->x87;
 }
 
-/* What the cos of this process have in aco_t.flags: ACO_FLAG_COMPARES_ or 0. */
-static inline uint8_t aco_flag_compares(void)
+/* Whether Intel made the processor: some instructions cost more there, others
+   less. */
+static inline int aco_is_intel(void)
 {
-	static signed char known; /* a CPUID costs much on virtual machines */
-	signed char kind = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	static signed char
+		known; /* 1: yes, -1: no; a CPUID costs much on virtual
+				     machines */
+	signed char is = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	unsigned a, b, c, d;
 
-	if (!kind) {
-		kind = __get_cpuid(0, &a, &b, &c, &d) &&
-				       b == signature_INTEL_ebx
-			       ? 1
-			       : -1;
-		__atomic_store_n(&known, kind, __ATOMIC_RELAXED);
+	if (!is) {
+		is = __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx
+			     ? 1
+			     : -1;
+		__atomic_store_n(&known, is, __ATOMIC_RELAXED);
 	}
-	return kind > 0 ? ACO_FLAG_COMPARES_ : 0;
+	return is > 0;
+}
+
+/* What the cos of this process have in aco_t.flags. */
+static inline uint8_t aco_flag_compares(void)
+{
+	return aco_is_intel() ? ACO_FLAG_COMPARES_ : 0;
 }
 
 /* What from has saved is as good for to: see ACO_SKIP_EQUAL_CONTROL_. */
