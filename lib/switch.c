@@ -104,19 +104,24 @@ ACO_VECTOR_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 	aco_switch_to(cur, co, co);
 }
 
+NOINLINE static void resume_not_fast(aco_t *co, aco_t *cur)
+{
+	if (aco_is_next(co, cur, ACO_SHARING_SUSPENDED) && ACO_HAS_VECTORS(co))
+		resume_sharing(co, cur);
+	else if (co && cur && can_start_fast(co, cur))
+		start_fast(co, cur);
+	else
+		resume_slow(co);
+}
+
 ACO_SWITCHES void aco_resume(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
 
 	if (aco_likely(aco_is_next(co, cur, ACO_FAST_SUSPENDED)))
 		resume_fast(co, cur);
-	else if (aco_is_next(co, cur, ACO_SHARING_SUSPENDED) &&
-		 ACO_HAS_VECTORS(co))
-		resume_sharing(co, cur);
-	else if (cur && co && can_start_fast(co, cur))
-		start_fast(co, cur);
 	else
-		resume_slow(co);
+		resume_not_fast(co, cur);
 }
 
 void aco_resume_inline_(aco_t *co) __attribute__((__alias__("aco_resume")));

@@ -178,7 +178,7 @@ static inline int aco_is_next(const aco_t *co, const aco_t *cur,
  */
 ACO_ALWAYS_INLINE int aco_switch_to(aco_t *from, aco_t *to, const aco_t *co)
 {
-	if (co->flags & ACO_SHARE_FPENV)
+	if (aco_likely(co->flags & ACO_SHARE_FPENV))
 		return aco_switch(from, to, aco_switch_landing);
 	return aco_switch_fpenv(from, to, aco_switch_landing);
 }
