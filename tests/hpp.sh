@@ -16,11 +16,16 @@ build() {
 }
 
 # works FLAG...: the compiler takes the flags and makes programs for the library
-# here that run.
+# here that run.  clang 17 cannot compile the threads of libstdc++ 14 in C++23.
 works() {
 	echo '#include <optional>
+#include <thread>
 extern "C" const char *aco_version(void);
-int main() { try { throw aco_version(); } catch (const char *) { } }' \
+int main()
+{
+	std::thread([] {}).join();
+	try { throw aco_version(); } catch (const char *) { }
+}' \
 		>"$scratch/probe.cc"
 	# shellcheck disable=SC2046 # words
 	$cxx $(arch_flags) "$@" "$scratch/probe.cc" -o "$scratch/probe" \
