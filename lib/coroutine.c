@@ -76,7 +76,7 @@ static inline aco_t *co_at_hand(size_t save_stack_sz)
 {
 	aco_t *co;
 
-	if (aco_tools || save_stack_sz > ACO_PIECE_MAX)
+	if (save_stack_sz > ACO_PIECE_MAX)
 		return NULL;
 	co = aco_mem_at_hand(sizeof(aco_t) + room_for(save_stack_sz));
 	if (!co)
@@ -294,7 +294,7 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 {
 	aco_t *co = NULL;
 
-	if (aco_likely(!(flags & ~ACO_PUBLIC_FLAGS) &&
+	if (aco_likely(!aco_tools && !(flags & ~ACO_PUBLIC_FLAGS) &&
 		       can_be_made(main_co, share_stack, fp)))
 		co = co_at_hand(save_stack_sz);
 	if (aco_unlikely(!co))
@@ -339,9 +339,10 @@ NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
 
 int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 {
-	if (aco_unlikely(!co || !ACO_IS_ALIGNED(co) || co->state != ACO_END ||
-			 !fp || aco_is_destroyed(co->share_stack) ||
-			 !aco_thread.ready || aco_tools))
+	if (aco_unlikely(aco_tools || !co || !ACO_IS_ALIGNED(co) ||
+			 co->state != ACO_END || !fp ||
+			 aco_is_destroyed(co->share_stack) ||
+			 !aco_thread.ready))
 		return reset_slow(co, fp, arg);
 	restart(co, fp, arg);
 	return 0;
@@ -401,7 +402,7 @@ static inline int is_simple(const aco_t *co)
 
 void aco_destroy(aco_t *co)
 {
-	if (aco_unlikely(!co || !is_at_rest(co) || aco_tools ||
+	if (aco_unlikely(aco_tools || !co || !is_at_rest(co) ||
 			 !is_simple(co) || aco_is_destroyed(co->share_stack))) {
 		destroy_slow(co);
 		return;

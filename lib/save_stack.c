@@ -141,14 +141,16 @@ NOINLINE static int resize(aco_t *co, size_t need)
 	return 0;
 }
 
-/* memcpy(3), in pieces where the processor's C library is slow else. */
-static void copy(void *to, const void *from, size_t sz)
+/* memcpy(3) of bytes of co, in pieces where the C library is slow else. */
+ACO_ALWAYS_INLINE void copy(void *to, const void *from, size_t sz,
+			    const aco_t *co)
 {
 	size_t piece = ACO_COPY_PIECE;
 
 	/* the compiler would know better than to call it, for a constant */
 	__asm__("" : "+r"(piece));
-	if (ACO_COPY_PIECE && sz <= ACO_COPY_IN_PIECES) {
+	if (ACO_COPY_PIECE && sz > ACO_COPY_PIECE &&
+	    sz <= ACO_COPY_IN_PIECES(co)) {
 		for (; sz > piece; sz -= piece) {
 			memcpy(to, from, piece);
 			to = (char *)to + piece;
@@ -182,7 +184,7 @@ ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 		return -1;
 	s->valid_sz = below + keep;
 	aco_tools_before_copy_out(co);
-	copy(s->ptr, from, s->valid_sz);
+	copy(s->ptr, from, s->valid_sz, co);
 	s->ct_save++;
 	if (keep > s->max_cpsz)
 		s->max_cpsz = keep;
@@ -209,7 +211,7 @@ static void copy_in(aco_t *co)
 		return;
 	if (s->valid_sz < sz)
 		aco_put_zeros_below(end);
-	copy(to, s->ptr, s->valid_sz);
+	copy(to, s->ptr, s->valid_sz, co);
 	s->valid_sz = 0;
 	s->ct_restore++;
 }

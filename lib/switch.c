@@ -58,8 +58,8 @@ static inline int resume_fast(aco_t *co, aco_t *cur)
 /* co starts, the only user of its stack, from a context that it will yield to. */
 static inline int can_start_fast(const aco_t *co, const aco_t *cur)
 {
-	return co->state == ACO_INIT && co->share_stack->users == 1 &&
-	       !co->share_stack->owner && !aco_tools &&
+	return !aco_tools && co->state == ACO_INIT &&
+	       co->share_stack->users == 1 && !co->share_stack->owner &&
 	       (cur == co->main_co || !aco_is_main(cur));
 }
 
@@ -104,11 +104,9 @@ ACO_VECTOR_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 	aco_switch_to(cur, co, co);
 }
 
-NOINLINE static void resume_not_fast(aco_t *co, aco_t *cur)
+NOINLINE static void resume_other(aco_t *co, aco_t *cur)
 {
-	if (aco_is_next(co, cur, ACO_SHARING_SUSPENDED) && ACO_HAS_VECTORS(co))
-		resume_sharing(co, cur);
-	else if (co && cur && can_start_fast(co, cur))
+	if (co && cur && can_start_fast(co, cur))
 		start_fast(co, cur);
 	else
 		resume_slow(co);
@@ -118,10 +116,14 @@ ACO_SWITCHES void aco_resume(aco_t *co)
 {
 	aco_t *cur = aco_gtls_co;
 
-	if (aco_likely(aco_is_next(co, cur, ACO_FAST_SUSPENDED)))
+	if (aco_unlikely(!co || co->resumer != cur))
+		resume_other(co, cur);
+	else if (aco_likely(co->state == ACO_FAST_SUSPENDED))
 		resume_fast(co, cur);
+	else if (co->state == ACO_SHARING_SUSPENDED && ACO_HAS_VECTORS(co))
+		resume_sharing(co, cur);
 	else
-		resume_not_fast(co, cur);
+		resume_other(co, cur);
 }
 
 void aco_resume_inline_(aco_t *co) __attribute__((__alias__("aco_resume")));

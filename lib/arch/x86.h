@@ -32,9 +32,8 @@ static inline void aco_control_set(aco_t *co, const struct aco_control *c)
 	co->fp_control_2 = c->x87;
 }
 
-/* Whether Intel made the processor: some instructions cost more there, others
-   less. */
-static inline int aco_is_intel(void)
+/* What the cos of this process have in aco_t.flags: Intel's processors compare. */
+static inline uint8_t aco_flag_compares(void)
 {
 	static signed char
 		known; /* 1: yes, -1: no; a CPUID costs much on virtual
@@ -48,13 +47,7 @@ static inline int aco_is_intel(void)
 			     : -1;
 		__atomic_store_n(&known, is, __ATOMIC_RELAXED);
 	}
-	return is > 0;
-}
-
-/* What the cos of this process have in aco_t.flags. */
-static inline uint8_t aco_flag_compares(void)
-{
-	return aco_is_intel() ? ACO_FLAG_COMPARES_ : 0;
+	return is > 0 ? ACO_FLAG_COMPARES_ : 0;
 }
 
 /* What from has saved is as good for to: see ACO_SKIP_EQUAL_CONTROL_. */

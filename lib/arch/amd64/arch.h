@@ -57,7 +57,8 @@
  * bytes, is no better from 1,000 bytes on.
  */
 #define ACO_COPY_PIECE ((size_t)2048)
-#define ACO_COPY_IN_PIECES ((aco_is_intel() ? 4 : 8) * ACO_COPY_PIECE)
+#define ACO_COPY_IN_PIECES(co) \
+	(((co)->flags & ACO_FLAG_COMPARES_ ? 4 : 8) * ACO_COPY_PIECE)
 
 /* Each processor of amd64 has. */
 static inline int aco_has_sse(void)
