@@ -71,12 +71,13 @@ static aco_t *co_alloc(size_t save_stack_sz)
 	return co;
 }
 
-/* The common case: a piece that the thread has at hand.  NULL if it is not. */
+/* The common case: a piece that the thread has at hand.  NULL if it is not.  Before
+   its first aco_create() a thread may have some: a resume has made its main co. */
 static inline aco_t *co_at_hand(size_t save_stack_sz)
 {
 	aco_t *co;
 
-	if (save_stack_sz > ACO_PIECE_MAX)
+	if (!aco_thread.ready || save_stack_sz > ACO_PIECE_MAX)
 		return NULL;
 	co = aco_mem_at_hand(sizeof(aco_t) + room_for(save_stack_sz));
 	if (!co)

@@ -304,6 +304,37 @@ START_TEST(start_after_a_resume)
 }
 END_TEST
 
+static size_t save_stack_sz;
+
+/* Likewise; a resume may leave the thread memory for cos about as large as its
+   own main co. */
+static void *resumes_before_it_creates(void *co)
+{
+	aco_share_stack_t *sstk = aco_share_stack_new(0);
+	aco_t *made;
+
+	aco_resume(co);
+	set_words(some_words[1]);
+	made = aco_create(aco_get_co(), sstk, save_stack_sz, looks, NULL);
+	aco_resume(made);
+	aco_destroy(made);
+	aco_share_stack_destroy(sstk);
+	return NULL;
+}
+
+START_TEST(start_in_a_thread_that_resumed_first)
+{
+	aco_t *co = t_co(t_sstk, keeps_its_words, (void *)&some_words[2]);
+	pthread_t thread;
+
+	save_stack_sz = (size_t)_i * sizeof(void *);
+	pthread_create(&thread, NULL, resumes_before_it_creates, co);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(at_start.fpucw, some_words[1].fpucw);
+	ck_assert_uint_eq(at_start.mxcsr, some_words[1].mxcsr);
+}
+END_TEST
+
 /* ------------------------------------------------------- ACO_SHARE_FPENV -- */
 
 static void changes_for_all(void)
@@ -717,6 +748,7 @@ static void add_cases(Suite *s, int other)
 	tcase_add_test(tc, start_as_recorded_before_create);
 	tcase_add_test(tc, start_after_a_reset);
 	tcase_add_test(tc, start_after_a_resume);
+	tcase_add_loop_test(tc, start_in_a_thread_that_resumed_first, 0, 12);
 
 	tc = new_case(s, "shared", other);
 	tcase_add_test(tc, shared_with_the_resumer);
