@@ -171,6 +171,7 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	if (offset == MAIN_ROOM)
 		flags |= ACO_MAIN_FAR;
 	co = place(mem + offset, before);
+	memset(co, 0, sizeof(*co)); /* programs may read its fields */
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
 	co->thread = aco_thread.number;

@@ -158,6 +158,30 @@ START_TEST(main_co_uses_arg_and_fp_only)
 }
 END_TEST
 
+/* A recycled piece of memory has the bytes of other cos. */
+START_TEST(main_co_in_used_memory)
+{
+	aco_t *cos[100], *co;
+	size_t i, sz;
+
+	for (sz = 0; sz < 100; sz += sizeof(void *)) {
+		for (i = 0; i < T_LEN(cos); i++) {
+			cos[i] = aco_create(t_main, t_sstk, sz, ends, cos);
+			if (sz)
+				memset(cos[i]->save_stack.ptr, 0x55, sz);
+		}
+		for (i = 0; i < T_LEN(cos); i++)
+			aco_destroy(cos[i]);
+		co = aco_create(NULL, NULL, 0, NULL, NULL);
+		ck_assert_ptr_null(co->main_co);
+		ck_assert_ptr_null(co->share_stack);
+		ck_assert_ptr_null(co->save_stack.ptr);
+		ck_assert_int_eq(co->is_end, 0);
+		aco_destroy(co);
+	}
+}
+END_TEST
+
 START_TEST(main_co_with_flags)
 {
 	aco_t *co = aco_create2(NULL, NULL, 0, NULL, NULL,
@@ -351,6 +375,7 @@ Suite *t_suite(void)
 
 	tc = t_case(s, "fields");
 	tcase_add_test(tc, main_co_uses_arg_and_fp_only);
+	tcase_add_test(tc, main_co_in_used_memory);
 	tcase_add_test(tc, main_co_with_flags);
 	tcase_add_loop_test(tc, fields_of_a_new_co, 0, T_LEN(hints));
 	tcase_add_test(tc, the_hint_is_room_to_write);
