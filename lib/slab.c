@@ -239,6 +239,7 @@ struct aco_piece *aco_slab_get(unsigned size_class, size_t *count)
 {
 	struct aco_piece *first = NULL, **end = &first;
 	size_t most = *count, n;
+	int saved = errno;
 	struct slab *s;
 
 	if (aco_fork_ready() < 0)
@@ -256,8 +257,7 @@ struct aco_piece *aco_slab_get(unsigned size_class, size_t *count)
 		unlink_slab(s, size_class);
 	aco_unlock(ACO_LOCK_SLABS);
 	*count = n;
-	if (!first)
-		errno = ENOMEM;
+	errno = first ? saved : ENOMEM;
 	return first;
 }
 

@@ -20,6 +20,8 @@
  */
 #include "stacks.h"
 
+#include <errno.h>
+
 #define DEFAULT_LIMIT ((size_t)32 << 20)
 
 struct shard {
@@ -131,12 +133,14 @@ static struct aco_keeper *take_keeper(void)
 static void get_keeper(void)
 {
 	struct aco_thread *t = &aco_thread;
+	int saved = errno;
 
 	if (t->looked_for_keeper)
 		return;
 	t->looked_for_keeper = 1;
 	if (aco_thread_register_exit(ACO_RELEASE_STACK, release_keeper) == 0)
 		t->keeper = take_keeper();
+	errno = saved;
 }
 
 /* The shard has the credit that the stack needs. */
