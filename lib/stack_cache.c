@@ -88,8 +88,11 @@ static struct aco_keeper keepers[KEEPERS];
 
 static void release_keeper(void);
 
-/* What was in it goes to the room, or to where stacks come from.  Returns how many
-   stacks. */
+/*
+ * What was in it goes to the room, or to where stacks come from.  Returns how many
+ * stacks.  The thread holds the lock of a shard, whichever: so one that holds them
+ * all, to set the limit or to fork, finds no credit on its way to the room.
+ */
 static size_t rob(struct aco_keeper *k, int of_stacks)
 {
 	uintptr_t slot = __atomic_load_n(&k->slot, __ATOMIC_RELAXED);
@@ -279,9 +282,10 @@ int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 
 size_t aco_stack_cache_empty(void)
 {
+	unsigned mine = lock_mine(), i;
 	size_t n = rob_all(1);
-	unsigned i;
 
+	unlock(mine);
 	for (i = 0; i < ACO_SHARDS; i++) {
 		aco_lock(ACO_LOCK_SHARDS + i);
 		n += empty(&shards[i]);
@@ -294,14 +298,16 @@ size_t aco_stack_cache_empty(void)
 static void release_keeper(void)
 {
 	struct aco_keeper *k = aco_thread.keeper;
-	unsigned size_class;
+	unsigned size_class, mine;
 	aco_share_stack_t *sstk;
 
 	if (!k)
 		return;
 	size_class = k->size_class;
 	sstk = aco_stack_at_hand(k->sz / ACO_PAGE);
+	mine = lock_mine();
 	rob(k, 0);
+	unlock(mine);
 	aco_thread.keeper = NULL;
 	__atomic_store_n(&k->is_taken, 0, __ATOMIC_RELEASE);
 	if (sstk && !aco_stack_cache_put(sstk, size_class))

@@ -10,6 +10,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #define KIB ((size_t)1024)
 
@@ -59,9 +62,16 @@ int __wrap_pthread_mutex_trylock(pthread_mutex_t *lock)
 	return __real_pthread_mutex_trylock(lock);
 }
 
+static void (*at_next_call)(void);
+
 int __wrap_madvise(void *at, size_t sz, int advice)
 {
+	void (*fn)(void) = at_next_call;
+
 	calls++;
+	at_next_call = NULL;
+	if (fn)
+		fn();
 	return __real_madvise(at, sz, advice);
 }
 
@@ -406,6 +416,64 @@ START_TEST(pushed_out_of_a_keeper)
 }
 END_TEST
 
+static void limit_memory(rlim_t to)
+{
+	struct rlimit limit = { to, RLIM_INFINITY };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static sem_t may_limit, has_limited;
+
+/* The other thread may have to wait for a lock of this one. */
+static void wait_for_limit(void)
+{
+	struct timespec until;
+
+	limit_memory(RLIM_INFINITY);
+	sem_post(&may_limit);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	sem_timedwait(&has_limited, &until);
+}
+
+static void *run_out_of_memory(void *arg)
+{
+	use_keeper();
+	aco_share_stack_destroy(new (64 * KIB));
+	at_next_call = wait_for_limit;
+	limit_memory(0);
+	aco_share_stack_destroy(new (8 * KIB * KIB));
+	return arg;
+}
+
+static void limit_meanwhile(void)
+{
+	aco_share_stack_t *sstk = new (64 * KIB);
+	pthread_t thread;
+
+	sem_init(&may_limit, 0, 0);
+	sem_init(&has_limited, 0, 0);
+	pthread_create(&thread, NULL, run_out_of_memory, NULL);
+	sem_wait(&may_limit);
+	aco_share_stack_cache_limit(0);
+	aco_share_stack_destroy(sstk);
+	sem_post(&has_limited);
+	pthread_join(thread, NULL);
+	make_and_destroy(10, 64 * KIB);
+	calls = 0;
+	aco_share_stack_cache_limit(0);
+	ck_assert_int_eq(calls, 0);
+}
+
+/* When memory has run out, a thread empties the cache while another one sets the
+   limit: that stays the limit. */
+START_TEST(limit_while_memory_runs_out)
+{
+	in_new_thread(limit_meanwhile);
+}
+END_TEST
+
 static void *keep_one(void *arg)
 {
 	pthread_barrier_t *barrier = arg;
@@ -460,6 +528,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, credit_is_taken_by_another_thread);
 	tcase_add_test(tc, left_to_other_threads);
 	tcase_add_test(tc, pushed_out_of_a_keeper);
+	tcase_add_test(tc, limit_while_memory_runs_out);
 	tcase_add_test(tc, too_many_threads);
 	return s;
 }
