@@ -416,11 +416,8 @@ void aco_destroy(aco_t *co)
 
 void aco_prefetch(const aco_t *co)
 {
-	const char *line = (const char *)co;
-	int i;
-
-	for (i = 0; i < 4 && aco_has_sse(); i++)
-		ACO_PREFETCH_LINE_(line[64 * i]);
+	if (aco_has_sse())
+		ACO_PREFETCH_(co);
 }
 
 /* ---- questions ------------------------------------------------------------ */

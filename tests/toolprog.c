@@ -425,6 +425,8 @@ int main(int argc, char **argv)
 	held = strcmp(what, "exit") ? b : a;
 	holder = aco_create(main_co, held, 0, hold, malloc(100));
 	in_stack = a->ptr;
+	aco_prefetch(holder);
+	aco_prefetch(NULL);
 
 	run_measured(main_co, a);
 	share(main_co, a, a, 0);

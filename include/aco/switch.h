@@ -189,12 +189,7 @@ ACO_INLINE_ void aco_yield(void)
 #if defined(__SSE__)
 ACO_INLINE_ void aco_prefetch(const aco_t *co)
 {
-	const char *line = (const char *)co;
-
-	ACO_PREFETCH_LINE_(line[0]);
-	ACO_PREFETCH_LINE_(line[64]);
-	ACO_PREFETCH_LINE_(line[128]);
-	ACO_PREFETCH_LINE_(line[192]);
+	ACO_PREFETCH_(co);
 }
 #endif
 

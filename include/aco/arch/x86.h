@@ -90,9 +90,21 @@
 	"je .Lacoe%=\n"                                                     \
 	".Lacol%=:\t"
 
-/* Fetch the line of a cache in which the char lies.  Whatever the address is, no
-   exception comes of it; an instruction of SSE. */
-#define ACO_PREFETCH_LINE_(c) __asm__ __volatile__("prefetcht0 %0" : : "m"(c))
+/*
+ * Fetch the lines of a cache that hold what a switch reads.  Whatever the address
+ * is, no exception comes of it; an instruction of SSE.  To the compiler co is a
+ * number: as the address of an operand it could not be NULL.
+ */
+#define ACO_PREFETCH_(co)                                                   \
+	do {                                                                \
+		ACO_PREFETCH_LINE_(co, 0);                                  \
+		ACO_PREFETCH_LINE_(co, 64);                                 \
+		ACO_PREFETCH_LINE_(co, 128);                                \
+		ACO_PREFETCH_LINE_(co, 192);                                \
+	} while (0)
+#define ACO_PREFETCH_LINE_(co, off)                                         \
+	__asm__ __volatile__("prefetcht0 {" #off "(%0)|[%0+" #off "]}" : :  \
+			     "r"(co))
 
 /*
  * clang may address locals through the register of ACO_OFF_BX_, and ignores
