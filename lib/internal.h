@@ -59,6 +59,7 @@ struct aco_thread {
 	struct aco_control control;
 	uint8_t ready;
 	uint8_t looked_for_keeper;
+	uint8_t had_magazines; /* a thread that ends gets none again */
 };
 ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
 

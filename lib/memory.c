@@ -66,6 +66,7 @@ static void release_magazines(void)
 	if (!m)
 		return;
 	aco_thread.magazines = NULL;
+	aco_thread.had_magazines = 1;
 	for (i = 0; i < ACO_PIECE_CLASSES; i++)
 		aco_slab_put(i, m[i].first);
 	self->next = NULL;
@@ -79,7 +80,8 @@ static struct aco_magazine *make_magazines(void)
 	size_t one = 1;
 	void *m;
 
-	if (aco_thread_register_exit(ACO_RELEASE_MEMORY, release_magazines) < 0)
+	if (aco_thread.had_magazines ||
+	    aco_thread_register_exit(ACO_RELEASE_MEMORY, release_magazines) < 0)
 		goto none;
 	m = aco_slab_get(aco_piece_class(MAGAZINES_SIZE), &one);
 	if (!m)

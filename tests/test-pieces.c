@@ -6,6 +6,7 @@
 #include "testutil.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -312,6 +313,48 @@ START_TEST(destroyed_when_the_thread_has_ended)
 }
 END_TEST
 
+/* Such a destructor that is called once more, for the last time.  The library is
+   not called again after it. */
+static pthread_key_t very_last_key;
+static __thread int calls;
+
+static void make_one_last(void *arg)
+{
+	if (++calls < PTHREAD_DESTRUCTOR_ITERATIONS) {
+		pthread_setspecific(very_last_key, arg);
+		return;
+	}
+	aco_destroy(co_with(3 * SAVED));
+}
+
+static void *use_library_to_the_end(void *arg)
+{
+	aco_destroy(co_with(SAVED));
+	pthread_setspecific(very_last_key, arg);
+	return NULL;
+}
+
+static void thread_after_thread_to_the_end(void *arg)
+{
+	size_t before;
+	int some;
+
+	(void)arg;
+	aco_destroy(co_with(SAVED)); /* the library's key comes before it */
+	t_child(pthread_key_create(&very_last_key, make_one_last) == 0);
+	in_thread(use_library_to_the_end, &some);
+	before = memory().resident;
+	for (int i = 0; i < 500; i++)
+		in_thread(use_library_to_the_end, &some);
+	t_child(memory().resident < before + MIB);
+}
+
+START_TEST(no_magazines_after_the_end)
+{
+	t_expect_ok(thread_after_thread_to_the_end, NULL);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- limits -- */
 
 static void until_it_fails(void *arg)
@@ -484,6 +527,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, freed_by_another_thread);
 	tcase_add_test(tc, magazines_end_with_their_thread);
 	tcase_add_test(tc, destroyed_when_the_thread_has_ended);
+	tcase_add_test(tc, no_magazines_after_the_end);
 	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, no_huge_pages);
 	tcase_add_test(tc, fork_while_others_make_cos);
