@@ -56,10 +56,12 @@
 /* An operand of it that is a register. */
 #define ACO_ATT_REG_(n) "{%" #n "|%%%" #n "}"
 
-/* Test one bit of aco_t.flags of the co in a register. */
+/* Test one bit of aco_t.flags of the co in a register.  (With -masm=intel clang
+   drops a "$", so that ACO_ATT_ is not for constants.) */
 #define ACO_TEST_FLAG_(flag, co)                                            \
-	ACO_ATT_("testb $" ACO_STR_(flag) ", " ACO_STR_(ACO_OFF_FLAGS_)     \
-		 "(%%" co ")")
+	"test{b $" ACO_STR_(flag) ", " ACO_STR_(ACO_OFF_FLAGS_)             \
+	"(%%" co ")| BYTE PTR [" co "+" ACO_STR_(ACO_OFF_FLAGS_) "], "      \
+	ACO_STR_(flag) "}\n\t"
 
 /*
  * The bit of aco_t.flags that says: control words are loaded only where they
@@ -79,9 +81,9 @@
 	ACO_ATT_("movl " ACO_STR_(ACO_OFF_CONTROL_) "(%%" from "), "        \
 		 "%%e" scratch "x\n\t"                                      \
 		 "xorl " ACO_STR_(ACO_OFF_CONTROL_) "(%%" to "), "          \
-		 "%%e" scratch "x\n\t"                                      \
-		 "testl $" ACO_STR_(ACO_MXCSR_CONTROL_) ", "                \
 		 "%%e" scratch "x")                                         \
+	"test{l $" ACO_STR_(ACO_MXCSR_CONTROL_) ", %%e" scratch             \
+	"x| e" scratch "x, " ACO_STR_(ACO_MXCSR_CONTROL_) "}\n\t"           \
 	"jnz .Lacol%=\n\t"                                                  \
 	ACO_ATT_("movzwl " ACO_STR_(ACO_OFF_CONTROL_2_) "(%%" from "), "    \
 		 "%%e" scratch "x\n\t"                                      \
