@@ -521,12 +521,24 @@ START_TEST(zeros_at_the_top_come_back)
 END_TEST
 
 #if defined(ACO_SWITCH_H)
+/* It saves all registers: a compiler saves fewer for a call that does not return. */
+static void saves_registers(void)
+{
+	volatile char idle[300] = { 0 };
+	volatile char *frame = idle;
+
+	for (;;) {
+		t_opaque(frame);
+		aco_yield();
+	}
+}
+
 /* The registers that a co's function saves first are zero, and not kept. */
 START_TEST(zeros_at_the_top_are_not_kept)
 {
 	const size_t zeros = (sizeof(void *) == 8 ? 5 : 3) * sizeof(void *);
-	aco_t *co = t_co(t_sstk, holds_idle_frame, NULL);
-	aco_t *other = t_co(t_sstk, holds_idle_frame, NULL);
+	aco_t *co = t_co(t_sstk, saves_registers, NULL);
+	aco_t *other = t_co(t_sstk, saves_registers, NULL);
 	size_t live;
 
 	aco_resume(co);
