@@ -51,10 +51,24 @@ static void free_elsewhere(void *ptr, size_t sz)
 #define MAGAZINES_SIZE (ACO_PIECE_CLASSES * sizeof(struct aco_magazine))
 _Static_assert(MAGAZINES_SIZE <= ACO_PIECE_MAX, "they are a piece themselves");
 
+/* A library that goes away could not take the magazines of other threads with it:
+   they are theirs alone, and at exit(3) such threads may go on. */
+static int stays(void)
+{
+	static signed char known; /* 1: yes, -1: no */
+	signed char is = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (!is) {
+		is = aco_can_be_unloaded() ? -1 : 1;
+		__atomic_store_n(&known, is, __ATOMIC_RELAXED);
+	}
+	return is > 0;
+}
+
 /* Tools are to see each allocation. */
 static int has_pieces(size_t sz)
 {
-	return sz <= ACO_PIECE_MAX && !(aco_tools & ~ACO_TOOLS_CXX);
+	return sz <= ACO_PIECE_MAX && !(aco_tools & ~ACO_TOOLS_CXX) && stays();
 }
 
 static void release_magazines(void)
@@ -158,13 +172,4 @@ void aco_mem_free_slow(void *ptr, size_t sz)
 		put_piece(ptr, sz);
 	else
 		free(ptr);
-}
-
-/* After that of coroutine.c, which frees a co. */
-ACO_AT_UNLOAD(1) static void unload(void)
-{
-	if (!aco_can_be_unloaded())
-		return;
-	release_magazines();
-	aco_slab_trim();
 }

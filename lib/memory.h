@@ -10,7 +10,8 @@
  *	        '- slab.c: pieces of one size  <--------'
  *
  * That is so for up to ACO_PIECE_MAX bytes.  malloc(3) has what is larger, and
- * everything where tools watch it; an allocator of the program has all.
+ * everything where tools watch it, or where this code may be unloaded; an
+ * allocator of the program has all.
  */
 #ifndef ACO_MEMORY_H
 #define ACO_MEMORY_H
@@ -48,9 +49,6 @@ ACO_HIDDEN struct aco_piece *aco_slab_get(unsigned size_class, size_t *count);
 
 /* Give linked pieces back, of whichever thread. */
 ACO_HIDDEN void aco_slab_put(unsigned size_class, struct aco_piece *first);
-
-/* Give back what is kept of memory without pieces in use. */
-ACO_HIDDEN void aco_slab_trim(void);
 
 /* ---- memory.c ------------------------------------------------------------ */
 

@@ -276,21 +276,3 @@ void aco_slab_put(unsigned size_class, struct aco_piece *first)
 	aco_unlock(ACO_LOCK_SLABS);
 	errno = saved;
 }
-
-void aco_slab_trim(void)
-{
-	unsigned i;
-
-	aco_lock(ACO_LOCK_SLABS);
-	for (i = 0; i < ACO_PIECE_CLASSES; i++) {
-		struct slab *s = available[i];
-
-		if (!s || s->next || s->free != s->count)
-			continue;
-		if (munmap(s, SLAB) == 0) {
-			available[i] = NULL;
-			slabs[i]--;
-		}
-	}
-	aco_unlock(ACO_LOCK_SLABS);
-}

@@ -161,6 +161,42 @@ static void memory_is_given_back(void)
 	CHECK(pages() < before + 256);
 }
 
+/* The thread has what a thread keeps of the library, and the library that it is
+   told to use is another one each time. */
+static void *uses_again_and_again(void *arg)
+{
+	for (;;) {
+		sem_wait(&go_on);
+		if (!handle)
+			return arg;
+		call("plugin_make");
+		call("plugin_resume");
+		call("plugin_destroy");
+		sem_post(&done);
+	}
+}
+
+static void memory_of_another_thread_is_given_back(void)
+{
+	pthread_t thread;
+	long before = 0;
+
+	CHECK(sem_init(&done, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
+	CHECK(!pthread_create(&thread, NULL, uses_again_and_again, NULL));
+	for (int i = 0; i < 10; i++) {
+		load();
+		sem_post(&go_on);
+		sem_wait(&done);
+		unload();
+		if (i == 0)
+			before = pages();
+	}
+	CHECK(pages() < before + 256);
+	handle = NULL;
+	sem_post(&go_on);
+	CHECK(!pthread_join(thread, NULL));
+}
+
 /* ---- signals and fork ---------------------------------------------------- */
 
 static struct sigaction action(void)
@@ -282,6 +318,8 @@ static const struct {
 	  thread_with_alternate_stack_ends },
 	{ "keys_do_not_run_out", keys_do_not_run_out },
 	{ "memory_is_given_back", memory_is_given_back },
+	{ "memory_of_another_thread_is_given_back",
+	  memory_of_another_thread_is_given_back },
 	{ "handler_and_alternate_stack_go", handler_and_alternate_stack_go },
 	{ "later_handler_stays", later_handler_stays },
 	{ "forks", forks },
