@@ -71,8 +71,8 @@ static aco_t *co_alloc(size_t save_stack_sz)
 	return co;
 }
 
-/* The common case: a piece that the thread has at hand.  NULL if it is not.  Before
-   its first aco_create() a thread may have some: a resume has made its main co. */
+/* The common case: a piece that the thread has at hand.  NULL if it is not.  A
+   thread may have some before its first aco_create(), of its first resume. */
 static inline aco_t *co_at_hand(size_t save_stack_sz)
 {
 	aco_t *co;

@@ -3,8 +3,8 @@
  * internal.h - what the files of the library know of each other
  *
  * Beside this: state.h, what a co does; memory.h, the memory of cos; stacks.h,
- * execution stacks; tools.h, sanitizers, Valgrind and C++ runtimes; switch_impl.h, the parts of a switch;
- * arch.h, the processor.
+ * execution stacks; tools.h, sanitizers, Valgrind and C++ runtimes;
+ * switch_impl.h, the parts of a switch; arch.h, the processor.
  */
 #ifndef ACO_INTERNAL_H
 #define ACO_INTERNAL_H

@@ -32,19 +32,18 @@ static inline void aco_control_set(aco_t *co, const struct aco_control *c)
 	co->fp_control_2 = c->x87;
 }
 
-/* What the cos of this process have in aco_t.flags: Intel's processors compare. */
+/* What the cos of this process have in aco_t.flags: Intel's processors compare.  On
+   virtual machines a CPUID costs much, so there is one. */
 static inline uint8_t aco_flag_compares(void)
 {
-	static signed char
-		known; /* 1: yes, -1: no; a CPUID costs much on virtual
-				     machines */
+	static signed char known; /* 1: yes, -1: no */
 	signed char is = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	unsigned a, b, c, d;
 
 	if (!is) {
-		is = __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx
-			     ? 1
-			     : -1;
+		is = -1;
+		if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx)
+			is = 1;
 		__atomic_store_n(&known, is, __ATOMIC_RELAXED);
 	}
 	return is > 0 ? ACO_FLAG_COMPARES_ : 0;
