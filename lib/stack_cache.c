@@ -294,24 +294,24 @@ size_t aco_stack_cache_empty(void)
 	return n;
 }
 
-/* The thread ends: what it has is for others. */
+/* The thread ends: what it has goes to a shard, for others. */
 static void release_keeper(void)
 {
 	struct aco_keeper *k = aco_thread.keeper;
-	unsigned size_class, mine;
-	aco_share_stack_t *sstk;
+	uintptr_t slot;
+	unsigned mine;
 
 	if (!k)
 		return;
-	size_class = k->size_class;
-	sstk = aco_stack_at_hand(k->sz / ACO_PAGE);
 	mine = lock_mine();
-	rob(k, 0);
+	slot = __atomic_exchange_n(&k->slot, 0, __ATOMIC_ACQ_REL);
+	if (slot)
+		shards[mine].credit += k->sz;
+	if (aco_is_stack(slot))
+		push(&shards[mine], (aco_share_stack_t *)slot, k->size_class);
 	unlock(mine);
 	aco_thread.keeper = NULL;
 	__atomic_store_n(&k->is_taken, 0, __ATOMIC_RELEASE);
-	if (sstk && !aco_stack_cache_put(sstk, size_class))
-		aco_stack_give_back(sstk);
 }
 
 ACO_AT_UNLOAD(1) static void unload(void)
