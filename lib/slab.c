@@ -52,6 +52,14 @@ static void add(uint32_t *set, size_t i)
 	set[i / BITS] |= 1u << (i % BITS);
 }
 
+/* The first n, to an empty set. */
+static void add_first(uint32_t *set, size_t n)
+{
+	memset(set, 0xff, n / BITS * sizeof(*set));
+	if (n % BITS)
+		set[n / BITS] = (1u << (n % BITS)) - 1;
+}
+
 static void drop(uint32_t *set, size_t i)
 {
 	set[i / BITS] &= ~(1u << (i % BITS));
@@ -112,7 +120,7 @@ static char *map_aligned(void)
 static struct slab *new_slab(unsigned size_class)
 {
 	size_t size = (size_class + 1) * ACO_PIECE_UNIT;
-	size_t most = SLAB / size, i;
+	size_t most = SLAB / size;
 	size_t head = sizeof(struct slab) +
 		      (most / BITS + 1) * sizeof(uint32_t);
 	struct slab *s = (struct slab *)(void *)map_aligned();
@@ -126,10 +134,8 @@ static struct slab *new_slab(unsigned size_class)
 	s->count = (uint32_t)((SLAB - s->begin) / size);
 	s->free = s->count;
 	s->put_low = PAGES - 1;
-	for (i = 0; i < s->count; i++)
-		add(s->is_free, i);
-	for (i = 0; i < PAGES; i++)
-		add(s->is_clean, i);
+	add_first(s->is_free, s->count);
+	add_first(s->is_clean, PAGES);
 	link_slab(s, size_class);
 	return s;
 }
