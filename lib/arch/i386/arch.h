@@ -50,7 +50,7 @@
 
 /* The C library copies all sizes well. */
 #define ACO_COPY_PIECE ((size_t)0)
-#define ACO_COPY_IN_PIECES(co) ((size_t)0)
+#define ACO_COPY_IN_PIECES(co) ((void)(co), (size_t)0)
 
 /* Debian's i386 runs on processors without SSE, too.  AT_HWCAP would not tell:
    the C library replaces it. */
