@@ -58,22 +58,6 @@ static size_t mappings(void)
 	return n;
 }
 
-struct memory {
-	size_t total, resident;
-};
-
-static struct memory memory(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	struct memory m;
-
-	t_child(f && fscanf(f, "%zu %zu", &m.total, &m.resident) == 2);
-	fclose(f);
-	m.total *= (size_t)sysconf(_SC_PAGESIZE);
-	m.resident *= (size_t)sysconf(_SC_PAGESIZE);
-	return m;
-}
-
 static size_t number_in(const char *path, const char *format)
 {
 	FILE *f = fopen(path, "r");
@@ -336,21 +320,21 @@ static void (*const orders[])(size_t n) = { forward, backward, every_second,
 
 static void make_and_destroy(void *order)
 {
-	struct memory before, between, after;
+	struct t_memory before, between, after;
 	size_t i, maps;
 
 	alloc_arrays(MANY);
 	memset(stacks, 1, MANY * sizeof(*stacks));
-	before = memory();
+	before = t_memory();
 	maps = mappings();
 	for (i = 0; i < MANY; i++) {
 		stacks[i] = aco_share_stack_new(4096);
 		t_child(stacks[i]);
 	}
-	between = memory();
+	between = t_memory();
 	t_child(between.resident - before.resident < MANY * 4400);
 	orders[(intptr_t)order](MANY);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + 2 * MIB);
 	t_child(after.total < before.total + 2 * MIB);
 	t_child(mappings() <= maps + 2);
@@ -367,7 +351,7 @@ END_TEST
 static void thin_out(void *arg)
 {
 	const size_t n = MANY / 10;
-	size_t i, resident = memory().resident;
+	size_t i, resident = t_memory().resident;
 
 	(void)arg;
 	alloc_arrays(n);
@@ -376,7 +360,7 @@ static void thin_out(void *arg)
 	for (i = 0; i < n; i++)
 		if (i % 16)
 			destroy(i);
-	t_child(memory().resident < resident + n / 16 * 4096 + n * 300);
+	t_child(t_memory().resident < resident + n / 16 * 4096 + n * 300);
 	for (i = 0; i < n; i++) {
 		if (i % 16)
 			t_child((stacks[i] = aco_share_stack_new(4096)));
@@ -436,18 +420,18 @@ static void reserve(void *size)
 {
 	size_t sz = (size_t)(uintptr_t)size;
 	size_t each = (sz ? sz : 2 * MIB) * 5 / 4 + 80 * KIB;
-	size_t before = memory().total;
+	size_t before = t_memory().total;
 	size_t n = sizeof(void *) > 4 ? 500 : 50;
 
 	alloc_arrays(n);
 	stacks[0] = aco_share_stack_new(sz);
 	t_child(stacks[0]);
-	t_child(memory().total - before < each + 200 * KIB);
+	t_child(t_memory().total - before < each + 200 * KIB);
 	for (size_t i = 1; i < n; i++) {
 		stacks[i] = aco_share_stack_new(sz);
 		t_child(stacks[i]);
 	}
-	t_child(memory().total - before < 2 * n * each + 200 * KIB);
+	t_child(t_memory().total - before < 2 * n * each + 200 * KIB);
 	forward(n);
 }
 

@@ -16,22 +16,6 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
-struct memory {
-	size_t total, resident;
-};
-
-static struct memory memory(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	struct memory m;
-
-	t_child(f && fscanf(f, "%zu %zu", &m.total, &m.resident) == 2);
-	fclose(f);
-	m.total *= (size_t)sysconf(_SC_PAGESIZE);
-	m.resident *= (size_t)sysconf(_SC_PAGESIZE);
-	return m;
-}
-
 static aco_t *co_with(size_t save_stack_sz)
 {
 	return aco_create(t_main, t_sstk, save_stack_sz, aco_exit, NULL);
@@ -124,12 +108,12 @@ static void destroy_from(aco_t **cos, size_t i, size_t end)
 /* No more than 5 bytes of each beside what it asked for. */
 static void little_beside(void *arg)
 {
-	size_t before = memory().resident, used;
+	size_t before = t_memory().resident, used;
 	aco_t **cos;
 
 	(void)arg;
 	cos = make_many();
-	used = memory().resident - before - MANY * sizeof(*cos);
+	used = t_memory().resident - before - MANY * sizeof(*cos);
 	t_child(used < MANY * ((sizeof(aco_t) + SAVED + 15) / 16 * 16 + 5));
 }
 
@@ -141,21 +125,21 @@ END_TEST
 
 static void in_order(void *arg)
 {
-	struct memory before, after;
+	struct t_memory before, after;
 	aco_t **cos;
 	size_t used;
 
 	(void)arg;
 	aco_destroy(co_with(SAVED)); /* of one slab something may stay */
-	before = memory();
+	before = t_memory();
 	cos = make_many();
-	used = memory().resident - before.resident;
+	used = t_memory().resident - before.resident;
 	destroy_from(cos, 0, MANY / 10 * 9);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident - before.resident < used / 4);
 	destroy_from(cos, MANY / 10 * 9, MANY);
 	free(cos);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + MIB);
 	t_child(after.total < before.total + 3 * MIB);
 }
@@ -170,27 +154,27 @@ END_TEST
    any. */
 static void at_random(void *arg)
 {
-	struct memory before, after;
+	struct t_memory before, after;
 	aco_t **cos;
 	size_t used;
 
 	(void)arg;
 	aco_destroy(co_with(SAVED));
-	before = memory();
+	before = t_memory();
 	cos = make_many();
-	used = memory().resident - before.resident;
+	used = t_memory().resident - before.resident;
 	shuffle(cos);
 	destroy_from(cos, 0, MANY / 10 * 9);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident - before.resident < used / 20 * 19);
 	/* what is there is used before there is more */
 	for (size_t i = 0; i < MANY / 10 * 9; i++)
 		cos[i] = co_with(SAVED);
-	t_child(memory().total <= before.total + used + 3 * MIB);
+	t_child(t_memory().total <= before.total + used + 3 * MIB);
 	/* what the thread keeps for the next cos may be one of each slab */
 	destroy_from(cos, 0, MANY);
 	free(cos);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + used / 10);
 }
 
@@ -219,17 +203,17 @@ static void *destroy_all(void *cos)
 /* One thread makes them, another one destroys them, and ends. */
 static void elsewhere(void *arg)
 {
-	struct memory before, after;
+	struct t_memory before, after;
 	aco_t **cos;
 
 	(void)arg;
 	aco_destroy(co_with(SAVED));
 	in_thread(destroy_all, make_many()); /* the C library's arena */
-	before = memory();
+	before = t_memory();
 	cos = make_many();
 	in_thread(destroy_all, cos);
 	free(cos);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + MIB);
 	t_child(after.total < before.total + 3 * MIB);
 }
@@ -264,10 +248,10 @@ static void thread_after_thread(void *arg)
 
 	(void)arg;
 	in_thread(make_and_destroy_few, NULL);
-	before = memory().resident;
+	before = t_memory().resident;
 	for (int i = 0; i < 500; i++)
 		in_thread(make_and_destroy_few, NULL);
-	t_child(memory().resident < before + MIB);
+	t_child(t_memory().resident < before + MIB);
 }
 
 START_TEST(magazines_end_with_their_thread)
@@ -343,10 +327,10 @@ static void thread_after_thread_to_the_end(void *arg)
 	aco_destroy(co_with(SAVED)); /* the library's key comes before it */
 	t_child(pthread_key_create(&very_last_key, make_one_last) == 0);
 	in_thread(use_library_to_the_end, &some);
-	before = memory().resident;
+	before = t_memory().resident;
 	for (int i = 0; i < 500; i++)
 		in_thread(use_library_to_the_end, &some);
-	t_child(memory().resident < before + MIB);
+	t_child(t_memory().resident < before + MIB);
 }
 
 START_TEST(no_magazines_after_the_end)
@@ -364,7 +348,7 @@ static void until_it_fails(void *arg)
 	size_t n = 0;
 
 	(void)arg;
-	limit.rlim_cur = limit.rlim_max = memory().total + 40 * MIB;
+	limit.rlim_cur = limit.rlim_max = t_memory().total + 40 * MIB;
 	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
 	for (errno = 0;; n++) {
 		co = co_with(SAVED);

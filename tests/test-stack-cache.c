@@ -20,22 +20,6 @@
 
 #define DEFAULT_LIMIT (32 * MIB)
 
-struct memory {
-	size_t total, resident;
-};
-
-static struct memory memory(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	struct memory m;
-
-	t_child(f && fscanf(f, "%zu %zu", &m.total, &m.resident) == 2);
-	fclose(f);
-	m.total *= (size_t)sysconf(_SC_PAGESIZE);
-	m.resident *= (size_t)sysconf(_SC_PAGESIZE);
-	return m;
-}
-
 static void exits(void)
 {
 	aco_exit();
@@ -274,12 +258,12 @@ END_TEST
 
 static void keep_at_most(size_t limit, size_t sz)
 {
-	struct memory before = memory();
+	struct t_memory before = t_memory();
 
 	use_and_destroy(4 * limit / sz, sz);
-	t_child(memory().resident < before.resident + limit + MIB);
+	t_child(t_memory().resident < before.resident + limit + MIB);
 	/* and it is made use of */
-	t_child(memory().resident > before.resident + limit * 3 / 4);
+	t_child(t_memory().resident > before.resident + limit * 3 / 4);
 }
 
 static void keep_default(void *size)
@@ -309,22 +293,22 @@ END_TEST
 
 static void lower_to(void *limit)
 {
-	struct memory before, after;
+	struct t_memory before, after;
 
 	live(64 * KIB); /* the memory of cos is there */
 	aco_share_stack_cache_limit(DEFAULT_LIMIT);
-	before = memory();
+	before = t_memory();
 	use_and_destroy(DEFAULT_LIMIT / (80 * KIB), 64 * KIB);
-	t_child(memory().resident > before.resident + DEFAULT_LIMIT / 2);
+	t_child(t_memory().resident > before.resident + DEFAULT_LIMIT / 2);
 	aco_share_stack_cache_limit((size_t)(uintptr_t)limit);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + MIB / 2);
 	t_child(after.total < before.total + MIB / 2);
 	if (limit)
 		return;
 	for (int i = 0; i < 100; i++)
 		live(64 * KIB);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + MIB / 2);
 	t_child(after.total < before.total + MIB / 2);
 }
@@ -337,7 +321,7 @@ END_TEST
 
 static void set_and_set(void *arg)
 {
-	struct memory before;
+	struct t_memory before;
 	uint32_t state = 5;
 
 	(void)arg;
@@ -351,9 +335,9 @@ static void set_and_set(void *arg)
 	/* no credit has got lost, and none was made */
 	keep_at_most(4 * MIB, 64 * KIB);
 	aco_share_stack_cache_limit(SIZE_MAX);
-	before = memory();
+	before = t_memory();
 	use_and_destroy(100, MIB);
-	t_child(memory().resident > before.resident + 99 * MIB);
+	t_child(t_memory().resident > before.resident + 99 * MIB);
 }
 
 START_TEST(set_again_and_again)
@@ -367,12 +351,12 @@ END_TEST
 /* What is kept is given up when it is what is missing. */
 static void need_it(void *arg)
 {
-	struct memory now;
+	struct t_memory now;
 	struct rlimit limit;
 
 	(void)arg;
 	use_and_destroy(DEFAULT_LIMIT / (3 * MIB), 2 * MIB);
-	now = memory();
+	now = t_memory();
 	limit.rlim_cur = limit.rlim_max = now.total + 4 * MIB;
 	t_child(setrlimit(RLIMIT_AS, &limit) == 0);
 	live(16 * MIB);
@@ -421,13 +405,13 @@ static void *use_in_thread(void *arg)
 
 static void threads_together(void *then)
 {
-	struct memory before, after;
+	struct t_memory before, after;
 
 	pthread_barrier_init(&barrier, NULL, THREADS);
 	aco_share_stack_cache_limit(4 * MIB);
-	before = memory();
+	before = t_memory();
 	in_threads(use_in_thread, THREADS);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + 6 * MIB);
 	if (then) {
 		/* those that ended leave the room to others */
@@ -435,7 +419,7 @@ static void threads_together(void *then)
 		return;
 	}
 	aco_share_stack_cache_limit(0);
-	after = memory();
+	after = t_memory();
 	t_child(after.resident < before.resident + 2 * MIB);
 }
 

@@ -165,6 +165,18 @@ void t_child_assert(int ok, const char *what, int line)
 	_exit(1);
 }
 
+struct t_memory t_memory(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	struct t_memory m;
+
+	t_child(f && fscanf(f, "%zu %zu", &m.total, &m.resident) == 2);
+	fclose(f);
+	m.total *= (size_t)sysconf(_SC_PAGESIZE);
+	m.resident *= (size_t)sysconf(_SC_PAGESIZE);
+	return m;
+}
+
 static void run_child(int err, void (*fn)(void *arg), void *arg)
 {
 	const struct rlimit none = { 0, 0 };

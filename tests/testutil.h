@@ -65,6 +65,12 @@ void t_expect_ok(void (*fn)(void *arg), void *arg);
 void t_child_assert(int ok, const char *what, int line);
 #define t_child(expr) t_child_assert(!!(expr), #expr, __LINE__)
 
+/* Bytes of this process: of address space, and in memory. */
+struct t_memory {
+	size_t total, resident;
+};
+struct t_memory t_memory(void);
+
 /* xorshift: the same sequence on every machine, from any seed but 0. */
 uint32_t t_random(uint32_t *state);
 
