@@ -215,7 +215,7 @@ static void run_turn(long n)
 	next_task = i;
 }
 
-static void run_create_new(long n)
+static UNUSED void run_create_new(long n)
 {
 	stk_t *stk;
 	task_t *task;
@@ -302,7 +302,7 @@ static void setup_memory_own(const struct row *row)
 	bench_note("cos", n);
 }
 
-static void setup_create_new(const struct row *row)
+static UNUSED void setup_create_new(const struct row *row)
 {
 	the_row = row;
 }
