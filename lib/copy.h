@@ -12,6 +12,10 @@
 
 #define ACO_SMALL_COPY 144
 
+/* Copy sz bytes, at least 32, between places that don't overlap, for cos with
+   ACO_FLAG_WIDE; arch/x86_copy.c. */
+ACO_HIDDEN void aco_copy_wide(char *to, const char *from, size_t sz);
+
 /*
  * sz is a multiple of a word, as every stack pointer is.  Where a suspended
  * stack pointer is a multiple of 16, as compilers keep it, so are all addresses

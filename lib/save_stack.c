@@ -141,16 +141,23 @@ NOINLINE static int resize(aco_t *co, size_t need)
 	return 0;
 }
 
-/* memcpy(3) of bytes of co, in pieces where the C library is slow else. */
+/* From so many bytes on wide moves are faster than a call of memcpy(3). */
+#define WIDE_FROM 256
+
+/* memcpy(3) of bytes of co, or what is faster. */
 ACO_ALWAYS_INLINE void copy(void *to, const void *from, size_t sz,
 			    const aco_t *co)
 {
 	size_t piece = ACO_COPY_PIECE;
 
+	if ((co->flags & ACO_FLAG_WIDE) && sz >= WIDE_FROM &&
+	    sz <= ACO_COPY_WIDE_UP_TO) {
+		aco_copy_wide(to, from, sz);
+		return;
+	}
 	/* the compiler would know better than to call it, for a constant */
 	__asm__("" : "+r"(piece));
-	if (ACO_COPY_PIECE && sz > ACO_COPY_PIECE &&
-	    sz <= ACO_COPY_IN_PIECES(co)) {
+	if (ACO_COPY_PIECE && sz > ACO_COPY_PIECE && sz <= ACO_COPY_IN_PIECES) {
 		for (; sz > piece; sz -= piece) {
 			memcpy(to, from, piece);
 			to = (char *)to + piece;

@@ -143,7 +143,8 @@ done
 # shellcheck disable=SC2086 # words
 arch=$(arch_of $CC)
 for cc in $found; do
-	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do
+	for file in "$top_srcdir"/lib/*.c "$top_srcdir"/lib/arch/*.c \
+		"$top_srcdir/lib/arch/$arch"/*.S; do
 		# shellcheck disable=SC2046 # words
 		"$cc" $(arch_flags) -std=gnu11 -Wall -Wextra -Wpedantic -Werror \
 			-I"$include" -I"$top_srcdir/lib/arch/$arch" \

@@ -24,7 +24,8 @@ build_with_library() {
 	arch=$(arch_of "$with" "$@")
 	mkdir -p "$scratch/objects"
 	rm -f "$scratch"/objects/*
-	for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do
+	for file in "$top_srcdir"/lib/*.c "$top_srcdir"/lib/arch/*.c \
+		"$top_srcdir/lib/arch/$arch"/*.S; do
 		"$with" -std=gnu11 -g "$@" -I"$include" -DACO_BUILDING_ \
 			-I"$top_srcdir/lib/arch/$arch" -c "$file" -o "$scratch/objects/${file##*/}.o" \
 			2>"$scratch/log" || return 1

@@ -581,6 +581,22 @@ START_TEST(small_copies_of_every_size)
 }
 END_TEST
 
+/* The bit of aco_t.flags by which copies go by moves of 32 bytes. */
+#define FLAG_WIDE 128
+
+/* The library copies in the way that suits the maker of the processor: both are
+   right on each that can do both. */
+static void copies_other_way(void)
+{
+	__builtin_cpu_init();
+	t_flip_flags = __builtin_cpu_supports("avx") ? FLAG_WIDE : 0;
+}
+
+static void copies_this_way(void)
+{
+	t_flip_flags = 0;
+}
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("save-stack");
@@ -603,6 +619,11 @@ Suite *t_suite(void)
 	tcase_add_test(tc, memory_of_the_caller_does_not_shrink);
 
 	tc = t_case(s, "contents");
+	tcase_add_test(tc, contents_stay);
+	tcase_add_test(tc, small_copies_of_every_size);
+
+	tc = t_case(s, "contents, other copies");
+	tcase_add_checked_fixture(tc, copies_other_way, copies_this_way);
 	tcase_add_test(tc, contents_stay);
 	tcase_add_test(tc, small_copies_of_every_size);
 

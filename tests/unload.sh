@@ -31,7 +31,8 @@ build -o "$scratch/host" "$top_srcdir/tests/unload-host.c" -lpthread -ldl
 build -o "$scratch/plugin.o" -c "$top_srcdir/tests/unload-plugin.c"
 # An archive, as the static library is: the linker takes what is asked for.
 mkdir "$scratch/objects"
-for file in "$top_srcdir"/lib/*.c "$top_srcdir/lib/arch/$arch"/*.S; do
+for file in "$top_srcdir"/lib/*.c "$top_srcdir"/lib/arch/*.c \
+		"$top_srcdir/lib/arch/$arch"/*.S; do
 	build -DACO_BUILDING_ -I"$top_srcdir/lib/arch/$arch" -c "$file" \
 		-o "$scratch/objects/${file##*/}.o"
 done

@@ -32,21 +32,47 @@ static inline void aco_control_set(aco_t *co, const struct aco_control *c)
 	co->fp_control_2 = c->x87;
 }
 
-/* What the cos of this process have in aco_t.flags: Intel's processors compare.  On
-   virtual machines a CPUID costs much, so there is one. */
-static inline uint8_t aco_flag_compares(void)
-{
-	static signed char known; /* 1: yes, -1: no */
-	signed char is = __atomic_load_n(&known, __ATOMIC_RELAXED);
-	unsigned a, b, c, d;
+/*
+ * A bit of aco_t.flags: copies of many bytes go by moves of 32 bytes.  To AMD's
+ * processors these are faster than memcpy(3).  To Intel's they are not.
+ */
+#define ACO_FLAG_WIDE 128
 
-	if (!is) {
-		is = -1;
-		if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx)
-			is = 1;
-		__atomic_store_n(&known, is, __ATOMIC_RELAXED);
+/* The system keeps the registers of 32 bytes: the bits for those of 16 and for
+   their upper halves are set. */
+static inline int aco_system_keeps_wide(void)
+{
+	unsigned a, d;
+
+	__asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	return (a & 6) == 6;
+}
+
+/* What the cos of this process have in aco_t.flags for the sake of the processor:
+   Intel's compare control words, others copy wide. */
+static inline uint8_t aco_find_flags(void)
+{
+	unsigned a, b, c, d;
+	int is_intel = __get_cpuid(0, &a, &b, &c, &d) &&
+		       b == signature_INTEL_ebx;
+	int has_wide = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_AVX) &&
+		       (c & bit_OSXSAVE) && aco_system_keeps_wide();
+
+	return (uint8_t)((is_intel ? ACO_FLAG_COMPARES_ : 0) |
+			 (has_wide && !is_intel ? ACO_FLAG_WIDE : 0));
+}
+
+/* On virtual machines a CPUID costs much: each process asks once. */
+static inline uint8_t aco_flags_of_processor(void)
+{
+	static short known = -1;
+	short flags = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (flags < 0) {
+		flags = aco_find_flags();
+		__atomic_store_n(&known, flags, __ATOMIC_RELAXED);
 	}
-	return is > 0 ? ACO_FLAG_COMPARES_ : 0;
+	return (uint8_t)flags;
 }
 
 /* What from has saved is as good for to: see ACO_SKIP_EQUAL_CONTROL_. */

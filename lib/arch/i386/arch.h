@@ -48,9 +48,10 @@
    it is just large enough for two dozen of the smallest. */
 #define ACO_MAX_ARENA ((size_t)2 << 20)
 
-/* The C library copies all sizes well. */
+/* The C library copies all sizes equally well, by moves of 16 bytes at most. */
 #define ACO_COPY_PIECE ((size_t)0)
-#define ACO_COPY_IN_PIECES(co) ((void)(co), (size_t)0)
+#define ACO_COPY_IN_PIECES ((size_t)0)
+#define ACO_COPY_WIDE_UP_TO SIZE_MAX
 
 /* Debian's i386 runs on processors without SSE, too.  AT_HWCAP would not tell:
    the C library replaces it. */
@@ -69,7 +70,7 @@ static inline int aco_has_sse(void)
 
 static inline void aco_control_record(struct aco_control *c)
 {
-	c->flags = aco_flag_compares();
+	c->flags = aco_flags_of_processor();
 	aco_x87_record(c);
 	if (!aco_has_sse())
 		return;
