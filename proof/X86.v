@@ -282,7 +282,7 @@ Definition wrap (v : Z) := v mod W.
 Definition mx_ok (v : Z) := (0 <=? v) && (v <? 2 ^ 16).
 
 (* what fnstcw stores: loading anything else changes reserved bits *)
-Definition cw_ok (v : Z) := Z.land v 0xe0c0 =? 0x40.
+Definition cw_ok (v : Z) := (0 <=? v) && (v <? 2 ^ 16) && (Z.land v 0xe0c0 =? 0x40).
 
 Definition acc (a n : Z) := (0 <=? a) && (a + n <=? W).
 
