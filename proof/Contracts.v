@@ -234,6 +234,28 @@ Definition land_spec (k : kind) : Prop :=
   | Inline _ => True (* Inline.v *)
   end.
 
+(* aco_entry_tools: as aco_entry, and calls a C function, which may change what
+   belongs to the caller. *)
+Definition c_returns (s : state) (to : Z) (s1 : state) :=
+  pc s1 = to /\ rf s1 RSP = rf s RSP /\
+  (forall r, In r saved -> rf s1 r = rf s r) /\ df s1 = df s /\ same_words s s1.
+
+Definition tools_spec (a_tools : Z) : Prop := forall s t g,
+  let place := land_place (s_sp g - w) (s_sp g) in
+  let mine := range (s_sp g - w) w in
+  arrives (mm s) t s -> word (mm s) t = a_tools /\
+  word (mm s) (t + w) = s_sp g /\ word (mm s) (t + o_fp X) = s_ret g ->
+  land_apart t (s_sp g - w) (s_sp g) -> land_prot t (s_sp g - w) (s_sp g) ->
+  apart2 t used (s_sp g - w) w ->
+  (forall s1 to, rf s1 RSP = s_sp g -> df s1 = df s -> same_words s s1 ->
+     kept place mine (mm s) (mm s1) ->
+     (exists s2, ext x_aco_tools_entered s1 to s2) /\
+     forall s2, ext x_aco_tools_entered s1 to s2 ->
+       c_returns s1 to s2 /\ kept place mine (mm s1) (mm s2)) ->
+  gets inside place mine
+    (fun s' => exists s1, df s1 = df s /\ same_words s s1 /\
+       back (mm s) Entry g t s1 s') s.
+
 (* ---- inline, and in place ------------------------------------------------------ *)
 
 (* The inline switch: at_p p land says that its text lies at p, with its landing at
