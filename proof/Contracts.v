@@ -253,8 +253,7 @@ Definition tools_spec (a_tools : Z) : Prop := forall s t g,
      forall s2, ext x_aco_tools_entered s1 to s2 ->
        c_returns s1 to s2 /\ kept place mine (mm s1) (mm s2)) ->
   gets inside place mine
-    (fun s' => exists s1, df s1 = df s /\ same_words s s1 /\
-       back (mm s) Entry g t s1 s') s.
+    (fun s' => df s' = df s /\ same_words s s' /\ back (mm s) Entry g t s' s') s.
 
 (* ---- inline, and in place ------------------------------------------------------ *)
 

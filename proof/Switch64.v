@@ -65,4 +65,13 @@ Proof.
   repeat one e_code. finish.
 Qed.
 
+Lemma entry_tools :
+  tools_spec amd64 a_entry_return code ext inside prot (ebase + E64.aco_entry_tools).
+Proof.
+  text_below e_range.
+  unfold inside, E64.aco_entry_tools. start_land amd64.
+  repeat one e_code.
+  match goal with C : forall s1 to, _ -> _ |- _ => call_c e_code C end.
+  repeat one e_code. finish.
+Qed.
 End Switch.

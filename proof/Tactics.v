@@ -137,6 +137,11 @@ Proof.
   intros a Ha Hp. rewrite E by (apply Hp, P1). rewrite M by exact Ha. apply K; assumption.
 Qed.
 
+Lemma kept_trans prot place mine m0 m1 m2 :
+  kept prot place mine m0 m1 -> kept prot place mine m1 m2 ->
+  kept prot place mine m0 m2.
+Proof. intros K1 K2 a Ha Hp. rewrite K2 by assumption. apply K1; assumption. Qed.
+
 Lemma load_after (p : Z -> Prop) (m1 m : mem) :
   (forall a, p a -> m a = m1 a) ->
   forall n a v, (forall x, a <= x < a + Z.of_nat n -> p x) ->
@@ -333,14 +338,18 @@ Ltac start_out X :=
   literals; start s;
   match goal with M : _ = _ :> mem |- _ => clear M end.
 
+(* What out_spec says of the words where they are exchanged. *)
 Ltac start_words :=
   match goal with H : true = true -> _ |- _ =>
-    let MX := fresh in let CW := fresh in let SSE := fresh "SSE" in
+    let MX := fresh in let CW := fresh in let SSE := fresh in
     destruct (H eq_refl) as ((? & ?) & MX & CW & SSE); clear H;
-    try pose proof (flag_set _ _ _ (SSE eq_refl)); clear SSE;
-    unfold mx_ok in MX; unfold cw_ok in CW; apply andb_prop, proj1 in CW;
-    change (2 ^ 16) with 65536 in MX, CW
-  end.
+    words CW; unfold mx_ok in MX; change (2 ^ 16) with 65536 in MX;
+    try flag (SSE eq_refl); clear SSE
+  end
+with words CW :=
+  unfold cw_ok in CW; apply andb_prop, proj1 in CW; change (2 ^ 16) with 65536 in CW
+with flag H :=
+  let F := fresh in pose proof (flag_set _ _ _ H) as F; cbn [negb] in F.
 
 Ltac all_of H :=
   lazymatch type of H with
@@ -380,21 +389,31 @@ Ltac start_land X :=
 
 (* The call of a C function, of which C tells. *)
 Ltac call_c code_at C :=
-  match goal with |- reach _ ?code _ _ _ _ _ (mk ?p _ ?m _ _ _ _ _ _) =>
+  match goal with |- reach _ ?code _ _ _ _ _ (mk (?b + ?k) _ ?m _ _ _ _ _ _) =>
     match type of code_at with forall k x, ?decode k = Some x -> _ =>
-    match p with ?b + ?k =>
       let d := eval vm_compute in (decode k) in
       match d with Some (?i, ?n) =>
-        let E := fresh "E" in assert (E : code (b + k) = Some (i, n))
-          by (apply code_at; vm_compute; reflexivity);
-        match i with CallX ?sym =>
-          match goal with |- reach _ _ _ _ _ _ _ ?s =>
-            let X := fresh "X" in let R := fresh "R" in
-            destruct (C s (pc s + n)) as [X R];
-            [look; norm_sub; arith | reflexivity | split; reflexivity | look; assumption |];
-            eapply r_call; [here | exact E | exact X |];
-            clear X E C
-          end end end end end
+        assert (code (b + k) = Some (i, n)) by (apply code_at; vm_compute; reflexivity)
+      end
+    end
+  end;
+  match goal with E : ?code _ = Some (CallX _, ?n) |- reach _ ?code _ _ _ _ _ ?s =>
+    let X := fresh in let R := fresh in
+    destruct (C s (pc s + n)) as [X R];
+      [ look; norm_sub; arith | reflexivity | split; reflexivity | look; assumption |];
+    eapply r_call; [split; here | exact E | exact X |]; clear X E C;
+    let s2 := fresh in let RS := fresh in let SP := fresh in
+    intros s2 X; destruct (R s2 X) as [(? & SP & RS & ? & ? & ?) ?]; clear R X;
+    pose proof (RS _ (or_introl eq_refl)); clear RS;
+    let p := fresh "p" in let f := fresh "f" in let d := fresh "d" in
+    let x := fresh "x" in let v := fresh "v" in
+    destruct s2 as [p f ? ? ? d x v ?]; cbn [pc rf mm df mx cw upd reg_eqb] in *;
+    subst p d x v;
+    norm_pc;
+    match goal with
+    | K1 : kept _ _ _ ?a ?b, K2 : kept _ _ _ ?b ?c |- _ =>
+      pose proof (kept_trans _ _ _ _ _ _ K1 K2); clear K1 K2
+    end
   end.
 
 Ltac each := repeat match goal with

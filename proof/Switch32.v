@@ -1,0 +1,98 @@
+(* SPDX-License-Identifier: Apache-2.0 *)
+(* i386: the routines that suspend a context, and the landings. *)
+Require Import ZArith List Bool Lia.
+Require Import X86 Logic Contracts Tactics Text32.
+Open Scope Z_scope.
+
+Section Switch.
+(* The text of context.S and that of entry.S are where linker and loader put
+   them. *)
+Variable code : Z -> option (instr * Z).
+Variables cbase ebase : Z.
+Hypothesis c_range : 0 <= cbase /\ cbase + len C32.text < 2 ^ 32.
+Hypothesis e_range : 0 <= ebase /\ ebase + len E32.text < 2 ^ 32.
+Hypothesis c_code : forall k x, decode false C32.text C32.relocs k = Some x ->
+  code (cbase + k) = Some x.
+Hypothesis e_code : forall k x, decode false E32.text E32.relocs k = Some x ->
+  code (ebase + k) = Some x.
+
+Variable ext : Z -> state -> Z -> state -> Prop.
+Variable prot : state -> Z -> Prop.
+
+Definition inside s := within cbase C32.text s \/ within ebase E32.text s.
+Definition a_switch := cbase + C32.aco_switch_landing.
+Definition a_value := cbase + C32.aco_value_landing.
+Definition a_entry := ebase + E32.aco_entry.
+Definition a_entry_return := ebase + E32.aco_entry_return.
+
+Notation out := (out_spec i386 a_switch a_value a_entry code ext inside prot).
+Notation land :=
+  (land_spec i386 a_switch a_value a_entry a_entry_return code ext inside prot).
+
+Lemma out_switch : out (cbase + C32.aco_switch) false Fun a_switch.
+Proof.
+  unfold inside, C32.aco_switch. start_out i386. repeat one c_code. finish.
+Qed.
+
+Lemma out_value : out (cbase + C32.aco_switch_value) false Value a_value.
+Proof.
+  unfold inside, C32.aco_switch_value. start_out i386. repeat one c_code. finish.
+Qed.
+
+(* B may compare or not, and what it compares may be equal or not. *)
+Lemma out_fpenv : out (cbase + C32.aco_switch_fpenv) true Fun a_switch.
+Proof.
+  unfold inside, C32.aco_switch_fpenv. start_out i386. start_words.
+  repeat one c_code; finish.
+Qed.
+
+(* On a processor without SSE: MXCSR is not touched. *)
+Lemma out_fpenv_x87 : forall s ta tb r0 sb,
+  pc s = cbase + C32.aco_switch_fpenv -> rf s RAX = ta -> rf s RDX = tb ->
+  rf s RCX = a_switch -> rf s RSP = r0 -> ranged i386 (rf s) ->
+  load 4 (mm s) (tb + 4) = sb -> sb_apart r0 8 sb ->
+  out_apart i386 ta tb r0 8 4 -> out_prot i386 prot ta tb r0 8 4 sb ->
+  cw_ok (load 2 (mm s) (tb + 20)) = true /\ cw_ok (cw s) = true /\
+    Z.testbit (mm s (ta + 23)) 2 = false ->
+  gets i386 code ext prot inside (out_place r0 8 sb) (out_mine ta 22 r0 8)
+    (fun s' => arrives i386 (mm s) tb s' /\
+       form i386 a_switch a_value a_entry (mm s') (mm s') ta Fun
+         {| s_rf := rf s; s_sp := r0; s_ret := load 4 (mm s) r0 |} /\
+       same_rest s s' /\ mx s' = mx s /\
+       load 2 (mm s') (ta + 20) = cw s /\ cw s' = load 2 (mm s) (tb + 20)) s.
+Proof.
+  unfold inside, C32.aco_switch_fpenv. start_out i386.
+  match goal with H : _ /\ _ /\ Z.testbit _ _ = _ |- _ =>
+    destruct H as (? & CW & SSE); words CW; flag SSE end.
+  repeat one c_code; finish.
+Qed.
+
+Lemma land_switch : land Fun.
+Proof.
+  unfold inside. start_land i386. unfold a_switch, C32.aco_switch_landing.
+  repeat one c_code. finish.
+Qed.
+
+Lemma land_value : land Value.
+Proof.
+  unfold inside. start_land i386. unfold a_value, C32.aco_value_landing.
+  repeat one c_code. finish.
+Qed.
+
+Lemma land_entry : land Entry.
+Proof.
+  text_below e_range.
+  unfold inside. start_land i386. unfold a_entry, E32.aco_entry.
+  repeat one e_code. finish.
+Qed.
+
+Lemma entry_tools :
+  tools_spec i386 a_entry_return code ext inside prot (ebase + E32.aco_entry_tools).
+Proof.
+  text_below e_range.
+  unfold inside, E32.aco_entry_tools. start_land i386.
+  repeat one e_code.
+  match goal with C : forall s1 to, _ -> _ |- _ => call_c e_code C end.
+  repeat one e_code. finish.
+Qed.
+End Switch.
