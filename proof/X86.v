@@ -198,6 +198,8 @@ Definition opcode (p66 pf3 p3e : bool) (rex : Z) (b : list Z)
     | 0x90 => if rex =? 0 then Some (Nop, b) else None
     | 0x0f => match b with
         | 0x0b :: b => Some (Ud2, b)
+        | 0x84 :: b => match imm 4 b with Some (v, b) => Some (Jcc CE v, b) | _ => None end
+        | 0x85 :: b => match imm 4 b with Some (v, b) => Some (Jcc CNE v, b) | _ => None end
         | 0xb7 :: b => if rex_w rex then None else match modrm rex b with
             | Some (g, RmM a, b) => Some (Ld 2 (fld g) a, b) (* zero-extended *)
             | _ => None end
