@@ -45,6 +45,15 @@ Proof.
   cbn [mm]. rewrite F by exact N. apply K; assumption.
 Qed.
 
+(* What nobody writes is as it was at the start. *)
+Lemma goes_known k a m0 (Q : state -> Prop) s :
+  (forall x, a <= x < a + Z.of_nat k -> ~ mine x) ->
+  (forall x, a <= x < a + Z.of_nat k -> forall s1, place s1 -> prot s1 x) ->
+  (load k (mm s) a = load k m0 a -> goes m0 Q s) -> goes m0 Q s.
+Proof.
+  intros N P H K. apply H; [|exact K]. apply load_ext. intros x Hx. apply K; auto.
+Qed.
+
 (* Two parts, one after the other. *)
 Lemma gets_gets (P Q : state -> Prop) s :
   gets X code ext prot ins place mine P s ->
@@ -113,34 +122,53 @@ Ltac carry_loads prots m m' E :=
   end;
   clear E; try clear m.
 
-(* One instruction; ins, place, prots: tactics for the goals of that kind; code:
-   finds what it is. *)
+(* What does not wrap around, from the inside to the outside. *)
+Ltac small :=
+  repeat match goal with
+  | |- context [wrap true ?v] => rewrite (wrap64 v) by arith
+  | |- context [wrap false ?v] => rewrite (wrap32 v) by arith
+  | |- context [trunc 8 ?v] => rewrite (trunc8 v) by arith
+  | |- context [trunc 4 ?v] => rewrite (trunc4 v) by arith
+  end; norm_pc; norm_sub.
+
+(* Goal: step ... = Some ?s; code finds the instruction. *)
+Ltac step_by code :=
+  unfold step; cbn [pc]; change (b64 amd64) with true; change (b64 i386) with false;
+  code; cbn [exec]; unfold push, ld, st, addr, holds; rewrite ?Z.land_diag;
+  tidy; small; cbn [negb andb];
+  repeat (first [rewrite acc64 by arith | rewrite acc32 by arith]);
+  change (Z.to_nat 8) with 8%nat; change (Z.to_nat 4) with 4%nat;
+  change (Z.to_nat 2) with 2%nat; change (Z.to_nat 1) with 1%nat;
+  look; loads;
+  repeat match goal with
+  | H : mx_ok ?v = true |- context [mx_ok ?v] => rewrite H
+  | H : cw_ok ?v = true |- context [cw_ok ?v] => rewrite H
+  | H : (?x =? ?y) = _ |- context [?x =? ?y] => rewrite H
+  end; cbn [negb andb]; reflexivity.
+
+(* One instruction, and what signal handlers do after it; ins and place are
+   tactics for the goals of that kind. *)
+Ltac stepping code ins place :=
+  eapply goes_step;
+  [ ins | look; place | step_by code | look; place
+  | let a := fresh in let Ha := fresh in intros a Ha; look;
+    first [reflexivity | apply store_other; arith]
+  | cbn [pc rf mm zf cf df mx cw rest upd reg_eqb]; known; norm_pc; norm_sub ].
+
+(* The same, with what is known of the memory after it; prots: what handlers
+   spare. *)
 Ltac one_step code ins place prots :=
   match goal with |- goes _ _ _ _ _ _ _ _ _ (mk _ _ ?m _ _ _ _ _ _) =>
     let E := fresh "E" in let m' := fresh "m" in
-    eapply goes_step;
-    [ ins | look; place
-    | unfold step; cbn [pc]; change (b64 amd64) with true; change (b64 i386) with false;
-      code;
-      cbn [exec]; unfold push, ld, st, addr, holds; tidy; cbn [negb andb];
-      repeat (first [rewrite acc64 by arith | rewrite acc32 by arith]);
-      change (Z.to_nat 8) with 8%nat; change (Z.to_nat 4) with 4%nat;
-      change (Z.to_nat 2) with 2%nat; change (Z.to_nat 1) with 1%nat;
-      look; loads;
-      repeat match goal with
-      | H : mx_ok ?v = true |- context [mx_ok ?v] => rewrite H
-      | H : cw_ok ?v = true |- context [cw_ok ?v] => rewrite H
-      end; reflexivity
-    | look; place
-    | let a := fresh in let Ha := fresh in intros a Ha; look;
-      first [reflexivity | apply store_other; arith]
-    | cbn [pc rf mm zf cf df mx cw rest upd reg_eqb]; known; norm_pc; norm_sub;
-      intros m' E; carry_loads prots m m' E ]
+    stepping code ins place; intros m' E; carry_loads prots m m' E
   end.
 
 (* Before a conditional jump: both ways. *)
 Ltac branch Z :=
   match goal with |- goes _ _ _ _ _ _ _ _ _ (mk _ _ _ ?z _ _ _ _ _) => destruct z eqn:Z end.
+
+Ltac branch_above Z C :=
+  branch Z; match goal with |- goes _ _ _ _ _ _ _ _ _ (mk _ _ _ _ ?c _ _ _ _) => destruct c eqn:C end.
 
 (* ---- words of control ---------------------------------------------------------- *)
 
