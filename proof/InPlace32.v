@@ -84,7 +84,7 @@ Let dst := e - (nw + nz) * 4.
 
 Hypothesis tb_range : 0 <= tb /\ tb + 48 <= 4294967296.
 Hypothesis counts : 0 <= nw /\ 0 <= nz.
-Hypothesis e_range : 0 < sb <= dst /\ e + 4 <= 4294967296.
+Hypothesis e_range : 0 <= dst /\ e + 4 <= 4294967296.
 Hypothesis from_range : 0 <= from /\ from + nw * 4 <= 4294967296.
 Hypothesis tb_apart : tb + 48 <= dst \/ e <= tb.
 Hypothesis from_apart : from + nw * 4 <= dst \/ e <= from.

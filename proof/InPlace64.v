@@ -84,7 +84,7 @@ Let dst := e - (nw + nz) * 8.
 
 Hypothesis tb_range : 0 <= tb /\ tb + 80 <= 18446744073709551616.
 Hypothesis counts : 0 <= nw /\ 0 <= nz.
-Hypothesis e_range : 0 < sb <= dst /\ e + 8 <= 18446744073709551616.
+Hypothesis e_range : 0 <= dst /\ e + 8 <= 18446744073709551616.
 Hypothesis from_range : 0 <= from /\ from + nw * 8 <= 18446744073709551616.
 Hypothesis tb_apart : tb + 80 <= dst \/ e <= tb.
 Hypothesis from_apart : from + nw * 8 <= dst \/ e <= from.

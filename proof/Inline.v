@@ -162,41 +162,11 @@ Ltac prots_of := idtac;
   end.
 Ltac one := one_step code_of ins_of arith prots_of.
 
-(* The two comparisons of ACO_SKIP_EQUAL_CONTROL_. *)
-Lemma skip_mx a b : mx_ok a = true -> mx_ok b = true ->
-  (trunc 4 (Z.land (trunc 4 (Z.lxor a b)) (trunc 4 65472)) =? 0) = true ->
-  mx_control a = mx_control b.
-Proof.
-  intros A B Z. apply mx_ok_range in A, B.
-  pose proof (lxor_range 32 a b ltac:(lia) ltac:(lia) ltac:(lia)).
-  pose proof (land_range 32 (Z.lxor a b) 65472 ltac:(lia) ltac:(lia) ltac:(lia)).
-  change (2 ^ 32) with 4294967296 in *.
-  symmetry. apply same_control.
-  rewrite (trunc4 (Z.lxor a b)), (trunc4 65472), trunc4 in Z by lia. lia.
-Qed.
-
-Lemma skip_cw a b : cw_ok a = true -> cw_ok b = true ->
-  (trunc 2 (trunc 2 a - b) =? 0) = true -> a = b.
-Proof.
-  intros A B Z. apply cw_ok_range in A, B. unfold trunc in Z. change (2 ^ (8 * 2)) with 65536 in Z.
-  rewrite (Z.mod_small a) in Z by lia. apply Z.eqb_eq in Z.
-  apply Z.mod_divide in Z; [|lia]. destruct Z as [q Z]. lia.
-Qed.
-
 Lemma lxor_of_words a b : mx_ok a = true -> mx_ok b = true ->
   0 <= Z.lxor a b < 4294967296.
 Proof.
   intros A B. apply mx_ok_range in A, B.
   apply (lxor_range 32); [lia | change (2 ^ 32) with 4294967296; lia..].
-Qed.
-
-(* The bit of aco_t.flags that says: there is MXCSR. *)
-Lemma flag_set m a : Z.testbit (m a) 2 = true -> (Z.land (load 1 m a) 4 =? 0) = false.
-Proof.
-  intros H. cbn [load]. rewrite Z.mul_0_r, Z.add_0_r. apply Z.eqb_neq. intros E.
-  assert (F : Z.testbit (Z.land (m a mod 256) 4) 2 = false) by (rewrite E; reflexivity).
-  rewrite Z.land_spec in F. change 256 with (2 ^ 8) in F.
-  rewrite Z.mod_pow2_bits_low, H in F by lia. discriminate.
 Qed.
 
 (* After the exchange. *)
@@ -206,7 +176,8 @@ Ltac exchanged := apply goes_done; subst; cbn [pc rf mm zf cf df mx cw rest];
   | |- forall r, r <> _ -> _ => intros [] ?; cbn [upd reg_eqb]; congruence
   | |- forall r, _ => intros []; cbn [upd reg_eqb]; auto; arith
   end;
-  try (apply skip_mx; assumption); try (apply skip_cw; assumption).
+  try (apply same_control; rewrite (trunc4 (Z.lxor _ _)) by arith; assumption);
+  try (apply same_x87; assumption || arith).
 
 (* After the jump. *)
 Ltac jumped := apply goes_done; subst; cbn [pc rf mm zf cf df mx cw rest upd reg_eqb];

@@ -60,11 +60,11 @@ Proof.
   intros [p f m0 z c d x k r] p' q ta tb r0. destruct long; contract.
   all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) MX CW FS.
   all: conj_code.
-  all: destruct (mx_ok_range _ MX), (mx_ok_range _ MB), (cw_ok_range _ CW).
+  all: destruct (mx_ok_range _ MX), (mx_ok_range _ MB), (cw_ok_range _ CW), (cw_ok_range _ CB).
   all: pose proof (lxor_of_words _ _ MX MB).
   all: remember (load 4 m0 (tb + 16)) as mb eqn:LM; symmetry in LM.
   all: remember (load 2 m0 (tb + 20)) as cb eqn:LC; symmetry in LC.
-  all: specialize (FS eq_refl); apply flag_set in FS.
+  all: specialize (FS eq_refl); apply (flag_set _ _ true) in FS; cbn [negb] in FS.
   all: remember (load 1 m0 (ta + 23)) as fa eqn:LA; symmetry in LA.
   all: remember (load 1 m0 (tb + 23)) as fl eqn:LF; symmetry in LF.
   all: match goal with |- gets _ _ _ _ _ _ _ ?q _ => remember q as Q eqn:HQ end.

@@ -43,7 +43,7 @@ Proof.
   intros [p f m0 z c d x k r] p' q ta tb r0. destruct long; contract.
   all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) MX CW _.
   all: conj_code.
-  all: destruct (mx_ok_range _ MX), (mx_ok_range _ MB), (cw_ok_range _ CW).
+  all: destruct (mx_ok_range _ MX), (mx_ok_range _ MB), (cw_ok_range _ CW), (cw_ok_range _ CB).
   all: pose proof (lxor_of_words _ _ MX MB).
   all: remember (load 4 m0 (tb + 32)) as mb eqn:LM; symmetry in LM.
   all: remember (load 2 m0 (tb + 36)) as cb eqn:LC; symmetry in LC.

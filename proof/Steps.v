@@ -194,24 +194,3 @@ Proof.
   pose proof (Z.log2_lxor a b ltac:(lia) ltac:(lia)). pose proof (LT a A). pose proof (LT b B).
   lia.
 Qed.
-
-Lemma land_range n a b : 0 <= n -> 0 <= a -> 0 <= b < 2 ^ n -> 0 <= Z.land a b < 2 ^ n.
-Proof.
-  intros N A B. split; [apply Z.land_nonneg; lia|].
-  destruct (Z.eq_dec b 0) as [->|]; [rewrite Z.land_0_r; lia|].
-  destruct (Z.eq_dec (Z.land a b) 0) as [->|]; [lia|].
-  assert (0 <= Z.land a b) by (apply Z.land_nonneg; lia).
-  apply Z.log2_lt_pow2; [lia|].
-  pose proof (Z.log2_land a b ltac:(lia) ltac:(lia)).
-  assert (Z.log2 b < n) by (apply Z.log2_lt_pow2; lia). lia.
-Qed.
-
-(* What the comparison of two words tells. *)
-Lemma same_control a b : Z.land (Z.lxor a b) 65472 = 0 -> mx_control b = mx_control a.
-Proof.
-  unfold mx_control. intros H. change 0xffc0 with 65472.
-  apply Z.lxor_eq. rewrite <- H.
-  apply Z.bits_inj'. intros n _.
-  rewrite Z.lxor_spec, !Z.land_spec, Z.lxor_spec.
-  destruct (Z.testbit a n), (Z.testbit b n), (Z.testbit 65472 n); reflexivity.
-Qed.
