@@ -119,6 +119,7 @@ Ltac do_step code_at :=
 
 (* ---- routines --------------------------------------------------------------- *)
 
+(* A text, and where linker and loader have put it. *)
 Definition len (text : list Z) := Z.of_nat (length text).
 Definition within (base : Z) (text : list Z) (s : state) :=
   base <= pc s < base + len text.
@@ -128,19 +129,24 @@ Lemma one_instruction b code ext prot (ins place : state -> Prop) mine Q m0 s s1
   ins s -> place s -> step b code s = Some s1 ->
   (forall a, ~ mine a -> mm s1 a = mm s a) -> place s1 ->
   kept prot place mine m0 (mm s) ->
-  (forall m, kept prot place mine m0 m -> (forall a, prot s1 a -> m a = mm s1 a) ->
-     reach b code ext prot (fun s => ins s /\ place s) mine Q (with_mem s1 (pc s1) m)) ->
+  (forall m, kept prot place mine m0 m ->
+     (forall a, prot s1 a -> m a = mm s1 a) ->
+     reach b code ext prot (fun s => ins s /\ place s) mine Q
+       (with_mem s1 (pc s1) m)) ->
   reach b code ext prot (fun s => ins s /\ place s) mine Q s.
 Proof.
   intros I P S M P1 K R. eapply r_step; eauto.
   intros m E. apply R; [|exact E].
-  intros a Ha Hp. rewrite E by (apply Hp, P1). rewrite M by exact Ha. apply K; assumption.
+  intros a Ha Hp. rewrite E by (apply Hp, P1). rewrite M by exact Ha.
+  apply K; assumption.
 Qed.
 
 Lemma kept_trans prot place mine m0 m1 m2 :
   kept prot place mine m0 m1 -> kept prot place mine m1 m2 ->
   kept prot place mine m0 m2.
-Proof. intros K1 K2 a Ha Hp. rewrite K2 by assumption. apply K1; assumption. Qed.
+Proof.
+  intros K1 K2 a Ha Hp. rewrite K2 by assumption. apply K1; assumption.
+Qed.
 
 Lemma load_after (p : Z -> Prop) (m1 m : mem) :
   (forall a, p a -> m a = m1 a) ->
@@ -157,16 +163,20 @@ Definition part (k : nat) (a b n : Z) := b <= a /\ a + Z.of_nat k <= b + n.
 (* What stays as it is while A is on its way out: the aco_t of B, A's own but for
    the first tn bytes, and what A has on its stack above r0. *)
 Lemma out_reads ta tb tn r0 n above sb m0 :
-  0 <= tn <= used X -> 0 <= n -> 0 <= above -> out_apart X ta tb r0 n above -> out_prot X prot ta tb r0 n above sb ->
+  0 <= tn <= used X -> 0 <= n -> 0 <= above ->
+  out_apart X ta tb r0 n above -> out_prot X prot ta tb r0 n above sb ->
   forall m, kept prot (out_place r0 n sb) (out_mine ta tn r0 n) m0 m ->
-  forall k a, part k a tb (used X) \/ part k a r0 above \/ part k a (ta + tn) (used X - tn) ->
+  forall k a,
+    part k a tb (used X) \/ part k a r0 above \/
+    part k a (ta + tn) (used X - tn) ->
   load k m a = load k m0 a.
 Proof.
   unfold out_apart, out_prot, apart2, part, range.
   intros Htn Hn Hab AP P m K k a Ha. apply load_ext; intros x Hx; apply K.
   - unfold out_mine, range. lia.
   - intros s Hs. destruct (P s Hs) as [P1 P2]. unfold out_place in Hs.
-    destruct Ha as [Ha | [Ha | Ha]]; [apply P1 | apply P2 | apply P1]; unfold range; lia.
+    destruct Ha as [Ha | [Ha | Ha]]; [apply P1 | apply P2 | apply P1];
+      unfold range; lia.
 Qed.
 
 Lemma land_reads t from to (mine : Z -> Prop) m0 :
@@ -180,7 +190,7 @@ Proof.
 Qed.
 End Reads.
 
-(* What the comparisons of aco_switch_fpenv tell. *)
+(* What the tests of aco_switch_fpenv tell. *)
 Lemma same_control x y :
   (trunc 4 (Z.land (trunc 4 (Z.lxor x y)) (trunc 4 0xffc0)) =? 0) = true ->
   mx_control x = mx_control y.
@@ -222,35 +232,46 @@ Ltac numbers :=
       let z := eval vm_compute in (Z.of_nat (length l)) in
       change (Z.of_nat (length l)) with z
   | |- context [Z.to_nat ?x] =>
-      is_num x; let z := eval vm_compute in (Z.to_nat x) in change (Z.to_nat x) with z
+      is_num x; let z := eval vm_compute in (Z.to_nat x) in
+      change (Z.to_nat x) with z
   | |- context [?x * ?y] =>
-      is_num x; is_num y; let z := eval vm_compute in (x * y) in change (x * y) with z
+      is_num x; is_num y;
+      let z := eval vm_compute in (x * y) in change (x * y) with z
   | |- context [?x + ?y] =>
-      is_num x; is_num y; let z := eval vm_compute in (x + y) in change (x + y) with z
+      is_num x; is_num y;
+      let z := eval vm_compute in (x + y) in change (x + y) with z
   end; norm_pc; norm_sub; literals.
 
 Ltac contract :=
   cbv beta iota zeta delta
-    [out_spec land_spec tools_spec c_returns back gets out_apart out_prot sb_apart land_apart land_prot
-     arrives form pushes kept_sp low saved words_ok words_saved words_loaded
+    [out_spec land_spec tools_spec c_returns back gets
+     out_apart out_prot sb_apart land_apart land_prot arrives
+     form pushes kept_sp low saved words_ok words_saved words_loaded
      same_words same_rest ranged apart2 range used np s_rf s_sp s_ret part
      amd64 i386 Contracts.b64 Contracts.w Contracts.W red creg freg treg lreg
      bx pushed o_ctl o_ctl2 o_flags o_fp];
   numbers.
 
-(* ---- one instruction, and what is known after it *)
+(* ---- one instruction, and what is known after it
 
+   Known of the memory m: a frame, kept ... m0 m, with m0 the memory at the start;
+   what the routine has stored, load n m a = v; and RO: what it reads of others is
+   as in m0. *)
+
+(* The program counter, or the stack pointer, is in its range; or so is an address
+   that is written. *)
 Ltac here :=
   unfold within, out_place, land_place, out_mine, nothing, range in *; look;
   repeat match goal with |- context [len ?t] =>
     let n := eval vm_compute in (len t) in change (len t) with n end;
   arith.
 
-(* E1, E2: what is protected, as in out_prot. *)
+(* E1, E2: what is protected, as in out_prot.  Without the other hypotheses lia
+   is several times as fast. *)
 Ltac protects E1 E2 :=
   let x := fresh in let Hx := fresh in intros x Hx;
   cbn [Z.of_nat Pos.of_succ_nat Pos.succ] in Hx;
-  first [apply E1; look; arith | apply E2; look; arith].
+  first [apply E1; clear - Hx; arith | apply E2; look; known; clear - Hx; arith].
 
 (* What was known of m is known of m1, where it is protected; and what the
    instruction has stored. *)
@@ -275,7 +296,8 @@ Ltac carry m m1 E E1 E2 :=
 (* The two ways of a conditional jump. *)
 Ltac ways :=
   cbn [holds zf cf];
-  repeat match goal with |- context [if negb ?c then _ else _] => rewrite (if_negb _ c) end;
+  repeat match goal with |- context [if negb ?c then _ else _] =>
+    rewrite (if_negb _ c) end;
   try match goal with
   | H : ?c = _ |- reach _ _ _ _ _ _ _ (mk (if ?c then _ else _) _ _ _ _ _ _ _ _) =>
     rewrite H
@@ -285,7 +307,8 @@ Ltac ways :=
 
 (* P: out_prot or land_prot. *)
 Ltac one code_at :=
-  match goal with P : forall s, _ -> _ /\ (forall a, _ -> _) |- reach _ _ _ ?prot _ _ _ (mk _ _ ?m _ _ _ _ _ _) =>
+  match goal with P : forall s, _ -> _ /\ (forall a, _ -> _)
+    |- reach _ _ _ ?prot _ _ _ (mk _ _ ?m _ _ _ _ _ _) =>
     eapply one_instruction;
     [ here | here | do_step code_at
     | let a := fresh in let Ha := fresh in intros a Ha; look;
@@ -307,7 +330,8 @@ Ltac one code_at :=
 
 (* m0: the memory at the start *)
 Ltac start s :=
-  let M := fresh "M" in let p := fresh "p" in let m := fresh "m" in let m0 := fresh "m0" in
+  let M := fresh "M" in let p := fresh "p" in
+  let m := fresh "m" in let m0 := fresh "m0" in
   remember (mm s) as m0 eqn:M;
   destruct s as [p f m z c d x v r]; cbn [pc rf mm df mx cw rest] in *;
   match goal with H : p = _ |- _ => rewrite H; clear p H end;
@@ -334,7 +358,8 @@ Ltac start_out X :=
   pose proof (R (lreg X)) as RL; cbv [lreg amd64 i386] in RL; rewrite HL in RL;
   match type of SB with load ?n ?m ?a = _ =>
     let H := fresh in pose proof (load_range n m a) as H; rewrite SB in H;
-    cbn [Z.of_nat Pos.of_succ_nat Pos.succ Z.mul Pos.mul] in H end;
+    cbn [Z.of_nat Pos.of_succ_nat Pos.succ Z.mul Pos.mul] in H
+  end;
   literals; start s;
   match goal with M : _ = _ :> mem |- _ => clear M end.
 
@@ -347,16 +372,19 @@ Ltac start_words :=
     try flag (SSE eq_refl); clear SSE
   end
 with words CW :=
-  unfold cw_ok in CW; apply andb_prop, proj1 in CW; change (2 ^ 16) with 65536 in CW
+  unfold cw_ok in CW; apply andb_prop, proj1 in CW;
+  change (2 ^ 16) with 65536 in CW
 with flag H :=
   let F := fresh in pose proof (flag_set _ _ _ H) as F; cbn [negb] in F.
 
 Ltac all_of H :=
   lazymatch type of H with
-  | _ /\ _ => let A := fresh in let B := fresh in destruct H as [A B]; all_of A; all_of B
+  | _ /\ _ => let A := fresh in let B := fresh in
+      destruct H as [A B]; all_of A; all_of B
   | _ => idtac
   end.
 
+(* H: where a text is; its length as a number. *)
 Ltac text_below H :=
   match type of H with context [len ?t] =>
     pose proof H;
@@ -380,7 +408,8 @@ Ltac start_land X :=
   literals; start s;
   match goal with M : ?m0 = ?m :> mem, HQ : ?Q = _ |- _ =>
     repeat match goal with
-    | F : load _ m0 ?a = _ |- _ => lazymatch a with context [t] => fail | _ => rewrite M in F end
+    | F : load _ m0 ?a = _ |- _ =>
+      lazymatch a with context [t] => fail | _ => rewrite M in F end
     end;
     try match type of HQ with context [load ?n m0 ?a] =>
       assert (load n m a = load n m0 a) by (rewrite M; reflexivity) end;
@@ -393,29 +422,31 @@ Ltac call_c code_at C :=
     match type of code_at with forall k x, ?decode k = Some x -> _ =>
       let d := eval vm_compute in (decode k) in
       match d with Some (?i, ?n) =>
-        assert (code (b + k) = Some (i, n)) by (apply code_at; vm_compute; reflexivity)
+        assert (code (b + k) = Some (i, n))
+          by (apply code_at; vm_compute; reflexivity)
       end
     end
   end;
   match goal with E : ?code _ = Some (CallX _, ?n) |- reach _ ?code _ _ _ _ _ ?s =>
     let X := fresh in let R := fresh in
     destruct (C s (pc s + n)) as [X R];
-      [ look; norm_sub; arith | reflexivity | split; reflexivity | look; assumption |];
+      [look; norm_sub; arith | reflexivity | split; reflexivity
+      | look; assumption |];
     eapply r_call; [split; here | exact E | exact X |]; clear X E C;
     let s2 := fresh in let RS := fresh in let SP := fresh in
     intros s2 X; destruct (R s2 X) as [(? & SP & RS & ? & ? & ?) ?]; clear R X;
     pose proof (RS _ (or_introl eq_refl)); clear RS;
     let p := fresh "p" in let f := fresh "f" in let d := fresh "d" in
     let x := fresh "x" in let v := fresh "v" in
-    destruct s2 as [p f ? ? ? d x v ?]; cbn [pc rf mm df mx cw upd reg_eqb] in *;
-    subst p d x v;
-    norm_pc;
+    destruct s2 as [p f ? ? ? d x v ?];
+    cbn [pc rf mm df mx cw upd reg_eqb] in *; subst p d x v; norm_pc;
     match goal with
     | K1 : kept _ _ _ ?a ?b, K2 : kept _ _ _ ?b ?c |- _ =>
       pose proof (kept_trans _ _ _ _ _ _ K1 K2); clear K1 K2
     end
   end.
 
+(* One goal for each thing that is promised. *)
 Ltac each := repeat match goal with
   | |- _ /\ _ => split
   | |- forall r, In r _ -> _ =>
