@@ -1,0 +1,238 @@
+(* SPDX-License-Identifier: Apache-2.0 *)
+(* Any number of contexts on any number of stacks: what there is at one moment,
+   and what holds at each.
+
+     own k = Some A           B's bytes while A's lie on the stack: sv B
+
+     hi k +-----------+       hi k +- - - - - -+
+          | A's bytes |            |   zeros   |  words of zeros that nobody keeps
+          +-----------+ low        +- - - - - -+       +-------+
+          :           :            |   words   |  <--  | words |  at from
+     lo k '- - - - - -'            +- - - - - -+ low   +-------+ *)
+Require Import ZArith List Bool Lia.
+Require Import X86 Logic Contracts.
+Import ListNotations.
+Open Scope Z_scope.
+
+(* ---- bytes ------------------------------------------------------------------ *)
+
+(* Memory has integers in its places, of which the lowest 8 bits count. *)
+Definition same_bytes (from to : Z) (m' m : mem) :=
+  forall a, from <= a < to -> m' a mod 256 = m a mod 256.
+
+Lemma load_same n : forall m m' a,
+  same_bytes a (a + Z.of_nat n) m' m -> load n m' a = load n m a.
+Proof.
+  induction n; intros m m' a H; cbn [load]; [reflexivity|].
+  rewrite (H a) by lia. rewrite (IHn m m' (a + 1)); [reflexivity|].
+  intros x Hx; apply H; lia.
+Qed.
+
+(* ---- the program --------------------------------------------------------------- *)
+
+Record setting := {
+  X : arch;
+  code : Z -> option (instr * Z);
+  ext : Z -> state -> Z -> state -> Prop;
+  inside : state -> Prop;       (* in the text of the switch, also where it is inline *)
+  at_land : bool -> Z -> Prop;  (* where inline switches land; true: clang's *)
+  a_switch : Z; a_value : Z; a_entry : Z; a_entry_return : Z;
+  ctx : Type;                   (* contexts, living or not *)
+  stack : Type;
+  ctx_dec : forall i j : ctx, {i = j} + {i <> j};
+  stack_dec : forall i j : stack, {i = j} + {i <> j};
+  T : ctx -> Z;                 (* the address of its aco_t *)
+  stk : ctx -> stack;
+  lo : stack -> Z; hi : stack -> Z
+}.
+
+Section World.
+Variable P : setting.
+Local Notation X := (X P).
+Local Notation w := (w X).
+Local Notation word m a := (load (Z.to_nat w) m a).
+Local Notation used := (used X).
+Local Notation form := (form X (a_switch P) (a_value P) (a_entry P)).
+Local Notation ctx := (ctx P).
+Local Notation T := (T P).
+Local Notation top i := (hi P (stk P i)).
+Local Notation bottom i := (lo P (stk P i)).
+
+(* How a suspended context left, and the memory then. *)
+Record leaving := { l_kind : kind; l_snap : snap; l_mem : mem }.
+
+(* Where the bytes of a suspended context lie that doesn't own its stack. *)
+Record save := { v_from : Z; v_words : Z; v_zeros : Z }.
+
+Record world := {
+  st : state;
+  cur : ctx;
+  gh : ctx -> option leaving;     (* None: it runs, or is no more, or is not yet *)
+  own : stack P -> option ctx;    (* whose bytes lie on the stack *)
+  sv : ctx -> save;
+  wd : ctx -> Z * Z               (* the control words in its aco_t: MXCSR, x87's *)
+}.
+
+Definition alive u i := i = cur u \/ gh u i <> None.
+Definition owns u i := own u (stk P i) = Some i.
+Lemma owns_dec u i : {owns u i} + {~ owns u i}.
+Proof.
+  unfold owns. destruct (own u (stk P i)) as [j|]; [|right; discriminate].
+  destruct (ctx_dec P j i); [left; congruence | right; congruence].
+Qed.
+
+(* The bytes on the stack of i, as i sees them when it runs. *)
+Definition in_save (u : world) i a :=
+  v_from (sv u i) + (a - (top i - (v_words (sv u i) + v_zeros (sv u i)) * w)).
+Definition view u i a :=
+  if owns_dec u i then mm (st u) a
+  else if top i - v_zeros (sv u i) * w <=? a then 0
+  else mm (st u) (in_save u i a).
+
+(* ---- places of what a suspended context has left -------------------------------- *)
+
+(* Inline code may have live bytes below its stack pointer. *)
+Definition red_of k := match k with Inline _ => red X | _ => 0 end.
+(* Its own bytes begin here; below is what the switch has pushed. *)
+Definition first k g := s_sp g - red_of k.
+(* Here begins what nobody may change: whoever sends a value stores it below. *)
+Definition keep_from k g :=
+  match k with Value => low X k g + w | _ => low X k g end.
+(* The bytes of its aco_t that the form speaks of. *)
+Definition fixed k t a := range t (4 * w) a \/ k = Entry /\ range (t + o_fp X) w a.
+(* The landing, from where to where the stack pointer moves. *)
+Definition land_from k g := match k with
+  | Fun | Value => low X k g | Inline _ => s_sp g | Entry => s_sp g - w end.
+Definition land_to k g := match k with
+  | Fun | Value => s_sp g + w | Inline _ | Entry => s_sp g end.
+(* Where it goes on after the landing. *)
+Definition cont k g := match k with
+  | Inline b => s_ret g + (if b then 4 + (if b64 X then 4 else 3) else 4)
+  | _ => s_ret g end.
+Definition goes_on k g :=
+  (forall s, pc s = cont k g -> ~ inside P s) /\
+  (forall b, k = Inline b -> at_land P b (s_ret g)).
+
+(* All of it is on its stack. *)
+Definition fits i k g :=
+  bottom i < low X k g - match k with Entry => w | _ => 0 end /\
+  land_to k g <= top i.
+
+(* ---- the invariant ---------------------------------------------------------------- *)
+
+(* A context that doesn't own its stack has its bytes in one place, but for
+   zeros at the top. *)
+Definition kept_apart u i k g :=
+  let s := sv u i in
+  0 <= v_words s /\ 0 <= v_zeros s /\ 0 <= v_from s /\
+  v_from s + v_words s * w <= W X /\
+  low X k g = top i - (v_words s + v_zeros s) * w.
+
+Definition waits u i l :=
+  let k := l_kind l in let g := l_snap l in
+  form (mm (st u)) (view u i) (T i) k g /\
+  same_bytes (first k g) (top i) (view u i) (l_mem l) /\
+  fits i k g /\ goes_on k g /\
+  (~ owns u i -> kept_apart u i k g).
+
+(* Things of living contexts are apart. *)
+Record spaces u : Prop := {
+  sp_T i : alive u i -> 0 <= T i /\ T i + used <= W X;
+  sp_stk i : alive u i -> 0 <= bottom i /\ bottom i <= top i /\ top i <= W X - w;
+  sp_TT i j : alive u i -> alive u j -> i <> j -> apart2 (T i) used (T j) used;
+  sp_TS i j : alive u i -> alive u j ->
+    apart2 (T i) used (bottom j) (top j - bottom j);
+  sp_SS i j : alive u i -> alive u j -> stk P i <> stk P j ->
+    apart2 (bottom i) (top i - bottom i) (bottom j) (top j - bottom j);
+  sp_VT i j : gh u i <> None -> ~ owns u i -> alive u j ->
+    apart2 (v_from (sv u i)) (v_words (sv u i) * w) (T j) used;
+  sp_VS i j : gh u i <> None -> ~ owns u i -> alive u j ->
+    apart2 (v_from (sv u i)) (v_words (sv u i) * w) (bottom j) (top j - bottom j)
+}.
+
+Record inv u : Prop := {
+  inv_cur : gh u (cur u) = None;
+  inv_own : owns u (cur u);
+  inv_waits i l : gh u i = Some l -> waits u i l;
+  inv_spaces : spaces u;
+  inv_words i : alive u i -> words_ok X (mm (st u)) (T i);
+  inv_wd i : gh u i <> None ->
+    load 4 (mm (st u)) (T i + o_ctl X) = fst (wd u i) /\
+    load 2 (mm (st u)) (T i + o_ctl2 X) = snd (wd u i)
+}.
+
+(* ---- lemmas --------------------------------------------------------------------- *)
+
+Hypothesis X_ok : X = amd64 \/ X = i386.
+
+Lemma offsets : 4 <= w /\ 0 <= red X /\ 4 * w <= o_ctl X /\
+  o_ctl X + 4 <= o_ctl2 X /\ o_ctl2 X + 2 <= o_fp X /\ used = o_fp X + w /\ 0 <= np X * w.
+Proof. destruct X_ok as [-> | ->]; unfold Contracts.used, np; cbn; lia. Qed.
+
+Lemma low_kept k g : low X k g = kept_sp X k g - red_of k.
+Proof. destruct k; cbn; lia. Qed.
+
+Lemma places k g :
+  low X k g <= keep_from k g <= first k g /\
+  kept_sp X k g <= s_sp g <= land_to k g /\ high X k g = land_to k g /\
+  low X k g - match k with Entry => w | _ => 0 end <= land_from k g /\
+  land_from k g <= kept_sp X k g <= land_to k g /\
+  first k g <= land_to k g /\ first k g <= land_to k g - red_of k /\ 0 <= red_of k.
+Proof.
+
+  pose proof offsets. unfold first, high. destruct k; cbn [low keep_from kept_sp land_to land_from red_of]; lia.
+Qed.
+
+Lemma word_same m m' a : same_bytes a (a + w) m' m -> word m' a = word m a.
+Proof.
+  intros H. apply load_same. rewrite Z2Nat.id by (pose proof offsets; lia). exact H.
+Qed.
+
+Lemma pushes_same v v' rs f : forall p,
+  same_bytes (p - Z.of_nat (length rs) * w) p v' v ->
+  pushes X v p rs f -> pushes X v' p rs f.
+Proof.
+  pose proof offsets as O.
+  induction rs as [|r rs IH]; intros p H; [trivial|].
+  cbn [pushes length] in *. intros [H1 H2]. split.
+  - rewrite <- H1. apply word_same. intros a Ha. apply H.
+    rewrite Nat2Z.inj_succ. lia.
+  - apply IH; [|exact H2]. intros a Ha. apply H. rewrite Nat2Z.inj_succ. lia.
+Qed.
+
+(* A form stays while nobody changes what it speaks of. *)
+Lemma form_same m m' v v' t k g :
+  form m v t k g ->
+  (forall a, fixed k t a -> m' a mod 256 = m a mod 256) ->
+  same_bytes (keep_from k g) (high X k g) v' v ->
+  form m' v' t k g.
+Proof.
+  pose proof offsets as O. intros F HT HV.
+  assert (WT : forall d, 0 <= d -> d + w <= 4 * w -> word m' (t + d) = word m (t + d)).
+  { intros d d0 d1. apply word_same. intros a Ha. apply HT. left. unfold range. lia. }
+  assert (WV : forall a, keep_from k g <= a -> a + w <= high X k g -> word v' a = word v a).
+  { intros a a0 a1. apply word_same. intros b Hb. apply HV. lia. }
+  assert (W0 := WT 0). rewrite Z.add_0_r in W0.
+  destruct F as [F1 F]. split; [rewrite WT by lia; exact F1|].
+  unfold high, np in *. destruct k; cbn [keep_from low] in *; unfold np in *.
+  - destruct F as (A & B & C & D & E).
+    rewrite W0, !WT, WV by lia. repeat split; try assumption.
+    eapply pushes_same; [|exact D]. intros a Ha. apply HV. lia.
+  - destruct F as (A & B & C & D & E).
+    rewrite W0, !WT, WV by lia. repeat split; try assumption.
+    eapply pushes_same; [|exact D]. intros a Ha. apply HV. lia.
+  - rewrite W0, !WT by lia. exact F.
+  - rewrite W0 by lia. destruct F as [F2 F3]. split; [exact F2|].
+    rewrite <- F3. apply word_same. intros a Ha. apply HT. right. split; [reflexivity|].
+    exact Ha.
+Qed.
+
+Lemma in_save_range u i k g a : kept_apart u i k g -> low X k g <= a ->
+  a < top i - v_zeros (sv u i) * w ->
+  range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a).
+Proof. unfold kept_apart, range, in_save. intros (A & B & C & D & E) F G. lia. Qed.
+End World.
+Arguments st {P}. Arguments cur {P}. Arguments gh {P}. Arguments own {P}.
+Arguments sv {P}. Arguments wd {P}. Arguments alive {P}. Arguments owns {P}.
+Arguments owns_dec {P}. Arguments view {P}. Arguments in_save {P}.
+Arguments kept_apart {P}. Arguments waits {P}. Arguments spaces {P}. Arguments inv {P}.
