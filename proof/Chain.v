@@ -59,6 +59,7 @@ Definition way_ok y : Prop := room_ok y /\
     gets prot (inside P) (out_place r0 n sb) (out_mine ta (y_T y) r0 n)
       (fun s' => arrives X (mm s) tb s' /\
          form (mm s') (mm s') ta (y_kind y) (left_by s ret) /\
+         (y_kind y = Value -> word (mm s') (r0 - n) = 0) /\
          same_rest s s' /\
          (if y_exch y then words_saved X (mm s') ta s /\ words_loaded X (mm s) tb s'
           else same_words s s')) s.
@@ -91,7 +92,8 @@ Record leaves (u : world) y B ret : Prop := {
 Definition finds k g (m0 : mem) t s' := back m0 k g t s' s'.
 Definition found (u : world) (exch : bool) B l s' :=
   let k := l_kind l in let g := l_snap l in
-  finds k g (mm (st u)) (T B) s' /\ same_rest (st u) s' /\
+  finds k g (mm (st u)) (T B) s' /\ (k = Value -> rf s' RAX = sent u B) /\
+  same_rest (st u) s' /\
   (if exch then mx_control (mx s') = mx_control (fst (wd u B)) /\
                 cw s' = snd (wd u B)
    else same_words (st u) s') /\
@@ -109,7 +111,8 @@ Definition switched (u : world) y B ret s' : world :=
      own := own u; sv := sv u;
      wd := fun i => if ctx_dec P i (cur u) then
          if y_exch y then (mx (st u), cw (st u)) else now_words (mm (st u)) (T i)
-       else wd u i |}.
+       else wd u i;
+     sent := fun i => if ctx_dec P i (cur u) then 0 else sent u i |}.
 
 (* Signal handlers leave alone: each aco_t, each save stack, and each stack from
    its floor on. *)
@@ -362,6 +365,7 @@ Qed.
 Definition half s' :=
   arrives X (mm s0) (T B) s' /\
   form (mm s') (mm s') (T A) (y_kind y) (left_by s0 ret) /\
+  (y_kind y = Value -> word (mm s') (r0 - n) = 0) /\
   same_rest s0 s' /\
   (if y_exch y then words_saved X (mm s') (T A) s0 /\ words_loaded X (mm s0) (T B) s'
    else same_words s0 s') /\
@@ -377,9 +381,8 @@ Proof.
   eapply reach_mono; [| | |apply (HW2 prot s0 (T A) (T B) ret (kept_sp X k g))].
   - intros s H1; exact H1.
   - intros a Ha; exact Ha.
-  - intros s ((A1 & A2 & A3 & A4) & K). unfold half. repeat split; try assumption; try apply A3.
-    all: try apply A1; try apply A2.
-    intros a [S1 S2]. apply K; assumption.
+  - intros s ((A1 & A2 & AV & A3 & A4) & K). unfold half.
+    repeat (split; [assumption|]). intros a [S1 S2]. apply K; assumption.
   - exact (lv_start _ _ _ _ HL).
   - exact (lv_ranged _ _ _ _ HL).
   - exact F1.
@@ -436,7 +439,7 @@ Lemma second_half s1 : half s1 ->
     (fun s2 => back (mm s1) k g (T B) s1 s2 /\
        forall a, safe_land a -> mm s2 a = mm s1 a) s1.
 Proof.
-  intros ((P1 & P2 & P3 & P4) & _ & _ & _ & K).
+  intros ((P1 & P2 & P3 & P4) & _ & _ & _ & _ & K).
   pose proof (inv_spaces P u HI) as SP. pose proof (offsets P X_ok).
   assert (KB : forall a, range (T B) used a -> mm s1 a = mm s0 a).
   { intros a Ha. apply K. apply (safe_T B); [apply aliveB | apply (not_eq_sym AB) | exact Ha]. }
@@ -479,7 +482,7 @@ Hypothesis K2 : forall a, safe_land a -> mm s2 a = mm s1 a.
 Let u2 := switched u y B ret s2.
 
 Lemma K1 a : safe_out a -> mm s1 a = mm s0 a.
-Proof. destruct H1 as (_ & _ & _ & _ & K). apply K. Qed.
+Proof. destruct H1 as (_ & _ & _ & _ & _ & K). apply K. Qed.
 Lemma K12 a : safe_out a -> safe_land a -> mm s2 a = mm s0 a.
 Proof. intros. rewrite K2, K1; auto. Qed.
 
@@ -495,7 +498,7 @@ Proof.
     destruct (owns_dec u i) as [Ho'|Ho']; try contradiction.
   - rewrite K12; [reflexivity | eapply safe_S | eapply land_S]; eauto.
   - destruct (top i - v_zeros (sv u i) * w <=? a) eqn:E; [reflexivity|].
-    destruct (inv_waits P u HI i li Hi) as (_ & _ & _ & _ & V). specialize (V Ho).
+    destruct (inv_waits P u HI i li Hi) as (_ & _ & _ & _ & V & _). specialize (V Ho).
     assert (R : range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a)).
     { eapply in_save_range; [exact V | lia | lia]. }
     assert (NN : gh u i <> None) by congruence.
@@ -504,16 +507,20 @@ Qed.
 
 Lemma found_B : found u (y_exch y) B l s2.
 Proof.
-  destruct H1 as (_ & _ & R1 & W1 & _). pose proof H2 as (R2 & W2 & BK).
-  unfold found. fold k g s0. split; [|split; [|split]].
-  - split; [split; reflexivity|]. split; [split; reflexivity|].
-    assert (E : k = Value -> word (mm s1) (kept_sp X k g) = word (mm s0) (kept_sp X k g)).
+  destruct H1 as (_ & _ & _ & R1 & W1 & _). pose proof H2 as (R2 & W2 & BK).
+  unfold found. fold k g s0.
+  assert (E : k = Value -> word (mm s1) (kept_sp X k g) = word (mm s0) (kept_sp X k g)).
     { intros Ek. apply (word_same P X_ok). intros a Ha. rewrite K1; [reflexivity|].
       apply (safe_S B l a HB HO). pose proof fitsB as [G1 G2].
       pose proof (places P X_ok k g). pose proof (offsets P X_ok).
       pose proof (low_kept P k g). fold k g.
       rewrite Ek in *. cbn [low kept_sp land_to red_of] in *. lia. }
+  split; [|split; [|split; [|split]]].
+  - split; [split; reflexivity|]. split; [split; reflexivity|].
     destruct k; try exact BK. rewrite <- E by reflexivity. exact BK.
+  - intros Ek. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & _ & V).
+    rewrite <- (V Ek), view_B. fold k g. rewrite <- E by exact Ek.
+    rewrite Ek in BK |- *. tauto.
   - unfold same_rest in *. destruct R1, R2. split; congruence.
   - destruct W2 as [W2 W3].
     assert (NB : gh u B <> None) by (rewrite HB; discriminate).
@@ -567,7 +574,7 @@ Proof.
       try (destruct N as (_ & NE & _); congruence).
     all: unfold s0; fold r0; pose proof HW as [HR _]; unfold room_ok in HR; rewrite EK in HR; fold n in HR; lia. }
   unfold waits. cbn [l_kind l_snap l_mem]. rewrite VA. cbn [st u2 switched].
-  split; [|split; [|split; [exact FT|split]]].
+  split; [|split; [|split; [exact FT|split; [|split]]]].
   - eapply form_same; [exact X_ok | exact F | |].
     + intros a Ha. rewrite K2; [reflexivity|]. apply (land_T A); [apply aliveA|].
       unfold fixed, range in *. lia.
@@ -578,18 +585,29 @@ Proof.
     rewrite K12; [reflexivity | apply safe_A; lia | apply land_A; lia].
   - exact (lv_goes_on _ _ _ _ HL).
   - intros NO. destruct NO. exact (inv_own P u HI).
+  - intros E. rewrite E. cbn [sent switched u2 kept_sp left_by s_sp].
+    destruct (ctx_dec P A (cur u)) as [_|NE]; [|destruct NE; reflexivity].
+    destruct H1 as (_ & _ & Z0 & _). rewrite <- (Z0 E).
+    pose proof HW as [HR _]. unfold room_ok in HR. rewrite E in HR. fold n in HR.
+    unfold s0. fold r0. rewrite <- HR. apply (word_same P X_ok). intros a Ha.
+    rewrite K2; [reflexivity|]. apply land_A. lia.
 Qed.
 
 Lemma waits_other i li : gh u i = Some li -> i <> A -> i <> B -> waits u2 i li.
 Proof.
   intros Hi NA NB. destruct (gh_alive i li Hi) as [Ha _].
-  destruct (inv_waits P u HI i li Hi) as (F & V & FT & G & S).
+  destruct (inv_waits P u HI i li Hi) as (F & V & FT & G & S & SV).
   pose proof (places P X_ok (l_kind li) (l_snap li)) as PL.
   pose proof (high_top i li FT). pose proof (now_S i li Hi NB) as NS.
-  split; [|split; [|split; [exact FT|split; [exact G|exact S]]]].
+  split; [|split; [|split; [exact FT|split; [exact G|split; [exact S|]]]]].
   - apply form_stays; [exact Hi | apply now_T; assumption|].
     intros a Hr. apply NS. lia.
   - intros a Hr. rewrite NS by lia. apply V. exact Hr.
+  - intros E. cbn [sent switched u2].
+    destruct (ctx_dec P i (cur u)) as [E'|_]; [destruct (NA E')|]. rewrite <- (SV E).
+    apply (word_same P X_ok). intros a Hr. apply NS. pose proof (offsets P X_ok).
+    pose proof (low_kept P (l_kind li) (l_snap li)).
+    rewrite E in *. cbn [red_of high low kept_sp] in *. unfold high in *. lia.
 Qed.
 
 Lemma spaces_switched : spaces u2.
@@ -629,7 +647,7 @@ Qed.
 Lemma words_A : y_exch y = true ->
   load 4 (mm s2) (T A + o_ctl X) = mx s0 /\ load 2 (mm s2) (T A + o_ctl2 X) = cw s0.
 Proof.
-  intros E. destruct H1 as (_ & _ & _ & W1 & _). rewrite E in W1. destruct W1 as [[W1 W2] _].
+  intros E. destruct H1 as (_ & _ & _ & _ & W1 & _). rewrite E in W1. destruct W1 as [[W1 W2] _].
   rewrite <- W1, <- W2. pose proof (offsets P X_ok).
   split; apply load_same; intros a Ha; rewrite K2; auto;
     apply (land_T A); try apply aliveA; unfold range; lia.

@@ -70,7 +70,8 @@ Record world := {
   gh : ctx -> option leaving;     (* None: it runs, or is no more, or is not yet *)
   own : stack P -> option ctx;    (* whose bytes lie on the stack *)
   sv : ctx -> save;
-  wd : ctx -> Z * Z               (* the control words in its aco_t: MXCSR, x87's *)
+  wd : ctx -> Z * Z;              (* the control words in its aco_t: MXCSR, x87's *)
+  sent : ctx -> Z                 (* what was sent to it, if it waits for a value *)
 }.
 
 Definition alive u i := i = cur u \/ gh u i <> None.
@@ -133,7 +134,8 @@ Definition waits u i l :=
   form (mm (st u)) (view u i) (T i) k g /\
   same_bytes (first k g) (top i) (view u i) (l_mem l) /\
   fits i k g /\ goes_on k g /\
-  (~ owns u i -> kept_apart u i k g).
+  (~ owns u i -> kept_apart u i k g) /\
+  (k = Value -> word (view u i) (kept_sp X k g) = sent u i).
 
 (* Things of living contexts are apart. *)
 Record spaces u : Prop := {
@@ -233,6 +235,6 @@ Lemma in_save_range u i k g a : kept_apart u i k g -> low X k g <= a ->
 Proof. unfold kept_apart, range, in_save. intros (A & B & C & D & E) F G. lia. Qed.
 End World.
 Arguments st {P}. Arguments cur {P}. Arguments gh {P}. Arguments own {P}.
-Arguments sv {P}. Arguments wd {P}. Arguments alive {P}. Arguments owns {P}.
+Arguments sv {P}. Arguments wd {P}. Arguments sent {P}. Arguments alive {P}. Arguments owns {P}.
 Arguments owns_dec {P}. Arguments view {P}. Arguments in_save {P}.
 Arguments kept_apart {P}. Arguments waits {P}. Arguments spaces {P}. Arguments inv {P}.
