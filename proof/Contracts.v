@@ -183,6 +183,7 @@ Definition out_spec (entry : Z) (exch : bool) (k : kind) (land : Z) : Prop :=
       (fun s' => arrives (mm s) tb s' /\
          form (mm s') (mm s') ta k
            {| s_rf := rf s; s_sp := r0; s_ret := word (mm s) r0 |} /\
+         (k = Value -> word (mm s') (r0 - n) = 0) /\
          same_rest s s' /\
          (if exch then words_saved (mm s') ta s /\ words_loaded (mm s) tb s'
           else same_words s s')) s.
@@ -322,7 +323,7 @@ Definition in_place_copy_spec : Prop :=
     word (mm s) (rc + 2 * w) = nw -> word (mm s) (rc + 3 * w) = nz ->
     word (mm s) (tb + w) = sb ->
     0 <= tb -> tb + used <= W X -> 0 <= rc -> rc + 4 * w <= W X ->
-    0 < sb <= e - total -> e <= W X - w -> 0 <= from -> from + nw * w <= W X ->
+    0 < sb /\ 0 <= e - total -> e <= W X - w -> 0 <= from -> from + nw * w <= W X ->
     apart2 tb used (e - total) total -> apart2 from (nw * w) (e - total) total ->
     (forall s1, rf s1 RSP = rc \/ rf s1 RSP = sb -> forall a,
        range tb used a \/ range from (nw * w) a -> prot s1 a) ->
