@@ -17,6 +17,7 @@ Record way := {
   y_kind : kind;
   y_exch : bool;    (* exchanges the control words *)
   y_room : Z;       (* bytes of the stack that it writes *)
+  y_red : Z;        (* bytes below the stack pointer that it keeps *)
   y_start : state -> Z -> Z -> Z -> Prop
 }.
 
@@ -39,11 +40,13 @@ Hypothesis X_ok : X = amd64 \/ X = i386.
 (* ---- what is known of each half ------------------------------------------------- *)
 
 Definition left_by (s : state) ret := {| s_rf := rf s; s_sp := rf s RSP; s_ret := ret |}.
+Definition leaving_by y s ret := {| l_kind := y_kind y; l_snap := left_by s ret;
+  l_red := y_red y; l_mem := mm s |}.
 Definition y_T y := if y_exch y then o_ctl2 X + 2 else 4 * w.
 Definition room_ok y := match y_kind y with
-  | Fun => y_room y = np X * w
-  | Value => y_room y = (np X + 1) * w
-  | Inline _ => 0 <= y_room y /\ (y_room y = 0 \/ red X = 0)
+  | Fun => y_room y = np X * w /\ y_red y = 0
+  | Value => y_room y = (np X + 1) * w /\ y_red y = 0
+  | Inline _ => 0 <= y_room y /\ 0 <= y_red y <= red X /\ (y_room y = 0 \/ y_red y = 0)
   | Entry => False end.
 Definition can_exchange y s ta := y_exch y = true ->
   mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
@@ -81,7 +84,7 @@ Record leaves (u : world) y B ret : Prop := {
   lv_start : y_start y (st u) (T (cur u)) (T B) ret;
   lv_ranged : ranged X (rf (st u));
   lv_room : bottom (cur u) < rf (st u) RSP - y_room y;
-  lv_red : bottom (cur u) < rf (st u) RSP - red_of P (y_kind y);
+  lv_red : bottom (cur u) < rf (st u) RSP - y_red y;
   lv_top : rf (st u) RSP + w <= top (cur u);
   lv_goes_on : goes_on P (y_kind y) (left_by (st u) ret);
   lv_exch : can_exchange y (st u) (T (cur u))
@@ -97,7 +100,7 @@ Definition found (u : world) (exch : bool) B l s' :=
   (if exch then mx_control (mx s') = mx_control (fst (wd u B)) /\
                 cw s' = snd (wd u B)
    else same_words (st u) s') /\
-  same_bytes (land_to P k g - red_of P k) (top B) (mm s') (l_mem l).
+  same_bytes (land_to P k g - l_red l) (top B) (mm s') (l_mem l).
 
 Definition now_words (m : mem) t := (load 4 m (t + o_ctl X), load 2 m (t + o_ctl2 X)).
 
@@ -106,7 +109,7 @@ Definition switched (u : world) y B ret s' : world :=
   {| st := s'; cur := B;
      gh := fun i => if ctx_dec P i B then None
        else if ctx_dec P i (cur u) then
-         Some {| l_kind := y_kind y; l_snap := left_by (st u) ret; l_mem := mm (st u) |}
+         Some (leaving_by y (st u) ret)
        else gh u i;
      own := own u; sv := sv u;
      wd := fun i => if ctx_dec P i (cur u) then
@@ -120,14 +123,14 @@ Definition on_A (u : world) y s : bool :=
   (rf (st u) RSP - y_room y <=? rf s RSP) && (rf s RSP <=? rf (st u) RSP).
 Definition floor (u : world) y B s i : Z :=
   if ctx_dec P i (cur u) then
-    if on_A u y s then rf s RSP - red_of P (y_kind y)
-    else rf (st u) RSP - Z.max (y_room y) (red_of P (y_kind y))
+    if on_A u y s then rf s RSP - y_red y
+    else rf (st u) RSP - Z.max (y_room y) (y_red y)
   else match gh u i with
   | None => top i
   | Some l => if ctx_dec P i B then
-      if on_A u y s then low X (l_kind l) (l_snap l)
-      else rf s RSP - red_of P (l_kind l)
-    else low X (l_kind l) (l_snap l)
+      if on_A u y s then lowest P l
+      else rf s RSP - l_red l
+    else lowest P l
   end.
 Definition sw_prot (u : world) y B s a :=
   (exists i, alive u i /\ range (T i) used a) \/
@@ -178,12 +181,23 @@ Proof.
   rewrite (inv_cur P u HI) in H. discriminate.
 Qed.
 
-Lemma fitsB : fits P B k g.
+Lemma fitsB : bottom B < lowest P l - below P k /\ land_to P k g <= top B.
+Proof. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & H & _). exact H. Qed.
+Lemma red_B : red_ok P l.
 Proof. destruct (inv_waits P u HI B l HB) as (_ & _ & H & _). exact H. Qed.
+Lemma placesB : lowest P l <= keep_from P l <= first l /\
+  kept_sp X k g <= s_sp g <= land_to P k g /\ high X k g = land_to P k g /\
+  lowest P l - below P k <= land_from P k g /\ 0 <= below P k /\
+  land_from P k g <= kept_sp X k g <= land_to P k g /\
+  first l <= land_to P k g - l_red l /\ 0 <= l_red l /\
+  lowest P l = kept_sp X k g - l_red l.
+Proof. exact (places P X_ok l red_B). Qed.
 
-Lemma kept_fits li i : fits P i (l_kind li) (l_snap li) ->
-  bottom i < low X (l_kind li) (l_snap li).
-Proof. intros [H _]. pose proof (offsets P X_ok). destruct (l_kind li); lia. Qed.
+Lemma kept_fits i li : gh u i = Some li -> bottom i < lowest P li.
+Proof.
+  intros H. destruct (inv_waits P u HI i li H) as (_ & _ & R & [F _] & _).
+  pose proof (places P X_ok li R) as PL. cbv zeta in PL. lia.
+Qed.
 
 (* The stacks of A and B are apart. *)
 Lemma stacks : r0 < bottom B /\ r0 - n < r0 + w <= bottom B \/ top B < r0 - n.
@@ -197,12 +211,13 @@ Proof.
   lia.
 Qed.
 
-Lemma n_ok : 0 <= n /\ (y_kind y <> Entry) /\ (n = 0 \/ red_of P (y_kind y) = 0) /\
-  0 <= red_of P (y_kind y) /\
-  low X (y_kind y) (left_by s0 ret) >= r0 - Z.max n (red_of P (y_kind y)).
+Lemma n_ok : 0 <= n /\ (y_kind y <> Entry) /\ (n = 0 \/ y_red y = 0) /\
+  0 <= y_red y /\
+  lowest P (leaving_by y s0 ret) >= r0 - Z.max n (y_red y).
 Proof.
   destruct HW as [HR _]. pose proof (offsets P X_ok). unfold room_ok in HR. fold n in HR.
-  unfold s0, r0. destruct (y_kind y); cbn [low red_of left_by s_sp]; repeat split;
+  unfold s0, r0, lowest. cbn [leaving_by l_kind l_snap l_red].
+  destruct (y_kind y); cbn [lowest leaving_by l_kind l_snap l_red kept_sp left_by s_sp]; repeat split;
     try discriminate; try tauto; lia.
 Qed.
 
@@ -218,11 +233,11 @@ Lemma out_off_A s : out_place r0 n (kept_sp X k g) s ->
   on_A u y s = false /\ rf s RSP = kept_sp X k g.
 Proof.
   intros H. unfold on_A. fold r0 n.
-  pose proof (places P X_ok k g). pose proof fitsB as [F1 F2].
-  pose proof stacks. destruct k; destruct H; lia.
+  pose proof placesB. pose proof fitsB as [F1 F2].
+  pose proof stacks. destruct H; lia.
 Qed.
 
-Lemma room_A : bottom A < r0 - n /\ bottom A < r0 - red_of P (y_kind y) /\ r0 + w <= top A.
+Lemma room_A : bottom A < r0 - n /\ bottom A < r0 - y_red y /\ r0 + w <= top A.
 Proof. destruct HL as [_ _ R1 R2 R3 _ _]. auto. Qed.
 
 Lemma safe_T i a : alive u i -> i <> A -> range (T i) used a -> safe_out a.
@@ -245,7 +260,7 @@ Proof.
   - intros s _. left. exists A. split; [apply aliveA|]. unfold range. lia.
 Qed.
 
-Lemma safe_A a : r0 - red_of P (y_kind y) <= a < top A -> safe_out a.
+Lemma safe_A a : r0 - y_red y <= a < top A -> safe_out a.
 Proof.
   intros R. pose proof room_A. pose proof n_ok. pose proof (offsets P X_ok). split.
   - pose proof (sp_TS P u (inv_spaces P u HI) A A aliveA aliveA). pose proof y_T_used.
@@ -263,13 +278,13 @@ Proof.
 Qed.
 
 Lemma safe_S i li a : gh u i = Some li -> owns u i ->
-  low X (l_kind li) (l_snap li) <= a < top i -> safe_out a.
+  lowest P li <= a < top i -> safe_out a.
 Proof.
   intros Hi Ho R. destruct (gh_alive i li Hi) as [Ha N]. split.
   - pose proof (sp_SS P u (inv_spaces P u HI) i A Ha aliveA (owner_stk i Ho N)).
     pose proof (sp_TS P u (inv_spaces P u HI) A i aliveA Ha). pose proof y_T_used.
     pose proof room_A. pose proof (offsets P X_ok).
-    destruct (inv_waits P u HI i li Hi) as (_ & _ & F & _). apply kept_fits in F.
+    pose proof (kept_fits i li Hi) as F.
     unfold apart2, out_mine, range in *. lia.
   - intros s Hs. right. left. exists i. split; [exact Ha|]. split; [exact Ho|].
     unfold floor. rewrite Hi.
@@ -277,7 +292,7 @@ Proof.
     destruct (ctx_dec P i B) as [->|_]; [|exact R].
     rewrite HB in Hi. injection Hi as <-. fold k g in R |- *.
     destruct (out_off_A s Hs) as [[-> Hr] | [-> Hr]]; [lia|].
-    rewrite Hr, <- low_kept. exact R.
+    pose proof placesB. unfold k, g in *. lia.
 Qed.
 
 Lemma safe_V i a : gh u i <> None -> ~ owns u i ->
@@ -298,14 +313,14 @@ Definition safe_land a := ~ land_mine k g a /\
 Lemma land_off_A s : land_place (land_from P k g) (land_to P k g) s -> on_A u y s = false.
 Proof.
   intros H. unfold on_A, land_place in *. fold r0 n.
-  pose proof (places P X_ok k g). pose proof fitsB as [F1 F2].
-  pose proof stacks. destruct k; lia.
+  pose proof placesB. pose proof fitsB as [F1 F2].
+  pose proof stacks. lia.
 Qed.
 
 Lemma lmine a : land_mine k g a -> bottom B <= a < top B /\ a < land_to P k g.
 Proof.
-  pose proof fitsB as [F1 F2]. pose proof (offsets P X_ok).
-  intros [E R]. rewrite E in *. cbn [low land_to] in *. unfold range in R. lia.
+  pose proof fitsB as [F1 F2]. pose proof (offsets P X_ok). pose proof placesB.
+  intros [E R]. rewrite E in *. cbn [below land_to kept_sp] in *. unfold range in R. lia.
 Qed.
 
 Lemma land_T i a : alive u i -> range (T i) used a -> safe_land a.
@@ -315,7 +330,7 @@ Proof.
   unfold apart2, range in *. lia.
 Qed.
 
-Lemma land_A a : r0 - Z.max n (red_of P (y_kind y)) <= a < top A -> safe_land a.
+Lemma land_A a : r0 - Z.max n (y_red y) <= a < top A -> safe_land a.
 Proof.
   intros R. pose proof room_A. split.
   - intros M%lmine.
@@ -328,14 +343,14 @@ Proof.
 Qed.
 
 Lemma land_S i li a : gh u i = Some li -> owns u i -> i <> B ->
-  low X (l_kind li) (l_snap li) <= a < top i -> safe_land a.
+  lowest P li <= a < top i -> safe_land a.
 Proof.
   intros Hi Ho N R. destruct (gh_alive i li Hi) as [Ha NA]. split.
   - assert (NS : stk P i <> stk P B).
     { intros E. apply N. unfold owns in *. rewrite E in Ho. congruence. }
     intros M%lmine.
     pose proof (sp_SS P u (inv_spaces P u HI) i B Ha aliveB NS).
-    destruct (inv_waits P u HI i li Hi) as (_ & _ & F & _). apply kept_fits in F.
+    pose proof (kept_fits i li Hi) as F.
     unfold apart2 in *. lia.
   - intros s Hs. right. left. exists i. split; [exact Ha|]. split; [exact Ho|].
     unfold floor. rewrite Hi.
@@ -343,10 +358,11 @@ Proof.
     destruct (ctx_dec P i B) as [E|_]; [destruct (N E)|exact R].
 Qed.
 
-Lemma land_B a : land_to P k g - red_of P k <= a < top B -> safe_land a.
+Lemma land_B a : land_to P k g - l_red l <= a < top B -> safe_land a.
 Proof.
   intros R. split.
-  - intros [E R2]. rewrite E in *. cbn [land_to red_of] in *. unfold range in R2. lia.
+  - pose proof placesB. pose proof red_B as RB. unfold red_ok in RB. fold k in RB.
+    intros [E R2]. rewrite E in *. cbn [land_to] in *. unfold range in R2. lia.
   - intros s Hs. right. left. exists B. split; [apply aliveB|]. split; [exact HO|].
     unfold floor. rewrite HB.
     destruct (ctx_dec P B (cur u)) as [E|_]; [destruct (AB (eq_sym E))|].
@@ -386,8 +402,8 @@ Proof.
   - exact (lv_start _ _ _ _ HL).
   - exact (lv_ranged _ _ _ _ HL).
   - exact F1.
-  - unfold sb_apart. fold r0 n. unfold s0. fold r0. pose proof (places P X_ok k g).
-    pose proof fitsB as [G1 G2]. pose proof stacks. destruct k; lia.
+  - unfold sb_apart. fold r0 n. unfold s0. fold r0. pose proof placesB.
+    pose proof fitsB as [G1 G2]. pose proof stacks. lia.
   - pose proof (sp_T P u SP A aliveA). pose proof (sp_T P u SP B aliveB).
     pose proof (sp_TT P u SP A B aliveA aliveB AB).
     pose proof (sp_TS P u SP A A aliveA aliveA). pose proof (sp_TS P u SP B A aliveB aliveA).
@@ -404,10 +420,10 @@ Proof.
       destruct (out_off_A s Hs) as [[E Hr2] | [E Hr2]]; rewrite E; [|lia].
       destruct Hs as [_|Hs]; [|].
       * destruct Hr as [Hr|Hr]; [lia|]. exfalso.
-        pose proof (places P X_ok k g). pose proof fitsB as [G1 G2]. pose proof stacks.
-        destruct k; lia.
-      * exfalso. pose proof (places P X_ok k g). pose proof fitsB as [G1 G2].
-        pose proof stacks. destruct k; lia.
+        pose proof placesB. pose proof fitsB as [G1 G2]. pose proof stacks.
+        lia.
+      * exfalso. pose proof placesB. pose proof fitsB as [G1 G2].
+        pose proof stacks. lia.
   - apply (inv_words P u HI B aliveB).
   - exact (lv_exch _ _ _ _ HL).
 Qed.
@@ -415,19 +431,19 @@ Qed.
 (* A form in memory that is safe. *)
 Lemma form_stays m' i li : gh u i = Some li ->
   (forall a, range (T i) used a -> m' a = mm s0 a) ->
-  forall v', same_bytes (keep_from P (l_kind li) (l_snap li))
+  forall v', same_bytes (keep_from P li)
     (high X (l_kind li) (l_snap li)) v' (view u i) ->
   form m' v' (T i) (l_kind li) (l_snap li).
 Proof.
-  intros Hi HT v' HV. destruct (inv_waits P u HI i li Hi) as (F & _).
-  eapply form_same; [exact X_ok | exact F | | exact HV].
+  intros Hi HT v' HV. destruct (inv_waits P u HI i li Hi) as (F & _ & R & _).
+  eapply form_same; [exact X_ok | exact F | exact R | | exact HV].
   intros a Ha. rewrite HT; [reflexivity|]. pose proof (offsets P X_ok).
   unfold fixed, range in *. lia.
 Qed.
 
-Lemma high_top i li : fits P i (l_kind li) (l_snap li) ->
+Lemma high_top i li : red_ok P li -> fits P i li ->
   high X (l_kind li) (l_snap li) <= top i.
-Proof. intros [_ F]. pose proof (places P X_ok (l_kind li) (l_snap li)). lia. Qed.
+Proof. intros R [_ F]. pose proof (places P X_ok li R) as PL. cbv zeta in PL. lia. Qed.
 
 Lemma view_B : view u B = mm s0.
 Proof. unfold view. destruct (owns_dec u B); [reflexivity|contradiction]. Qed.
@@ -454,10 +470,10 @@ Proof.
   - unfold arrives. rewrite W0, !WB by lia. auto.
   - apply (form_stays (mm s1) B l HB KB). intros a Ha. rewrite view_B.
     rewrite K; [reflexivity|]. apply (safe_S B l a HB HO).
-    pose proof (high_top B l fitsB). pose proof (places P X_ok k g). unfold k, g in *. lia.
-  - destruct (inv_waits P u HI B l HB) as (_ & _ & _ & (_ & G) & _). exact G.
+    pose proof (high_top B l red_B fitsB). pose proof placesB. unfold k, g in *. lia.
+  - destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & (_ & G) & _). exact G.
   - pose proof (sp_T P u SP B aliveB). pose proof (sp_stk P u SP B aliveB).
-    pose proof fitsB as [G1 G2]. pose proof (places P X_ok k g).
+    pose proof fitsB as [G1 G2]. pose proof placesB.
     unfold land_apart. fold k. lia.
   - intros s Hs. split.
     + intros a Ra. left. exists B. split; [apply aliveB|exact Ra].
@@ -466,10 +482,10 @@ Proof.
       destruct (ctx_dec P B (cur u)) as [E|_]; [destruct (AB (eq_sym E))|].
       destruct (ctx_dec P B B) as [_|E]; [|destruct E; reflexivity].
       rewrite (land_off_A s Hs). pose proof fitsB as [G1 G2].
-      pose proof (places P X_ok k g). fold k. fold k in Ra. lia.
+      pose proof placesB. fold k. fold k in Ra. lia.
   - intros E. fold k in E. pose proof (sp_TS P u SP B B aliveB aliveB).
-    pose proof fitsB as [G1 G2]. rewrite E in *. cbn [low land_to] in *.
-    unfold apart2 in *. lia.
+    pose proof fitsB as [G1 G2]. pose proof placesB.
+    rewrite E in *. cbn [below land_to kept_sp] in *. unfold apart2 in *. lia.
 Qed.
 
 (* ---- and all that holds afterwards ------------------------------------------------ *)
@@ -490,7 +506,7 @@ Lemma now_T i : alive u i -> i <> A -> forall a, range (T i) used a -> mm s2 a =
 Proof. intros Hi N a Ha. apply K12; [eapply safe_T | eapply land_T]; eauto. Qed.
 
 Lemma now_S i li : gh u i = Some li -> i <> B ->
-  same_bytes (low X (l_kind li) (l_snap li)) (top i) (view u2 i) (view u i).
+  same_bytes (lowest P li) (top i) (view u2 i) (view u i).
 Proof.
   intros Hi N a Ha. unfold view. change (in_save u2 i a) with (in_save u i a).
   change (mm (st u2)) with (mm s2). change (sv u2) with (sv u).
@@ -498,7 +514,7 @@ Proof.
     destruct (owns_dec u i) as [Ho'|Ho']; try contradiction.
   - rewrite K12; [reflexivity | eapply safe_S | eapply land_S]; eauto.
   - destruct (top i - v_zeros (sv u i) * w <=? a) eqn:E; [reflexivity|].
-    destruct (inv_waits P u HI i li Hi) as (_ & _ & _ & _ & V & _). specialize (V Ho).
+    destruct (inv_waits P u HI i li Hi) as (_ & _ & _ & _ & _ & V & _). specialize (V Ho).
     assert (R : range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a)).
     { eapply in_save_range; [exact V | lia | lia]. }
     assert (NN : gh u i <> None) by congruence.
@@ -512,13 +528,14 @@ Proof.
   assert (E : k = Value -> word (mm s1) (kept_sp X k g) = word (mm s0) (kept_sp X k g)).
     { intros Ek. apply (word_same P X_ok). intros a Ha. rewrite K1; [reflexivity|].
       apply (safe_S B l a HB HO). pose proof fitsB as [G1 G2].
-      pose proof (places P X_ok k g). pose proof (offsets P X_ok).
-      pose proof (low_kept P k g). fold k g.
-      rewrite Ek in *. cbn [low kept_sp land_to red_of] in *. lia. }
+      pose proof placesB. pose proof (offsets P X_ok).
+      
+      pose proof red_B as RB. unfold red_ok in RB. fold k in RB.
+      rewrite Ek in *. cbn [kept_sp land_to] in *. lia. }
   split; [|split; [|split; [|split]]].
   - split; [split; reflexivity|]. split; [split; reflexivity|].
     destruct k; try exact BK. rewrite <- E by reflexivity. exact BK.
-  - intros Ek. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & _ & V).
+  - intros Ek. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & _ & _ & V).
     rewrite <- (V Ek), view_B. fold k g. rewrite <- E by exact Ek.
     rewrite Ek in BK |- *. tauto.
   - unfold same_rest in *. destruct R1, R2. split; congruence.
@@ -529,7 +546,7 @@ Proof.
     + destruct W1 as [_ [L1 L2]]. rewrite W2, W3, L1, L2, D1, D2. auto.
     + destruct W1 as [L1 L2]. split; congruence.
   - intros a Ha. destruct (inv_waits P u HI B l HB) as (_ & V & _).
-    pose proof (places P X_ok k g). rewrite <- V by (fold k g; lia). rewrite view_B.
+    pose proof placesB. rewrite <- V by (fold k g; lia). rewrite view_B.
     rewrite K12; [reflexivity | | apply land_B; exact Ha].
     apply (safe_S B l a HB HO). fold k g. lia.
 Qed.
@@ -545,7 +562,7 @@ Proof.
 Qed.
 
 Lemma gh_switched i li : gh u2 i = Some li ->
-  i <> B /\ (i = A /\ li = {| l_kind := y_kind y; l_snap := left_by s0 ret; l_mem := mm s0 |} \/
+  i <> B /\ (i = A /\ li = (leaving_by y s0 ret) \/
              i <> A /\ gh u i = Some li).
 Proof.
   unfold u2, switched. cbn [gh]. destruct (ctx_dec P i B) as [|N]; [discriminate|].
@@ -561,27 +578,30 @@ Proof.
 Qed.
 
 Lemma waits_A : waits u2 A
-  {| l_kind := y_kind y; l_snap := left_by s0 ret; l_mem := mm s0 |}.
+  (leaving_by y s0 ret).
 Proof.
   destruct H1 as (_ & F & _). pose proof n_ok as N. pose proof room_A as R.
-  pose proof (places P X_ok (y_kind y) (left_by s0 ret)) as PL.
   pose proof (offsets P X_ok) as O.
+  assert (RA : red_ok P (leaving_by y s0 ret)).
+  { pose proof HW as [HR _]. unfold red_ok, room_ok in *. cbn [leaving_by l_kind l_red].
+    destruct (y_kind y); lia. }
+  pose proof (places P X_ok (leaving_by y s0 ret) RA) as PL. cbv zeta in PL.
   assert (VA : view u2 A = mm s2).
   { unfold view. destruct (owns_dec u2 A) as [|NO]; [reflexivity|].
     destruct NO. exact (inv_own P u HI). }
-  assert (FT : fits P A (y_kind y) (left_by s0 ret)).
-  { unfold fits. destruct (y_kind y) eqn:EK; cbn [low land_to left_by s_sp red_of] in *;
-      try (destruct N as (_ & NE & _); congruence).
-    all: unfold s0; fold r0; pose proof HW as [HR _]; unfold room_ok in HR; rewrite EK in HR; fold n in HR; lia. }
-  unfold waits. cbn [l_kind l_snap l_mem]. rewrite VA. cbn [st u2 switched].
-  split; [|split; [|split; [exact FT|split; [|split]]]].
-  - eapply form_same; [exact X_ok | exact F | |].
+  assert (FT : fits P A (leaving_by y s0 ret)).
+  { unfold fits, below. cbn [leaving_by l_kind l_snap].
+    destruct (y_kind y) eqn:EK; try (destruct N as (_ & NE & _); congruence).
+    all: cbn [land_to left_by s_sp]; unfold s0 at 2; fold r0; lia. }
+  unfold waits. cbn [leaving_by l_kind l_snap l_mem]. rewrite VA. cbn [st u2 switched].
+  split; [|split; [|split; [exact RA|split; [exact FT|split; [|split]]]]].
+  - eapply (form_same P X_ok _ _ _ _ _ (leaving_by y s0 ret)); [exact F | exact RA | |].
     + intros a Ha. rewrite K2; [reflexivity|]. apply (land_T A); [apply aliveA|].
       unfold fixed, range in *. lia.
     + intros a Ha. rewrite K2; [reflexivity|]. apply land_A.
-      pose proof (high_top A {| l_kind := y_kind y; l_snap := left_by s0 ret; l_mem := mm s0 |} FT).
-      cbn [l_kind l_snap] in *. lia.
-  - intros a Ha. unfold World.first in Ha. cbn [left_by s_sp] in Ha. unfold s0 in Ha. fold r0 in Ha.
+      pose proof (high_top A (leaving_by y s0 ret) RA FT). lia.
+  - intros a Ha. unfold first in Ha. cbn [leaving_by l_snap l_red left_by s_sp] in Ha.
+    unfold s0 in Ha. fold r0 in Ha.
     rewrite K12; [reflexivity | apply safe_A; lia | apply land_A; lia].
   - exact (lv_goes_on _ _ _ _ HL).
   - intros NO. destruct NO. exact (inv_own P u HI).
@@ -589,25 +609,24 @@ Proof.
     destruct (ctx_dec P A (cur u)) as [_|NE]; [|destruct NE; reflexivity].
     destruct H1 as (_ & _ & Z0 & _). rewrite <- (Z0 E).
     pose proof HW as [HR _]. unfold room_ok in HR. rewrite E in HR. fold n in HR.
-    unfold s0. fold r0. rewrite <- HR. apply (word_same P X_ok). intros a Ha.
+    destruct HR as [HR _]. unfold s0. fold r0. rewrite <- HR. apply (word_same P X_ok). intros a Ha.
     rewrite K2; [reflexivity|]. apply land_A. lia.
 Qed.
 
 Lemma waits_other i li : gh u i = Some li -> i <> A -> i <> B -> waits u2 i li.
 Proof.
   intros Hi NA NB. destruct (gh_alive i li Hi) as [Ha _].
-  destruct (inv_waits P u HI i li Hi) as (F & V & FT & G & S & SV).
-  pose proof (places P X_ok (l_kind li) (l_snap li)) as PL.
-  pose proof (high_top i li FT). pose proof (now_S i li Hi NB) as NS.
-  split; [|split; [|split; [exact FT|split; [exact G|split; [exact S|]]]]].
+  destruct (inv_waits P u HI i li Hi) as (F & V & RI & FT & G & S & SV).
+  pose proof (places P X_ok li RI) as PL; cbv zeta in PL.
+  pose proof (high_top i li RI FT). pose proof (now_S i li Hi NB) as NS.
+  split; [|split; [|split; [exact RI|split; [exact FT|split; [exact G|split; [exact S|]]]]]].
   - apply form_stays; [exact Hi | apply now_T; assumption|].
     intros a Hr. apply NS. lia.
   - intros a Hr. rewrite NS by lia. apply V. exact Hr.
   - intros E. cbn [sent switched u2].
     destruct (ctx_dec P i (cur u)) as [E'|_]; [destruct (NA E')|]. rewrite <- (SV E).
     apply (word_same P X_ok). intros a Hr. apply NS. pose proof (offsets P X_ok).
-    pose proof (low_kept P (l_kind li) (l_snap li)).
-    rewrite E in *. cbn [red_of high low kept_sp] in *. unfold high in *. lia.
+    unfold red_ok in RI. rewrite E in *. cbn [kept_sp] in *. unfold high in *. lia.
 Qed.
 
 Lemma spaces_switched : spaces u2.
@@ -687,18 +706,18 @@ Theorem switch_correct :
   reach (b64 X) (code P) (ext P) (sw_prot u y B) (valid u y B l) (may_write u y l)
     (fun s' => found u (y_exch y) B l s' /\ inv (switched u y B ret s')) (st u).
 Proof.
-  pose proof fitsB as [G1 G2]. pose proof (places P X_ok k g) as PL. pose proof room_A as RA.
+  pose proof fitsB as [G1 G2]. pose proof placesB as PL. pose proof room_A as RA.
   pose proof (offsets P X_ok) as O. pose proof n_ok as N.
   eapply reach_trans.
   - eapply reach_mono; [| | |exact first_half].
     + intros s [Hi Hp]. split; [exact Hi|]. fold r0 n k g.
       destruct (out_off_A s Hp) as [[_ R]|[_ R]]; [left|right]; fold A; [lia|].
-      destruct k; cbn [low red_of] in *; lia.
+      lia.
     + intros a Ha. left. exact Ha.
     + intros s Hs. exact Hs.
   - intros s1 H1. eapply reach_mono; [| | |exact (second_half s1 H1)].
     + intros s [Hi Hp]. split; [exact Hi|]. right. fold k g. unfold land_place in Hp.
-      destruct k; cbn [low red_of] in *; lia.
+      lia.
     + intros a Ha. right. exact Ha.
     + intros s2 [H2 K2]. split; [eapply found_B; eauto | eapply inv_switched; eauto].
 Qed.

@@ -59,7 +59,11 @@ Local Notation top i := (hi P (stk P i)).
 Local Notation bottom i := (lo P (stk P i)).
 
 (* How a suspended context left, and the memory then. *)
-Record leaving := { l_kind : kind; l_snap : snap; l_mem : mem }.
+Record leaving := {
+  l_kind : kind; l_snap : snap;
+  l_red : Z;  (* so many bytes below its stack pointer it needs: inline code may *)
+  l_mem : mem
+}.
 
 (* Where the bytes of a suspended context lie that doesn't own its stack. *)
 Record save := { v_from : Z; v_words : Z; v_zeros : Z }.
@@ -92,18 +96,20 @@ Definition view u i a :=
 
 (* ---- places of what a suspended context has left -------------------------------- *)
 
-(* Inline code may have live bytes below its stack pointer. *)
-Definition red_of k := match k with Inline _ => red X | _ => 0 end.
+(* The lowest byte that it needs. *)
+Definition lowest l := kept_sp X (l_kind l) (l_snap l) - l_red l.
 (* Its own bytes begin here; below is what the switch has pushed. *)
-Definition first k g := s_sp g - red_of k.
+Definition first l := s_sp (l_snap l) - l_red l.
 (* Here begins what nobody may change: whoever sends a value stores it below. *)
-Definition keep_from k g :=
-  match k with Value => low X k g + w | _ => low X k g end.
+Definition keep_from l :=
+  match l_kind l with Value => lowest l + w | _ => lowest l end.
+Definition red_ok l :=
+  0 <= l_red l <= match l_kind l with Inline _ => red X | _ => 0 end.
 (* The bytes of its aco_t that the form speaks of. *)
 Definition fixed k t a := range t (4 * w) a \/ k = Entry /\ range (t + o_fp X) w a.
 (* The landing, from where to where the stack pointer moves. *)
 Definition land_from k g := match k with
-  | Fun | Value => low X k g | Inline _ => s_sp g | Entry => s_sp g - w end.
+  | Fun | Value | Inline _ => kept_sp X k g | Entry => s_sp g - w end.
 Definition land_to k g := match k with
   | Fun | Value => s_sp g + w | Inline _ | Entry => s_sp g end.
 (* Where it goes on after the landing. *)
@@ -114,27 +120,30 @@ Definition goes_on k g :=
   (forall s, pc s = cont k g -> ~ inside P s) /\
   (forall b, k = Inline b -> at_land P b (s_ret g)).
 
+(* Bytes that the landing writes below: where the function of a co returns to. *)
+Definition below k := match k with Entry => w | _ => 0 end.
+
 (* All of it is on its stack. *)
-Definition fits i k g :=
-  bottom i < low X k g - match k with Entry => w | _ => 0 end /\
-  land_to k g <= top i.
+Definition fits i l :=
+  bottom i < lowest l - below (l_kind l) /\
+  land_to (l_kind l) (l_snap l) <= top i.
 
 (* ---- the invariant ---------------------------------------------------------------- *)
 
 (* A context that doesn't own its stack has its bytes in one place, but for
    zeros at the top. *)
-Definition kept_apart u i k g :=
+Definition kept_apart u i l :=
   let s := sv u i in
   0 <= v_words s /\ 0 <= v_zeros s /\ 0 <= v_from s /\
   v_from s + v_words s * w <= W X /\
-  low X k g = top i - (v_words s + v_zeros s) * w.
+  lowest l = top i - (v_words s + v_zeros s) * w.
 
 Definition waits u i l :=
   let k := l_kind l in let g := l_snap l in
   form (mm (st u)) (view u i) (T i) k g /\
-  same_bytes (first k g) (top i) (view u i) (l_mem l) /\
-  fits i k g /\ goes_on k g /\
-  (~ owns u i -> kept_apart u i k g) /\
+  same_bytes (first l) (top i) (view u i) (l_mem l) /\
+  red_ok l /\ fits i l /\ goes_on k g /\
+  (~ owns u i -> kept_apart u i l) /\
   (k = Value -> word (view u i) (kept_sp X k g) = sent u i).
 
 (* Things of living contexts are apart. *)
@@ -171,18 +180,17 @@ Lemma offsets : 4 <= w /\ 0 <= red X /\ 4 * w <= o_ctl X /\
   o_ctl X + 4 <= o_ctl2 X /\ o_ctl2 X + 2 <= o_fp X /\ used = o_fp X + w /\ 0 <= np X * w.
 Proof. destruct X_ok as [-> | ->]; unfold Contracts.used, np; cbn; lia. Qed.
 
-Lemma low_kept k g : low X k g = kept_sp X k g - red_of k.
-Proof. destruct k; cbn; lia. Qed.
-
-Lemma places k g :
-  low X k g <= keep_from k g <= first k g /\
+Lemma places l : red_ok l ->
+  let k := l_kind l in let g := l_snap l in
+  lowest l <= keep_from l <= first l /\
   kept_sp X k g <= s_sp g <= land_to k g /\ high X k g = land_to k g /\
-  low X k g - match k with Entry => w | _ => 0 end <= land_from k g /\
+  lowest l - below k <= land_from k g /\ 0 <= below k /\
   land_from k g <= kept_sp X k g <= land_to k g /\
-  first k g <= land_to k g /\ first k g <= land_to k g - red_of k /\ 0 <= red_of k.
+  first l <= land_to k g - l_red l /\ 0 <= l_red l /\
+  lowest l = kept_sp X k g - l_red l.
 Proof.
-
-  pose proof offsets. unfold first, high. destruct k; cbn [low keep_from kept_sp land_to land_from red_of]; lia.
+  pose proof offsets. unfold red_ok, first, keep_from, lowest, high, below.
+  destruct (l_kind l); cbn [kept_sp land_to land_from]; lia.
 Qed.
 
 Lemma word_same m m' a : same_bytes a (a + w) m' m -> word m' a = word m a.
@@ -203,20 +211,22 @@ Proof.
 Qed.
 
 (* A form stays while nobody changes what it speaks of. *)
-Lemma form_same m m' v v' t k g :
-  form m v t k g ->
+Lemma form_same m m' v v' t l :
+  let k := l_kind l in let g := l_snap l in
+  form m v t k g -> red_ok l ->
   (forall a, fixed k t a -> m' a mod 256 = m a mod 256) ->
-  same_bytes (keep_from k g) (high X k g) v' v ->
+  same_bytes (keep_from l) (high X k g) v' v ->
   form m' v' t k g.
 Proof.
-  pose proof offsets as O. intros F HT HV.
+  pose proof offsets as O. intros k g F HR HT HV.
   assert (WT : forall d, 0 <= d -> d + w <= 4 * w -> word m' (t + d) = word m (t + d)).
   { intros d d0 d1. apply word_same. intros a Ha. apply HT. left. unfold range. lia. }
-  assert (WV : forall a, keep_from k g <= a -> a + w <= high X k g -> word v' a = word v a).
+  assert (WV : forall a, keep_from l <= a -> a + w <= high X k g -> word v' a = word v a).
   { intros a a0 a1. apply word_same. intros b Hb. apply HV. lia. }
   assert (W0 := WT 0). rewrite Z.add_0_r in W0.
   destruct F as [F1 F]. split; [rewrite WT by lia; exact F1|].
-  unfold high, np in *. destruct k; cbn [keep_from low] in *; unfold np in *.
+  unfold high, keep_from, lowest, red_ok in *. fold k g in HR, HV, WV.
+  destruct k; cbn [kept_sp] in *; unfold np in *.
   - destruct F as (A & B & C & D & E).
     rewrite W0, !WT, WV by lia. repeat split; try assumption.
     eapply pushes_same; [|exact D]. intros a Ha. apply HV. lia.
@@ -229,7 +239,7 @@ Proof.
     exact Ha.
 Qed.
 
-Lemma in_save_range u i k g a : kept_apart u i k g -> low X k g <= a ->
+Lemma in_save_range u i l a : kept_apart u i l -> lowest l <= a ->
   a < top i - v_zeros (sv u i) * w ->
   range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a).
 Proof. unfold kept_apart, range, in_save. intros (A & B & C & D & E) F G. lia. Qed.
