@@ -95,7 +95,7 @@ Record leaves (u : world) y B ret : Prop := {
 Definition finds k g (m0 : mem) t s' := back m0 k g t s' s'.
 Definition found (u : world) (exch : bool) B l s' :=
   let k := l_kind l in let g := l_snap l in
-  finds k g (mm (st u)) (T B) s' /\ (k = Value -> rf s' RAX = sent u B) /\
+  finds k g (view u B) (T B) s' /\ (k = Value -> rf s' RAX = sent u B) /\
   same_rest (st u) s' /\
   (if exch then mx_control (mx s') = mx_control (fst (wd u B)) /\
                 cw s' = snd (wd u B)
@@ -534,7 +534,7 @@ Proof.
       rewrite Ek in *. cbn [kept_sp land_to] in *. lia. }
   split; [|split; [|split; [|split]]].
   - split; [split; reflexivity|]. split; [split; reflexivity|].
-    destruct k; try exact BK. rewrite <- E by reflexivity. exact BK.
+    rewrite view_B. destruct k; try exact BK. rewrite <- E by reflexivity. exact BK.
   - intros Ek. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & _ & _ & V).
     rewrite <- (V Ek), view_B. fold k g. rewrite <- E by exact Ek.
     rewrite Ek in BK |- *. tauto.
@@ -689,7 +689,7 @@ Proof.
     + destruct (words_now A aliveA (fun _ => E)) as [-> ->]. exact (inv_words P u HI A aliveA).
     + destruct (words_now i Hi) as [-> ->]; [intros; contradiction|].
       exact (inv_words P u HI i Hi).
-  - intros i Hi. cbn [st wd u2 switched]. destruct (gh_was i Hi) as [Hg|E].
+  - intros i Hi. unfold has_words. cbn [st wd u2 switched]. destruct (gh_was i Hi) as [Hg|E].
     + destruct (ctx_dec P i (cur u)) as [E|N].
       { destruct Hg. rewrite E. exact (inv_cur P u HI). }
       destruct (words_now i) as [-> ->].

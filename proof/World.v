@@ -161,15 +161,17 @@ Record spaces u : Prop := {
     apart2 (v_from (sv u i)) (v_words (sv u i) * w) (bottom j) (top j - bottom j)
 }.
 
+Definition has_words u i :=
+  load 4 (mm (st u)) (T i + o_ctl X) = fst (wd u i) /\
+  load 2 (mm (st u)) (T i + o_ctl2 X) = snd (wd u i).
+
 Record inv u : Prop := {
   inv_cur : gh u (cur u) = None;
   inv_own : owns u (cur u);
   inv_waits i l : gh u i = Some l -> waits u i l;
   inv_spaces : spaces u;
   inv_words i : alive u i -> words_ok X (mm (st u)) (T i);
-  inv_wd i : gh u i <> None ->
-    load 4 (mm (st u)) (T i + o_ctl X) = fst (wd u i) /\
-    load 2 (mm (st u)) (T i + o_ctl2 X) = snd (wd u i)
+  inv_wd i : gh u i <> None -> has_words u i
 }.
 
 (* ---- lemmas --------------------------------------------------------------------- *)
@@ -243,8 +245,119 @@ Lemma in_save_range u i l a : kept_apart u i l -> lowest l <= a ->
   a < top i - v_zeros (sv u i) * w ->
   range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a).
 Proof. unfold kept_apart, range, in_save. intros (A & B & C & D & E) F G. lia. Qed.
+
+(* ---- what the program does between switches ------------------------------------- *)
+
+(* The context goes on waiting: the bytes may move, but it doesn't see that. *)
+Definition stays u u' i l :=
+  let k := l_kind l in let g := l_snap l in
+  (forall a, fixed k (T i) a -> mm (st u') a mod 256 = mm (st u) a mod 256) /\
+  same_bytes (keep_from l) (top i) (view u' i) (view u i) /\
+  (~ owns u' i -> kept_apart u' i l) /\
+  (k = Value -> word (view u' i) (kept_sp X k g) = sent u' i).
+
+(* The words in the aco_t are those of before, or of the processor: the library
+   saves there what the resumer of a co is to find. *)
+Definition words_stay u u' i :=
+  wd u' i = wd u i \/ wd u' i = (mx (st u), cw (st u)).
+
+(* The program runs, the C code of the library included.  It may make contexts and
+   destroy those that wait, and move bytes, for which it has to make room. *)
+Record ran u u' : Prop := {
+  rn_cur : cur u' = cur u;
+  rn_own : owns u' (cur u);
+  rn_gh i l : gh u' i = Some l ->
+    gh u i = Some l /\ stays u u' i l /\ words_stay u u' i \/
+    gh u i = None /\ i <> cur u /\ l_kind l = Entry /\ waits u' i l;
+  rn_spaces : spaces u';
+  rn_words i : alive u' i -> words_ok X (mm (st u')) (T i);
+  rn_wd i : gh u' i <> None -> has_words u' i
+}.
+
+(* A context is no more. *)
+Definition ended u i : world :=
+  {| st := st u; cur := cur u;
+     gh := fun j => if ctx_dec P j i then None else gh u j;
+     own := fun k => match own u k with
+       | Some j => if ctx_dec P j i then None else Some j | None => None end;
+     sv := sv u; wd := wd u; sent := sent u |}.
+
+Definition with_st u s : world :=
+  {| st := s; cur := cur u; gh := gh u; own := own u; sv := sv u; wd := wd u;
+     sent := sent u |}.
+
+Lemma stays_waits u u' i l : waits u i l -> stays u u' i l -> waits u' i l.
+Proof.
+  intros (F & V & R & FT & G & _) (HT & HV & S & E).
+  pose proof (places l R) as PL. cbv zeta in PL. destruct FT as [FT1 FT2].
+  split; [|split; [|split; [|split; [split|split; [|split]]]]]; try assumption.
+  - eapply form_same; [exact F | exact R | exact HT |].
+    intros a Ha. apply HV. lia.
+  - intros a Ha. rewrite HV by lia. apply V. exact Ha.
+Qed.
+
+Lemma ran_inv u u' : inv u -> ran u u' -> inv u'.
+Proof.
+  intros HI R. constructor.
+  - destruct (gh u' (cur u')) as [l|] eqn:E; [|reflexivity].
+    rewrite (rn_cur _ _ R) in E. destruct (rn_gh _ _ R _ _ E) as [[H _]|(_ & N & _)].
+    + rewrite (inv_cur u HI) in H. discriminate.
+    + destruct N. reflexivity.
+  - rewrite (rn_cur _ _ R). apply (rn_own _ _ R).
+  - intros i l H. destruct (rn_gh _ _ R _ _ H) as [(H1 & H2 & _)|(_ & _ & _ & H1)]; [|exact H1].
+    apply (stays_waits u); [|exact H2]. apply (inv_waits u HI). exact H1.
+  - apply (rn_spaces _ _ R).
+  - apply (rn_words _ _ R).
+  - apply (rn_wd _ _ R).
+Qed.
+
+Lemma ended_owns u i j : owns (ended u i) j <-> owns u j /\ j <> i.
+Proof.
+  unfold owns, ended; cbn [own]. destruct (own u (stk P j)) as [x|]; [|split; [|intros []]; discriminate].
+  destruct (ctx_dec P x i) as [->|N].
+  - split; [discriminate|]. intros [[= ->] N]. destruct (N eq_refl).
+  - split; [intros [= ->]; auto | intros [E _]; exact E].
+Qed.
+
+Lemma ended_inv u i : inv u -> i <> cur u -> inv (ended u i).
+Proof.
+  intros HI N.
+  assert (AL : forall j, alive (ended u i) j -> alive u j).
+  { intros j. unfold alive, ended. cbn [gh cur]. destruct (ctx_dec P j i); tauto. }
+  assert (GH : forall j l, gh (ended u i) j = Some l -> gh u j = Some l /\ j <> i).
+  { intros j l. unfold ended. cbn [gh]. destruct (ctx_dec P j i); [discriminate|auto]. }
+  assert (GN : forall j, gh (ended u i) j <> None -> gh u j <> None /\ j <> i).
+  { intros j. unfold ended. cbn [gh]. destruct (ctx_dec P j i); [intros []; reflexivity|auto]. }
+  assert (OW : forall j, j <> i -> ~ owns (ended u i) j -> ~ owns u j).
+  { intros j Nj H1 H2. apply H1. apply ended_owns. auto. }
+  assert (VW : forall j, j <> i -> view (ended u i) j = view u j).
+  { intros j Nj. unfold view. destruct (owns_dec u j) as [O|O], (owns_dec (ended u i) j) as [O'|O'].
+    - reflexivity.
+    - destruct O'. apply ended_owns. auto.
+    - apply ended_owns in O'. tauto.
+    - reflexivity. }
+  pose proof (inv_spaces u HI) as S.
+  constructor.
+  - unfold ended. cbn [gh cur]. destruct (ctx_dec P (cur u) i); [reflexivity | apply (inv_cur u HI)].
+  - apply ended_owns. split; [apply (inv_own u HI) | intros E; exact (N (eq_sym E))].
+  - intros j l H. destruct (GH j l H) as [H1 Nj].
+    destruct (inv_waits u HI j l H1) as (F & V & R & FT & G & K & E).
+    unfold waits. rewrite (VW j Nj). auto 10.
+  - constructor; intros.
+    + apply (sp_T u S); auto.
+    + apply (sp_stk u S); auto.
+    + apply (sp_TT u S); auto.
+    + apply (sp_TS u S); auto.
+    + apply (sp_SS u S); auto.
+    + apply (sp_VT u S); auto; apply GN in H; [tauto|]. apply OW; tauto.
+    + apply (sp_VS u S); auto; apply GN in H; [tauto|]. apply OW; tauto.
+  - intros j Hj. apply (inv_words u HI). auto.
+  - intros j Hj. apply (inv_wd u HI). apply GN in Hj. tauto.
+Qed.
 End World.
 Arguments st {P}. Arguments cur {P}. Arguments gh {P}. Arguments own {P}.
 Arguments sv {P}. Arguments wd {P}. Arguments sent {P}. Arguments alive {P}. Arguments owns {P}.
 Arguments owns_dec {P}. Arguments view {P}. Arguments in_save {P}.
 Arguments kept_apart {P}. Arguments waits {P}. Arguments spaces {P}. Arguments inv {P}.
+Arguments has_words {P}. Arguments stays {P}. Arguments words_stay {P}. Arguments ran {P}.
+Arguments ended {P}. Arguments with_st {P}.
