@@ -220,4 +220,298 @@ Proof.
     + intros a [Ha|Ha]; left; eauto.
     + intros a Ha Hr. right. right. right. fold A. unfold room in *. lia.
 Qed.
+
+(* ---- the call -------------------------------------------------------------------- *)
+
+Definition keeps_registers s1 s2 :=
+  pc s2 = a_after L /\ rf s2 RSP = rf s1 RSP /\ ranged X (rf s2) /\
+  (forall r, In r (saved X) -> rf s2 r = rf s1 r) /\ df s2 = false.
+
+(* aco_leave_place() has returned something else than 0: it has changed nothing
+   that anybody needs.  u1 is the world at the call, u2 after it. *)
+Record call_failed (u1 u2 : world) : Prop := {
+  cf_regs : keeps_registers (st u1) (st u2);
+  cf_rax : rf (st u2) RAX mod 2 ^ 32 <> 0;
+  cf_stack a : rf (st u1) RSP + gap L <= a < top (cur u1) -> mm (st u2) a = mm (st u1) a;
+  cf_ran : ran u1 u2
+}.
+
+(* It has returned 0: A, which has left lA, waits elsewhere, and what lies where
+   rsp points says where B's bytes are. *)
+Record call_left (u1 : world) B l lA (u2 : world) : Prop := {
+  cl_regs : keeps_registers (st u1) (st u2);
+  cl_rax : rf (st u2) RAX mod 2 ^ 32 = 0;
+  cl_cur : cur u2 = cur u1;
+  cl_A : gh u2 (cur u1) = Some lA;
+  cl_B : gh u2 B = Some l;
+  cl_gh i li : gh u2 i = Some li -> i <> cur u1 ->
+    gh u1 i = Some li /\ stays u1 u2 i li /\ words_stay u1 u2 i;
+  cl_own i : owns u2 i -> stk P i <> stk P B;
+  cl_ip : word (mm (st u2)) (T (cur u1)) = a_switch P;
+  cl_T a : range (T (cur u1) + w) (3 * w) a -> mm (st u2) a = mm (st u1) a;
+  cl_bytes : same_bytes (lowest P lA) (top B) (view u2 (cur u1)) (mm (st u1));
+  cl_kept : kept_apart u2 (cur u1) lA;
+  cl_move : let m := mm (st u2) in let rc := rf (st u1) RSP in let v := sv u2 B in
+    word m rc = top B /\ word m (rc + w) = v_from v /\
+    word m (rc + 2 * w) = v_words v /\ word m (rc + 3 * w) = v_zeros v;
+  cl_spaces : spaces u2;
+  cl_words i : alive u2 i -> words_ok X (mm (st u2)) (T i);
+  cl_wd i : gh u2 i <> None -> has_words u2 i;
+  cl_wdA : wd u2 (cur u1) = now_words P (mm (st u1)) (T (cur u1)) \/
+    wd u2 (cur u1) = (mx (st u1), cw (st u1))
+}.
+
+(* ---- it has failed ----------------------------------------------------------------- *)
+
+(* A goes on, as after a call of any function. *)
+Definition failed (u u2 : world) s3 :=
+  let s := st u in let r0 := rf s RSP in
+  pc s3 = ret_of s /\ rf s3 RSP = r0 + w /\
+  (forall r, In r (saved X) -> rf s3 r = rf s r) /\ rf s3 RAX = rf (st u2) RAX /\
+  same_rest (st u2) s3 /\ same_words (st u2) s3 /\
+  (forall a, r0 + w <= a < top (cur u) -> mm s3 a = mm s a).
+
+Theorem place_fails u B s1 u2 : pieces_ok -> inv u -> enters u B -> at_call u B s1 ->
+  call_failed (with_st u s1) u2 ->
+  reach (b64 X) (code P) (ext P) (pl_prot u2)
+    (fun s => inside P s /\ rf (st u) RSP - room <= rf s RSP <= rf (st u) RSP + w)
+    nothing
+    (fun s3 => failed u u2 s3 /\ ran u2 (with_st u2 s3)) (st u2).
+Proof.
+  intros PK HI EN AC CF. pose proof (offsets P X_ok) as O. pose proof (pk_gap PK) as GP.
+  destruct EN, AC, CF. cbn [st with_st cur] in *.
+  destruct cf_regs0 as (C1 & C2 & C3 & C4 & C5).
+  pose proof (ran_inv P X_ok _ _ HI ac_ran0) as HI1.
+  pose proof (ran_inv P X_ok _ _ HI1 cf_ran0) as HI2.
+  assert (CU : cur u2 = cur u) by exact (rn_cur P _ _ cf_ran0).
+  pose proof (sp_stk P u (inv_spaces P u HI) (cur u) (or_introl eq_refl)) as SA.
+  set (r0 := rf (st u) RSP) in *.
+  destruct ac_form0 as (A1 & A2 & A3 & A4).
+  assert (STK : forall a, r0 - np X * w <= a < top (cur u) -> mm (st u2) a = mm s1 a).
+  { intros a Ha. apply cf_stack0. rewrite ac_sp0. fold r0. unfold room. lia. }
+  eapply reach_mono; [| | |apply (pk_fails PK (pl_prot u2) (st u2)
+    (left_by (st u) (ret_of (st u))) (r0 - room))];
+    cbn [left_by s_sp s_ret s_rf]; try fold r0; try assumption.
+  - intros s [Hi Hp]. split; [exact Hi|]. exact Hp.
+  - intros a [].
+  - intros s3 ((Q1 & Q2 & Q3 & Q4 & Q5 & Q6) & K).
+    assert (PR : forall a, (exists i, alive u2 i /\ range (T i) used a) \/
+      (exists i li, gh u2 i = Some li /\ owns u2 i /\ lowest P li <= a < top i) \/
+      (exists i, gh u2 i <> None /\ ~ owns u2 i /\
+        range (v_from (sv u2 i)) (v_words (sv u2 i) * w) a) \/
+      r0 + w <= a < top (cur u) -> mm s3 a = mm (st u2) a).
+    { intros a Ha. apply K; [intros []|]. intros s Hp. unfold land_place in Hp.
+      unfold pl_prot. rewrite CU. destruct Ha as [H|[H|[H|H]]]; auto.
+      right. right. right. lia. }
+    split.
+    + unfold failed. fold r0. repeat split; try assumption; try apply Q5; try apply Q6.
+      intros a Ha. rewrite PR by auto. rewrite STK by lia. apply ac_stack0. lia.
+    + apply ran_st; [exact HI2 | | | |].
+      * intros i a Hi _ Ha. apply PR. eauto.
+      * intros a Ha. apply PR. left. exists (cur u2). split; [left; reflexivity|].
+        unfold range. lia.
+      * intros i li a Hi Ho Ha. apply PR. right. left. eauto.
+      * intros i a Hi Ho Ha. apply PR. right. right. left. eauto.
+  - rewrite C2, ac_sp0. reflexivity.
+  - unfold room. lia.
+  - intros r Hr N NP. rewrite C4 by exact Hr. apply ac_saved0; assumption.
+  - eapply (pushes_same P X_ok); [|exact A4]. intros a Ha. rewrite STK; [reflexivity|].
+    unfold np in *. lia.
+  - unfold ret_of. fold r0. apply (word_same P X_ok). intros a Ha.
+    rewrite STK, ac_stack0 by lia. reflexivity.
+  - lia.
+  - lia.
+  - intros s Hp a Ha. right. right. right. rewrite CU. lia.
+Qed.
+
+(* ---- it has not ------------------------------------------------------------------- *)
+
+(* Signal handlers leave alone, until B has arrived: *)
+Definition pl_prot2 (u2 : world) B l rc s a :=
+  let k := l_kind l in let g := l_snap l in
+  (exists i, alive u2 i /\ range (T i) used a) \/
+  (exists i li, gh u2 i = Some li /\ owns u2 i /\ lowest P li <= a < top i) \/
+  (exists i, gh u2 i <> None /\ ~ owns u2 i /\
+     range (v_from (sv u2 i)) (v_words (sv u2 i) * w) a) \/
+  (rf s RSP = rc /\ rc <= a < top B) \/
+  (land_from P k g <= rf s RSP <= land_to P k g /\ rf s RSP - l_red l <= a < top B).
+
+Definition placed (u2 : world) B s4 : world :=
+  {| st := s4; cur := B;
+     gh := fun i => if ctx_dec P i B then None else gh u2 i;
+     own := fun k => if stack_dec P k (stk P B) then Some B else own u2 k;
+     sv := sv u2; wd := wd u2; sent := sent u2 |}.
+
+Section Left.
+Variables (u : world) (B : ctx) (l : leaving) (s1 : state) (u2 : world).
+Hypothesis PK : pieces_ok.
+Hypothesis HD : land_ok P (l_kind l).
+Hypothesis HI : inv u.
+Hypothesis HB : gh u B = Some l.
+Hypothesis EN : enters u B.
+Hypothesis AC : at_call u B s1.
+Let lA := leaving_A (st u).
+Hypothesis CL : call_left (with_st u s1) B l lA u2.
+Let A := cur u.
+Let s0 := st u.
+Let r0 := rf (st u) RSP.
+Let rc := r0 - room.
+Let k := l_kind l.
+Let g := l_snap l.
+
+Lemma HI1 : inv (with_st u s1).
+Proof. exact (ran_inv P X_ok _ _ HI (ac_ran _ _ _ AC)). Qed.
+
+Lemma pAB : A <> B.
+Proof. intros E. pose proof (inv_cur P u HI) as C. fold A in C. rewrite E in C. congruence. Qed.
+
+Lemma gh2A : gh u2 A = Some lA. Proof. exact (cl_A _ _ _ _ _ CL). Qed.
+Lemma gh2B : gh u2 B = Some l. Proof. exact (cl_B _ _ _ _ _ CL). Qed.
+Lemma alive2 i : gh u2 i <> None -> alive u2 i.
+Proof. intros H. right. exact H. Qed.
+Lemma alive2A : alive u2 A.
+Proof. apply alive2. rewrite gh2A. discriminate. Qed.
+Lemma alive2B : alive u2 B.
+Proof. apply alive2. rewrite gh2B. discriminate. Qed.
+
+Lemma not_own i : stk P i = stk P B -> ~ owns u2 i.
+Proof. intros E H. exact (cl_own _ _ _ _ _ CL i H E). Qed.
+
+Lemma roomA : bottom A < r0 - room /\ r0 + w <= top A /\ stk P B = stk P A /\
+  0 <= bottom A /\ top A <= W X - w /\ room = np X * w + gap L /\ 4 * w <= gap L.
+Proof.
+  destruct EN. pose proof (sp_stk P u (inv_spaces P u HI) A (or_introl eq_refl)).
+  pose proof (pk_gap PK). unfold A, r0, room in *. repeat split; solve [assumption | lia].
+Qed.
+
+Lemma waits2_A : waits u2 A lA.
+Proof.
+  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
+  destruct AC, CL. cbn [st with_st cur] in *.
+  destruct ac_form0 as (F1 & F2 & F3 & F4).
+  fold A r0 in ac_stack0, cl_ip0, cl_T0, cl_bytes0, cl_kept0, F1, F2, F3, F4.
+  rewrite R3 in cl_bytes0.
+  assert (LO : lowest P lA = r0 - np X * w) by (unfold lowest, lA; cbn; fold r0; lia).
+  rewrite LO in cl_bytes0.
+  assert (WT : forall d, w <= d -> d + w <= 4 * w ->
+    word (mm (st u2)) (T A + d) = word (mm s1) (T A + d)).
+  { intros d d0 d1. apply (word_same P X_ok). intros a Ha. rewrite cl_T0; [reflexivity|].
+    unfold range. lia. }
+  unfold waits, lA. cbn [leaving_A l_kind l_snap l_mem].
+  split; [|split; [|split; [|split; [|split; [|split]]]]].
+  - split; [rewrite WT by lia; exact F1|]. cbn [left_by s_rf s_sp s_ret]. fold r0.
+    rewrite !WT by lia. repeat split; try assumption.
+    + eapply (pushes_same P X_ok); [|exact F4]. intros a Ha. apply cl_bytes0.
+      unfold np in *. lia.
+    + unfold ret_of. fold r0. apply (word_same P X_ok). intros a Ha.
+      rewrite cl_bytes0 by lia. rewrite ac_stack0 by lia. reflexivity.
+  - intros a Ha. unfold first in Ha. cbn [leaving_A left_by l_snap l_red s_sp] in Ha. fold r0 in Ha.
+    rewrite cl_bytes0 by lia. rewrite ac_stack0 by lia. reflexivity.
+  - unfold red_ok. cbn. lia.
+  - unfold fits. fold lA. rewrite LO. cbn. fold r0. lia.
+  - exact (en_goes_on _ _ EN).
+  - intros _. exact cl_kept0.
+  - discriminate.
+Qed.
+
+Lemma waits2 i li : gh u2 i = Some li -> waits u2 i li.
+Proof.
+  intros H. destruct (ctx_dec P i A) as [->|N].
+  - rewrite gh2A in H. injection H as <-. exact waits2_A.
+  - destruct (cl_gh _ _ _ _ _ CL i li H N) as (H1 & H2 & _).
+    eapply (stays_waits P X_ok); [|exact H2]. exact (inv_waits P _ HI1 i li H1).
+Qed.
+
+Lemma factsB : form X (a_switch P) (a_value P) (a_entry P) (mm (st u2)) (view u2 B) (T B) k g /\
+  same_bytes (first l) (top B) (view u2 B) (l_mem l) /\ red_ok P l /\ fits P B l /\
+  goes_on P k g /\ kept_apart u2 B l /\
+  (k = Value -> word (view u2 B) (kept_sp X k g) = sent u2 B).
+Proof.
+  destruct (waits2 B l gh2B) as (F & V & R & FT & G & K & E).
+  pose proof (K (not_own B eq_refl)). auto 10.
+Qed.
+
+(* What neither the copy nor the landing touches. *)
+Definition safe2 a :=
+  (exists i, alive u2 i /\ range (T i) used a) \/
+  (exists i li, gh u2 i = Some li /\ owns u2 i /\ lowest P li <= a < top i) \/
+  (exists i, gh u2 i <> None /\ ~ owns u2 i /\
+     range (v_from (sv u2 i)) (v_words (sv u2 i) * w) a).
+
+Lemma safe2_prot a s : safe2 a -> pl_prot2 u2 B l rc s a.
+Proof. unfold safe2, pl_prot2. tauto. Qed.
+
+Lemma safe2_off a : safe2 a -> ~ bottom B <= a < top B.
+Proof.
+  pose proof (cl_spaces _ _ _ _ _ CL) as SP.
+  pose proof (sp_stk P u2 SP B alive2B) as SB.
+  intros [(i & Hi & R)|[(i & li & Hi & Ho & R)|(i & Hi & Ho & R)]].
+  - pose proof (sp_TS P u2 SP i B Hi alive2B). unfold apart2, range in *. lia.
+  - assert (Hl : alive u2 i) by (right; congruence).
+    pose proof (sp_SS P u2 SP i B Hl alive2B (cl_own _ _ _ _ _ CL i Ho)).
+    pose proof (offsets P X_ok) as O.
+    destruct (waits2 i li Hi) as (_ & _ & RI & [F _] & _).
+    pose proof (places P X_ok li RI) as PL. cbv zeta in PL. unfold apart2 in *. lia.
+  - pose proof (sp_VS P u2 SP i B Hi Ho alive2B). unfold apart2, range in *. lia.
+Qed.
+
+Definition arrived s3 :=
+  arrives X (mm (st u2)) (T B) s3 /\ same_rest (st u2) s3 /\ same_words (st u2) s3 /\
+  same_bytes (lowest P l) (top B) (mm s3) (view u2 B) /\
+  (forall a, safe2 a -> mm s3 a = mm (st u2) a).
+
+Lemma copied : reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc)
+  (fun s => inside P s /\ (rf s RSP = rc \/ rf s RSP = kept_sp X k g))
+  (range (lowest P l) (top B - lowest P l)) arrived (st u2).
+Proof.
+  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
+  pose proof factsB as (F & _ & RB & [FT1 FT2] & _ & KP & _).
+  pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
+  pose proof (cl_spaces _ _ _ _ _ CL) as SP.
+  pose proof (sp_T P u2 SP B alive2B) as TB. pose proof (sp_TS P u2 SP B B alive2B alive2B) as TS.
+  assert (NB : gh u2 B <> None) by (rewrite gh2B; discriminate).
+  pose proof (sp_VS P u2 SP B B NB (not_own B eq_refl) alive2B) as VS.
+  destruct (cl_move _ _ _ _ _ CL) as (M1 & M2 & M3 & M4). cbv zeta in *.
+  cbn [st with_st] in M1, M2, M3, M4.
+  assert (RC : rf s1 RSP = rc) by exact (ac_sp _ _ _ AC).
+  rewrite RC in M1, M2, M3, M4.
+  destruct (cl_regs _ _ _ _ _ CL) as (C1 & C2 & C3 & C4 & C5). cbn [st with_st] in C2, C4.
+  destruct KP as (K1 & K2 & K3 & K4 & K5).
+  rewrite R3 in *.
+  set (nw := v_words (sv u2 B)) in *. set (nz := v_zeros (sv u2 B)) in *.
+  set (from := v_from (sv u2 B)) in *. set (e := hi P (stk P A)) in *.
+  assert (NW : 0 <= nw * w) by lia. assert (NZ : 0 <= nz * w) by lia.
+  assert (TOT : e - (nw + nz) * w = lowest P l) by lia.
+  assert (BR : In (breg L) (saved X)).
+  { unfold saved. right. right. exact (pk_breg PK). }
+  eapply reach_mono; [| | |apply (pk_copy PK (pl_prot2 u2 B l rc) (st u2) (T B) rc
+    (kept_sp X k g) e from nw nz)]; try assumption; try rewrite TOT; try lia.
+  - intros s [Hi Hp]. split; assumption.
+  - intros a Ha. unfold range in *. lia.
+  - intros s3 ((Q1 & Q2 & Q3 & Q4 & Q5) & K). cbv beta in *. split; [exact Q1|].
+    split; [exact Q2|]. split; [exact Q3|]. split.
+    + rewrite R3. intros a Ha. fold e in Ha. unfold view. destruct (owns_dec u2 B) as [Ho|_].
+      { destruct (not_own B eq_refl Ho). }
+      rewrite R3. fold e nz. destruct (e - nz * w <=? a) eqn:E.
+      * rewrite Q4; [reflexivity|]. unfold range. lia.
+      * unfold in_save. rewrite R3. fold e nz nw from.
+        pose proof (Q5 (a - (e - (nw + nz) * w))) as Q.
+        replace (lowest P l + (a - (e - (nw + nz) * w))) with a in Q by lia.
+        apply Q. lia.
+    + intros a Ha. pose proof (safe2_off a Ha) as OFF. rewrite R3 in OFF. fold e in OFF.
+      apply K; [unfold range; lia|]. intros s _. apply safe2_prot. exact Ha.
+  - exact (cl_rax _ _ _ _ _ CL).
+  - rewrite C4 by exact BR. exact (ac_breg _ _ _ AC).
+  - destruct F as [F _]. exact F.
+  - unfold apart2 in *. lia.
+  - unfold apart2 in *. lia.
+  - intros s _ a [Ha|Ha]; [left; exists B; split; [apply alive2B|exact Ha]|].
+    right. right. left. exists B. split; [exact NB|]. split; [apply (not_own B eq_refl)|].
+    exact Ha.
+  - intros s Hs a Ha. right. right. right. left. split; [exact Hs|]. rewrite R3. fold e.
+    unfold range, rc in *. lia.
+  - intros s Hs a Ha. right. right. right. right. rewrite R3. fold e k g. rewrite Hs.
+    unfold range in Ha. lia.
+Qed.
+End Left.
 End Place.
