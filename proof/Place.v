@@ -513,5 +513,187 @@ Proof.
   - intros s Hs a Ha. right. right. right. right. rewrite R3. fold e k g. rewrite Hs.
     unfold range in Ha. lia.
 Qed.
+
+Lemma landed s3 : arrived s3 ->
+  reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc)
+    (fun s => inside P s /\ land_place (land_from P k g) (land_to P k g) s)
+    (land_mine P k g)
+    (fun s4 => back X (a_entry_return P) (mm s3) k g (T B) s3 s4 /\
+       (forall a, safe2 a -> mm s4 a = mm s3 a) /\
+       (forall a, land_to P k g - l_red l <= a < top B -> mm s4 a = mm s3 a)) s3.
+Proof.
+  intros ((P1 & P2 & P3 & P4) & _ & _ & V3 & K3).
+  pose proof (offsets P X_ok) as O.
+  pose proof factsB as (F & _ & RB & [FT1 FT2] & (_ & G) & _).
+  pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
+  pose proof (cl_spaces _ _ _ _ _ CL) as SP.
+  pose proof (sp_T P u2 SP B alive2B) as TB. pose proof (sp_stk P u2 SP B alive2B) as SB.
+  pose proof (sp_TS P u2 SP B B alive2B alive2B) as TS.
+  assert (KB : forall a, range (T B) used a -> mm s3 a = mm (st u2) a).
+  { intros a Ha. apply K3. left. exists B. split; [exact alive2B | exact Ha]. }
+  assert (WB : forall d, 0 <= d -> d + w <= used ->
+    word (mm s3) (T B + d) = word (mm (st u2)) (T B + d)).
+  { intros d d0 d1. apply (word_same P X_ok). intros a Ha. rewrite KB; [reflexivity|].
+    unfold range. lia. }
+  pose proof (WB 0) as W0. rewrite Z.add_0_r in W0.
+  assert (LM : forall a, land_mine P k g a -> bottom B <= a < land_to P k g - l_red l).
+  { intros a [E R]. unfold red_ok in RB. fold k in RB. rewrite E in *.
+    cbn [below land_to kept_sp] in *. unfold range in R. lia. }
+  assert (PR : forall a s, land_place (land_from P k g) (land_to P k g) s ->
+    rf s RSP - l_red l <= a < top B -> pl_prot2 u2 B l rc s a).
+  { intros a s Hp Ha. right. right. right. right. split; [exact Hp|exact Ha]. }
+  eapply reach_mono; [| | |apply (HD (pl_prot2 u2 B l rc) s3 (T B) g)]; cbv zeta.
+  - intros s H1; exact H1.
+  - intros a Ha; exact Ha.
+  - intros s4 [Q K]. split; [exact Q|]. split.
+    + intros a Ha. apply K; [|intros s _; apply safe2_prot; exact Ha].
+      intros M%LM. apply (safe2_off a Ha). lia.
+    + intros a Ha. apply K; [intros M%LM; lia|]. intros s Hp. apply PR; [exact Hp|].
+      unfold land_place in Hp. fold k in Hp. lia.
+  - unfold arrives. rewrite W0, !WB by lia. auto.
+  - eapply (form_same P X_ok _ _ _ _ _ l F RB).
+    + intros a Ha. rewrite KB; [reflexivity|]. unfold fixed, range in *. lia.
+    + fold k g. intros a Ha. apply V3. lia.
+  - exact G.
+  - unfold land_apart. fold k. lia.
+  - intros s Hs. split.
+    + intros a Ra. left. exists B. split; [exact alive2B|exact Ra].
+    + intros a Ra Hr. fold k in Ra. apply PR; [exact Hs|]. lia.
+  - intros E. fold k in E. rewrite E in *. cbn [below land_to kept_sp] in *. unfold apart2 in *. lia.
+Qed.
+
+Section Placed.
+Variables s3 s4 : state.
+Hypothesis H3 : arrived s3.
+Hypothesis H4 : back X (a_entry_return P) (mm s3) k g (T B) s3 s4.
+Hypothesis K4 : forall a, safe2 a -> mm s4 a = mm s3 a.
+Hypothesis KB : forall a, land_to P k g - l_red l <= a < top B -> mm s4 a = mm s3 a.
+Let u4 := placed u2 B s4.
+
+Lemma K34 a : safe2 a -> mm s4 a = mm (st u2) a.
+Proof. intros H. rewrite K4 by exact H. apply H3. exact H. Qed.
+
+Lemma found_place : found P u2 false B l s4.
+Proof.
+  pose proof H3 as (_ & R3 & W3 & V3 & _). destruct H4 as (R4 & W4 & BK).
+  pose proof factsB as (_ & V & RB & [FT1 FT2] & _ & _ & E).
+  pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
+  pose proof (offsets P X_ok) as O.
+  assert (WV : k = Value -> word (mm s3) (kept_sp X k g) = word (view u2 B) (kept_sp X k g)).
+  { intros Ek. apply (word_same P X_ok). intros a Ha. apply V3.
+    unfold red_ok in RB. fold k in RB. rewrite Ek in *. cbn [kept_sp land_to] in *. lia. }
+  unfold found. fold k g. split; [|split; [|split; [|split]]].
+  - split; [split; reflexivity|]. split; [split; reflexivity|].
+    destruct k; try exact BK. rewrite <- WV by reflexivity. exact BK.
+  - intros Ek. rewrite <- (E Ek), <- (WV Ek). rewrite Ek in BK |- *. tauto.
+  - unfold same_rest in *. destruct R3, R4. split; congruence.
+  - unfold same_words in *. destruct W3, W4. split; congruence.
+  - intros a Ha. rewrite KB by exact Ha. rewrite V3 by lia. apply V. lia.
+Qed.
+
+Lemma owns_placed i : owns u4 i <-> i = B \/ owns u2 i.
+Proof.
+  unfold owns, u4, placed. cbn [own]. destruct (stack_dec P (stk P i) (stk P B)) as [E|N].
+  - split; [intros [= <-]; auto | intros [->|H]; [reflexivity|]].
+    destruct (not_own i E H).
+  - split; [auto | intros [->|H]; [destruct (N eq_refl)|exact H]].
+Qed.
+
+Lemma gh_placed i li : gh u4 i = Some li -> gh u2 i = Some li /\ i <> B.
+Proof. unfold u4, placed. cbn [gh]. destruct (ctx_dec P i B); [discriminate|auto]. Qed.
+
+Lemma gh_placed_some i : gh u4 i <> None -> gh u2 i <> None /\ i <> B.
+Proof.
+  unfold u4, placed. cbn [gh]. destruct (ctx_dec P i B); [intros []; reflexivity|auto].
+Qed.
+
+Lemma alive_placed i : alive u4 i -> alive u2 i.
+Proof.
+  intros [->|H]; [exact alive2B|]. apply alive2. apply gh_placed_some. exact H.
+Qed.
+
+Lemma waits_placed i li : gh u4 i = Some li -> waits u4 i li.
+Proof.
+  intros H. destruct (gh_placed i li H) as [H2 N]. pose proof (offsets P X_ok) as O.
+  eapply (stays_waits P X_ok); [exact (waits2 i li H2)|].
+  destruct (waits2 i li H2) as (_ & _ & R & [_ FT] & _ & K & E).
+  pose proof (places P X_ok li R) as PL. cbv zeta in PL.
+  assert (VW : same_bytes (lowest P li) (top i) (view u4 i) (view u2 i)).
+  { intros a Ha. unfold view. change (in_save u4 i a) with (in_save u2 i a).
+    change (sv u4) with (sv u2). change (mm (st u4)) with (mm s4).
+    destruct (owns_dec u4 i) as [Ho|Ho], (owns_dec u2 i) as [Ho'|Ho'].
+    - rewrite K34; [reflexivity|]. right. left. eauto.
+    - apply owns_placed in Ho. tauto.
+    - destruct Ho. apply owns_placed. auto.
+    - destruct (_ <=? a) eqn:EQ; [reflexivity|]. rewrite K34; [reflexivity|].
+      right. right. exists i. split; [congruence|]. split; [exact Ho'|].
+      eapply in_save_range; [exact (K Ho') | lia | lia]. }
+  split; [|split; [|split]].
+  - intros a Ha. change (mm (st u4)) with (mm s4). rewrite K34; [reflexivity|]. left.
+    exists i. split; [right; congruence|]. unfold fixed, range in *. lia.
+  - intros a Ha. apply VW. lia.
+  - intros Ho. apply K. intros H3'. apply Ho. apply owns_placed. auto.
+  - intros EV. change (sent u4 i) with (sent u2 i). rewrite <- (E EV).
+    apply (word_same P X_ok). intros a Ha. apply VW.
+    unfold red_ok in R. rewrite EV in *. cbn [kept_sp land_to] in *. lia.
+Qed.
+
+Lemma inv_placed : inv u4.
+Proof.
+  pose proof (cl_spaces _ _ _ _ _ CL) as SP. pose proof (offsets P X_ok) as O.
+  assert (AL := alive_placed).
+  assert (NO : forall i, ~ owns u4 i -> ~ owns u2 i).
+  { intros i H H2. apply H. apply owns_placed. auto. }
+  assert (W : forall i, alive u2 i ->
+    load 4 (mm s4) (T i + o_ctl X) = load 4 (mm (st u2)) (T i + o_ctl X) /\
+    load 2 (mm s4) (T i + o_ctl2 X) = load 2 (mm (st u2)) (T i + o_ctl2 X)).
+  { intros i Hi. split; apply load_same; intros a Ha; rewrite K34; try reflexivity;
+      left; exists i; (split; [exact Hi|]); unfold range; lia. }
+  constructor.
+  - unfold u4, placed. cbn [gh cur]. destruct (ctx_dec P B B) as [|N]; [reflexivity|].
+    destruct N. reflexivity.
+  - apply owns_placed. left. reflexivity.
+  - exact waits_placed.
+  - constructor; intros.
+    + apply (sp_T P u2 SP); auto.
+    + apply (sp_stk P u2 SP); auto.
+    + apply (sp_TT P u2 SP); auto.
+    + apply (sp_TS P u2 SP); auto.
+    + apply (sp_SS P u2 SP); auto.
+    + apply (sp_VT P u2 SP); auto. apply gh_placed_some. assumption.
+    + apply (sp_VS P u2 SP); auto. apply gh_placed_some. assumption.
+  - intros i Hi%AL. unfold words_ok. cbn [st u4 placed]. destruct (W i Hi) as [-> ->].
+    exact (cl_words _ _ _ _ _ CL i Hi).
+  - intros i Hi. destruct (gh_placed_some i Hi) as [H2 _]. unfold has_words.
+    cbn [st wd u4 placed]. destruct (W i (alive2 i H2)) as [-> ->].
+    exact (cl_wd _ _ _ _ _ CL i H2).
+Qed.
+End Placed.
+
+(* The stack pointer is where it has been in the call, or where B has it. *)
+Definition pl_valid s :=
+  inside P s /\
+  (rf s RSP = rc \/
+   land_from P k g <= rf s RSP <= land_to P k g) /\ bottom B < rf s RSP <= top B.
+
+Theorem place_left :
+  reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc) pl_valid
+    (fun a => range (lowest P l) (top B - lowest P l) a \/ land_mine P k g a)
+    (fun s4 => found P u2 false B l s4 /\ inv (placed u2 B s4)) (st u2).
+Proof.
+  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
+  pose proof factsB as (_ & _ & RB & [FT1 FT2] & _).
+  pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
+  eapply reach_trans.
+  - eapply reach_mono; [| | |exact copied].
+    + intros s [Hi Hp]. split; [exact Hi|]. rewrite R3 in *. unfold rc in *.
+      destruct Hp as [Hp|Hp]; lia.
+    + intros a Ha. left. exact Ha.
+    + intros s Hs. exact Hs.
+  - intros s3 H3. eapply reach_mono; [| | |exact (landed s3 H3)].
+    + intros s [Hi Hp]. split; [exact Hi|]. unfold land_place in Hp. rewrite R3 in *. lia.
+    + intros a Ha. right. exact Ha.
+    + intros s4 (H4 & K4 & KB). split; [eapply found_place; eauto | eapply inv_placed; eauto].
+Qed.
 End Left.
 End Place.
