@@ -1,7 +1,7 @@
 (* SPDX-License-Identifier: Apache-2.0 *)
 (* Any number of switches, with whatever the program does in between. *)
 Require Import ZArith List Bool Lia.
-Require Import X86 Logic Contracts World Chain.
+Require Import X86 Logic Contracts World Chain Place.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -38,3 +38,189 @@ Proof.
       * rewrite Hc in Hc'. injection Hc' as <- <-. eapply IH; eauto.
 Qed.
 End Passes.
+
+(* A piece of code that ends at a call: its path is that up to there. *)
+Lemma reach_path_call b64 code ext prot (inside good : state -> Prop) mine Q s s' p f n :
+  reach b64 code (fun _ _ _ _ => False) prot good mine Q s ->
+  code p = Some (CallX f, n) ->
+  (forall s, good s -> inside s) -> (forall s, Q s -> pc s = p) ->
+  path b64 code ext prot (fun s => inside s /\ pc s <> p) s s' -> Q s'.
+Proof.
+  intros H HC HG HQ. induction H as [s Hs | s s1 Hg Hst Hm HR IH | s g m Hg Hc [s1 []] HR IH].
+  intros R. - destruct R as [s _ | s s1 s2 [_ N] _ _]; [exact Hs|].
+    destruct N. apply HQ. exact Hs.
+  - intros R. destruct R as [s N | s t s2 Hi Ho R].
+    + exfalso. apply N. split; [apply HG; exact Hg|]. intros E.
+      rewrite <- E in HC. rewrite (call_is_no_step _ _ _ _ _ HC) in Hst. discriminate.
+    + destruct Ho as [s1' m Hst' Hp | g m s1' Hc' _].
+      * rewrite Hst in Hst'. injection Hst' as <-. eapply IH; eauto.
+      * rewrite (call_is_no_step _ _ _ _ _ Hc') in Hst. discriminate.
+Qed.
+
+Lemma reach_no_call b64 code ext prot good mine Q s :
+  reach b64 code (fun _ _ _ _ => False) prot good mine Q s ->
+  reach b64 code ext prot good mine Q s.
+Proof.
+  intros H. induction H as [s Hs | s s1 Hg Hst Hm HR IH | s g m Hg Hc [s1 []] HR IH];
+    [apply r_done | eapply r_step]; eauto.
+Qed.
+
+(* ---- any number of switches ------------------------------------------------------- *)
+
+Section Runs.
+Variable P : setting.
+Variable L : in_place.
+Variable ways : way -> Prop.
+Local Notation X := (X P).
+Local Notation ctx := (ctx P).
+Local Notation world := (world P).
+Local Notation path := (path (b64 X) (code P) (ext P)).
+Local Notation passes := (passes (b64 X) (code P) (ext P)).
+
+Hypothesis X_ok : X = amd64 \/ X = i386.
+Hypothesis ways_ok : forall y, ways y -> way_ok P y.
+Hypothesis lands_ok : forall k, land_ok P k.
+Hypothesis place_ok : pieces_ok P L.
+
+(* B, which waits on another stack, is about to go on. *)
+Definition switches u y B l ret :=
+  ways y /\ gh u B = Some l /\ owns u B /\ stk P B <> stk P (cur u) /\ leaves P u y B ret.
+
+(* B waits for A's stack, which is about to call aco_leave_place in s1. *)
+Definition enters_place (u : world) B l s1 :=
+  gh u B = Some l /\ enters P L u B /\
+  path (pl_prot P u) (fun s => inside P s /\ pc s <> a_call L) (st u) s1.
+
+Inductive event :=
+  | Ran                                    (* the program *)
+  | Switched (u : world) (exch : bool) (B : ctx) (l : leaving) (s' : state)
+  | Failed (u u2 : world) (s' : state).    (* in place: no memory to keep A *)
+
+Inductive runs : world -> list event -> world -> Prop :=
+  | runs_nil u : runs u [] u
+  | runs_program u u' es u'' :
+      ran u u' -> runs u' es u'' -> runs u (Ran :: es) u''
+  | runs_switch u y B l ret s' es u'' :
+      switches u y B l ret ->
+      path (sw_prot P u y B) (inside P) (st u) s' ->
+      runs (switched P u y B ret s') es u'' ->
+      runs u (Switched u (y_exch y) B l s' :: es) u''
+  | runs_exit u y B l ret s' es u'' :
+      (* the same, but nobody will resume A again *)
+      switches u y B l ret ->
+      path (sw_prot P u y B) (inside P) (st u) s' ->
+      runs (ended (switched P u y B ret s') (cur u)) es u'' ->
+      runs u (Switched u (y_exch y) B l s' :: es) u''
+  | runs_place u B l s1 u2 s4 es u'' :
+      enters_place u B l s1 ->
+      ext P x_aco_leave_place s1 (a_after L) (st u2) ->
+      call_left P L (with_st u s1) B l (leaving_A P (st u)) u2 ->
+      path (pl_prot2 P u2 B l (rf s1 RSP)) (inside P) (st u2) s4 ->
+      runs (placed P u2 B s4) es u'' ->
+      runs u (Switched u2 false B l s4 :: es) u''
+  | runs_fails u B l s1 u2 s3 es u'' :
+      enters_place u B l s1 ->
+      ext P x_aco_leave_place s1 (a_after L) (st u2) ->
+      call_failed P L (with_st u s1) u2 ->
+      path (pl_prot P u2) (inside P) (st u2) s3 ->
+      runs (with_st u2 s3) es u'' ->
+      runs u (Failed u u2 s3 :: es) u''.
+
+Definition right e := match e with
+  | Ran => True
+  | Switched u exch B l s' => found P u exch B l s'
+  | Failed u u2 s' => failed P u u2 s' end.
+
+(* ---- each event ------------------------------------------------------------------- *)
+
+Lemma found_outside u exch B l s' : inv u \/ goes_on P (l_kind l) (l_snap l) ->
+  (inv u -> gh u B = Some l) -> found P u exch B l s' -> ~ inside P s'.
+Proof.
+  intros H HB (F & _). assert (G : goes_on P (l_kind l) (l_snap l)).
+  { destruct H as [H|H]; [|exact H].
+    destruct (inv_waits P u H B l (HB H)) as (_ & _ & _ & _ & G & _). exact G. }
+  destruct G as [G _]. apply G. destruct F as (_ & _ & F).
+  unfold cont. destruct (l_kind l); apply F.
+Qed.
+
+Lemma after_switch u y B l ret s' : inv u -> switches u y B l ret ->
+  path (sw_prot P u y B) (inside P) (st u) s' ->
+  found P u (y_exch y) B l s' /\ inv (switched P u y B ret s').
+Proof.
+  intros HI (W & HB & HO & HS & HL) R.
+  pattern s'. eapply reach_path; [| | | exact R].
+  - eapply switch_correct; eauto.
+  - intros s [Hi _]. exact Hi.
+  - intros s [F _]. eapply found_outside; [left; exact HI | intros _; exact HB | exact F].
+Qed.
+
+Lemma at_the_call u B l s1 : inv u -> enters_place u B l s1 -> at_call P L u B s1.
+Proof.
+  intros HI (HB & EN & R). destruct (pk_code P L place_ok) as (n & HC & _).
+  pattern s1. eapply reach_path_call; [| exact HC | | | exact R].
+  - eapply place_call; eauto.
+  - intros s [Hi _]. exact Hi.
+  - intros s AC. apply AC.
+Qed.
+
+Lemma after_place u B l s1 u2 s4 : inv u -> enters_place u B l s1 ->
+  call_left P L (with_st u s1) B l (leaving_A P (st u)) u2 ->
+  path (pl_prot2 P u2 B l (rf s1 RSP)) (inside P) (st u2) s4 ->
+  found P u2 false B l s4 /\ inv (placed P u2 B s4).
+Proof.
+  intros HI E CL R. pose proof (at_the_call u B l s1 HI E) as AC.
+  destruct E as (HB & EN & _). rewrite (ac_sp P L _ _ _ AC) in R.
+  pattern s4. eapply reach_path; [| | | exact R].
+  - eapply place_left; eauto.
+  - intros s [Hi _]. exact Hi.
+  - intros s [F _]. eapply found_outside; [right | | exact F].
+    + destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & G & _). exact G.
+    + intros _. exact (cl_B _ _ _ _ _ _ _ CL).
+Qed.
+
+Lemma after_failure u B l s1 u2 s3 : inv u -> enters_place u B l s1 ->
+  call_failed P L (with_st u s1) u2 ->
+  path (pl_prot P u2) (inside P) (st u2) s3 ->
+  failed P u u2 s3 /\ inv (with_st u2 s3).
+Proof.
+  intros HI E CF R. pose proof (at_the_call u B l s1 HI E) as AC.
+  destruct E as (HB & EN & _).
+  assert (Q : failed P u u2 s3 /\ ran u2 (with_st u2 s3)).
+  { pattern s3. eapply reach_path; [| | | exact R].
+    - eapply place_fails; eauto.
+    - intros s [Hi _]. exact Hi.
+    - intros s [F _]. destruct (en_goes_on P L _ _ EN) as [G _]. apply G. apply F. }
+  destruct Q as [F R2]. split; [exact F|].
+  assert (HI2 : inv u2).
+  { eapply ran_inv; [exact X_ok | | exact (cf_ran _ _ _ _ CF)].
+    eapply ran_inv; [exact X_ok | exact HI | exact (ac_ran P L _ _ _ AC)]. }
+  exact (ran_inv P X_ok _ _ HI2 R2).
+Qed.
+
+Lemma cur_other u y B l ret s' : inv u -> switches u y B l ret ->
+  cur u <> cur (switched P u y B ret s').
+Proof.
+  intros HI (_ & HB & _) E. cbn in E. pose proof (inv_cur P u HI). congruence.
+Qed.
+
+(* Whoever goes on finds what it left, however often whoever was switched. *)
+Theorem always_back u es u' : inv u -> runs u es u' -> inv u' /\ Forall right es.
+Proof.
+  intros HI H.
+  induction H as [u | u u1 es u' R H IH | u y B l ret s' es u' S R H IH
+    | u y B l ret s' es u' S R H IH | u B l s1 u2 s4 es u' E X2 CL R H IH
+    | u B l s1 u2 s3 es u' E X2 CF R H IH].
+  - split; [exact HI | constructor].
+  - destruct IH as [I1 I2]; [exact (ran_inv P X_ok _ _ HI R)|].
+    split; [exact I1 | constructor; [exact I | exact I2]].
+  - destruct (after_switch _ _ _ _ _ _ HI S R) as [F HI2]. destruct (IH HI2) as [I1 I2].
+    split; [exact I1 | constructor; [exact F | exact I2]].
+  - destruct (after_switch _ _ _ _ _ _ HI S R) as [F HI2]. destruct IH as [I1 I2].
+    { apply ended_inv; [exact X_ok | exact HI2 | exact (cur_other _ _ _ _ _ _ HI S)]. }
+    split; [exact I1 | constructor; [exact F | exact I2]].
+  - destruct (after_place _ _ _ _ _ _ HI E CL R) as [F HI2]. destruct (IH HI2) as [I1 I2].
+    split; [exact I1 | constructor; [exact F | exact I2]].
+  - destruct (after_failure _ _ _ _ _ _ HI E CF R) as [F HI2]. destruct (IH HI2) as [I1 I2].
+    split; [exact I1 | constructor; [exact F | exact I2]].
+Qed.
+End Runs.
