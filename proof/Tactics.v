@@ -457,6 +457,7 @@ Ltac finish :=
   apply r_done; match goal with H : ?Q = _ |- ?Q _ => rewrite H end;
   look; norm_sub; each;
   try first [reflexivity | assumption | exact I
+            | discriminate | intros _; loads; reflexivity
             | loads; first [reflexivity | assumption]
             | eapply same_control; eassumption
             | eapply same_x87; [arith | apply load_range | eassumption]].
