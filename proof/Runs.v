@@ -223,4 +223,66 @@ Proof.
   - destruct (after_failure _ _ _ _ _ _ HI E CF R) as [F HI2]. destruct (IH HI2) as [I1 I2].
     split; [exact I1 | constructor; [exact F | exact I2]].
 Qed.
+
+(* ---- on the way -------------------------------------------------------------------- *)
+
+(* A piece of code of the switch that is about to run from s through states of
+   region; what signal handlers leave alone; what holds in each state. *)
+Inductive piece (u : world) : (state -> Z -> Prop) -> state -> (state -> Prop) ->
+    (state -> Prop) -> Prop :=
+  | pc_switch y B l ret : switches u y B l ret ->
+      piece u (sw_prot P u y B) (st u) (inside P) (valid P u y B l)
+  | pc_enters B l : gh u B = Some l -> enters P L u B ->
+      piece u (pl_prot P u) (st u) (fun s => inside P s /\ pc s <> a_call L)
+        (fun s => inside P s /\ lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP)
+  | pc_left B l s1 u2 : enters_place u B l s1 ->
+      call_left P L (with_st u s1) B l (leaving_A P (st u)) u2 ->
+      piece u (pl_prot2 P u2 B l (rf s1 RSP)) (st u2) (inside P) (pl_valid P L u B l)
+  | pc_failed B l s1 u2 : enters_place u B l s1 ->
+      call_failed P L (with_st u s1) u2 ->
+      piece u (pl_prot P u2) (st u2) (inside P)
+        (fun s => inside P s /\ lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP + w X).
+
+(* Wherever it is, whatever signal handlers have written: the stack pointer is
+   valid, and there is a next step. *)
+Theorem goes_on_from u prot s region good s2 :
+  inv u -> piece u prot s region good -> passes prot region s s2 ->
+  good s2 /\ exists s3, one_step (b64 X) (code P) (ext P) prot s2 s3.
+Proof.
+  intros HI PI R.
+  destruct PI as [y B l ret S | B l HB EN | B l s1 u2 E CL | B l s1 u2 E CF].
+  - pose proof S as (W & HB & HO & HS & HL).
+    eapply reach_passes; [eapply switch_correct; eauto | | exact R].
+    intros s [F _]. eapply found_outside; [left; exact HI | intros _; exact HB | exact F].
+  - eapply reach_passes with (good := fun s => inside P s /\
+      lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP); [eapply reach_no_call, reach_mono;
+      [| intros a Ha; exact Ha | intros s Hs; exact Hs | eapply place_call; eauto] | | exact R].
+    + intros s [Hi Hr]. pose proof (en_room P L _ _ EN). split; [exact Hi|]. lia.
+    + intros s AC [_ N]. apply N. apply AC.
+  - pose proof (at_the_call u B l s1 HI E) as AC. destruct E as (HB & EN & _).
+    rewrite (ac_sp P L _ _ _ AC) in R |- *.
+    eapply reach_passes; [eapply place_left; eauto | | exact R].
+    intros s [F _]. eapply found_outside; [right | | exact F].
+    + destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & G & _). exact G.
+    + intros _. exact (cl_B _ _ _ _ _ _ _ CL).
+  - pose proof (at_the_call u B l s1 HI E) as AC. destruct E as (HB & EN & _).
+    eapply reach_passes with (good := fun s => inside P s /\
+      lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP + w X); [eapply reach_mono;
+      [| intros a Ha; exact Ha | intros s Hs; exact Hs | eapply place_fails; eauto] | | exact R].
+    + intros s [Hi Hr]. pose proof (en_room P L _ _ EN). split; [exact Hi|]. lia.
+    + intros s [F _]. destruct (en_goes_on P L _ _ EN) as [G _]. apply G. apply F.
+Qed.
+
+Corollary always_goes_on u es u' prot s region good s2 :
+  inv u -> runs u es u' -> piece u' prot s region good -> passes prot region s s2 ->
+  good s2 /\ exists s3, one_step (b64 X) (code P) (ext P) prot s2 s3.
+Proof. intros HI R. apply goes_on_from. exact (proj1 (always_back u es u' HI R)). Qed.
+
+(* In place it goes on after the call if aco_leave_place() keeps its contract. *)
+Definition leave_place_ok := forall u B l s1,
+  inv u -> gh u B = Some l -> enters P L u B -> at_call P L u B s1 ->
+  (exists s2, ext P x_aco_leave_place s1 (a_after L) s2) /\
+  forall s2, ext P x_aco_leave_place s1 (a_after L) s2 -> exists u2, st u2 = s2 /\
+    (call_failed P L (with_st u s1) u2 \/
+     call_left P L (with_st u s1) B l (leaving_A P (st u)) u2).
 End Runs.
