@@ -65,6 +65,20 @@ Proof.
     [apply r_done | eapply r_step]; eauto.
 Qed.
 
+(* There is an execution. *)
+Lemma reach_ends b64 code ext prot (inside good : state -> Prop) mine Q s :
+  reach b64 code ext prot good mine Q s ->
+  (forall s, good s -> inside s) -> (forall s, Q s -> ~ inside s) ->
+  exists s', path b64 code ext prot inside s s' /\ Q s'.
+Proof.
+  intros H HG HQ. induction H as [s Hs | s s1 Hg Hst Hm HR IH | s f n Hg Hc [s1 He] HR IH].
+  - exists s. split; [apply p_end; auto | exact Hs].
+  - destruct (IH (mm s1)) as (s' & P & Q'); [reflexivity|]. exists s'. split; [|exact Q'].
+    eapply p_step; [auto | | exact P]. constructor; auto.
+  - destruct (IH s1 He) as (s' & P & Q'). exists s'. split; [|exact Q'].
+    eapply p_step; [auto | | exact P]. eapply one_call; eauto.
+Qed.
+
 (* ---- any number of switches ------------------------------------------------------- *)
 
 Section Runs.
@@ -277,6 +291,18 @@ Corollary always_goes_on u es u' prot s region good s2 :
   inv u -> runs u es u' -> piece u' prot s region good -> passes prot region s s2 ->
   good s2 /\ exists s3, one_step (b64 X) (code P) (ext P) prot s2 s3.
 Proof. intros HI R. apply goes_on_from. exact (proj1 (always_back u es u' HI R)). Qed.
+
+Corollary there_is_a_run u y B l ret : inv u -> switches u y B l ret ->
+  exists s', runs u [Switched u (y_exch y) B l s'] (switched P u y B ret s').
+Proof.
+  intros HI S. pose proof S as (W & HB & HO & HS & HL).
+  destruct (reach_ends _ _ _ _ (inside P) _ _ _ _
+    (switch_correct P X_ok u y B l ret HI HB HO HS HL (ways_ok y W) (lands_ok (l_kind l))))
+    as (s' & R & _).
+  - intros s [Hi _]. exact Hi.
+  - intros s [F _]. eapply found_outside; [left; exact HI | intros _; exact HB | exact F].
+  - exists s'. eapply runs_switch; [exact S | exact R | apply runs_nil].
+Qed.
 
 (* In place it goes on after the call if aco_leave_place() keeps its contract. *)
 Definition leave_place_ok := forall u B l s1,

@@ -241,6 +241,9 @@ Proof.
     exact Ha.
 Qed.
 
+Lemma view_owner u i : owns u i -> view u i = mm (st u).
+Proof. intros H. unfold view. destruct (owns_dec u i); [reflexivity|contradiction]. Qed.
+
 Lemma in_save_range u i l a : kept_apart u i l -> lowest l <= a ->
   a < top i - v_zeros (sv u i) * w ->
   range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a).
