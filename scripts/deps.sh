@@ -89,7 +89,7 @@ path_is_safe() {
 copy_tree() {
 	mkdir -p "$2"
 	(cd "$1" && tar -cf - --exclude=./.git --exclude=./build \
-		--exclude=./config.status --exclude=./Makefile \
+		--exclude=./proof/work --exclude=./config.status --exclude=./Makefile \
 		--exclude=./autom4te.cache --exclude=.deps --exclude=.libs \
 		--exclude='*.o' --exclude='*.lo' --exclude='*.la' .) |
 		(cd "$2" && tar -xf -)

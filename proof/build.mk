@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# The steps of "make proof".  proof.am runs this in proof/work of the build tree:
+#
+#	SRC   the source tree           TOP       the build tree
+#	ARCH  for which TOP is built    COMPILER  of TOP
+#	COQ   the files of the proof
+#
+# amd64 is 64 here, and i386 is 32.  The library of the one is in TOP, that of the
+# other is made here, where the compiler can.
+
+DIR = $(SRC)/proof
+# $(STEP) OUT "NAME" COMMAND...: its output into OUT, and a line about it
+STEP = @sh '$(DIR)/step.sh'
+
+own := $(if $(filter amd64,$(ARCH)),64,32)
+other := $(if $(filter amd64,$(ARCH)),32,64)
+arch_64 = amd64
+arch_32 = i386
+top_$(own) = $(TOP)
+top_$(other) = other
+
+cc_$(own) = $(COMPILER)
+ifeq ($(own),64)
+cc_32 = $(firstword $(COMPILER)) -m32 \
+	$(addprefix -idirafter ,$(wildcard /usr/include/x86_64-linux-gnu))
+else
+cc_64 = $(firstword $(COMPILER)) -m64
+endif
+bits := $(own) $(shell echo 'int main(void) { return 0; }' | \
+	$(cc_$(other)) -x c - -o probe 2>/dev/null && echo $(other))
+left_out := $(filter-out $(bits),64 32)
+files := $(filter-out $(left_out:%=\%%.v),$(COQ))
+
+all: needs.done $(bits:%=occurs-%.done) $(files:.v=.vo) theorems.done
+	@sed '$$d' theorems.done
+	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
+	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
+
+needs.done: $(DIR)/needs.sh
+	$(STEP) $@ tools sh $<
+
+# -------------------------------------------------------------------- the bytes --
+
+sources := $(wildcard $(SRC)/lib/*.[ch] $(SRC)/lib/arch/* $(SRC)/lib/arch/*/* \
+	$(SRC)/include/aco.h $(SRC)/include/aco/*.h $(SRC)/include/aco/arch/*.h)
+other/config.status: $(SRC)/configure needs.done
+	$(STEP) configure.out "$(arch_$(other)): configure" \
+		sh $(DIR)/other.sh '$(SRC)' other $(arch_$(other)) '$(cc_$(other))'
+other/lib/libaco.la: other/config.status $(sources)
+	$(STEP) library.out "$(arch_$(other)): library" \
+		$(MAKE) -s -C other CC='$(cc_$(other))' lib/libaco.la
+
+# objects BITS: of the shared library, if there is one; the other's have the same text
+objects = $(foreach o,context entry,$(firstword $(wildcard \
+	$(addprefix $(top_$1)/lib/arch/$(arch_$1)/,.libs/*-$o.o *-$o.o))))
+library_64 = $(top_64)/lib/libaco.la
+library_32 = $(top_32)/lib/libaco.la
+.SECONDEXPANSION:
+occurs-%.done: $(DIR)/occurs.py $$(library_$$*)
+	$(STEP) $@ "$(arch_$*): text" python3 $< $(top_$*)/lib/.libs $(call objects,$*)
+Text%.v: $(DIR)/text.sh $(DIR)/gen.sh $$(library_$$*)
+	$(STEP) $@ "$(arch_$*): text for Coq" sh $< $* $(call objects,$*)
+
+# -------------------------------------------------------------------- the proof --
+
+$(files): %.v: $(DIR)/%.v
+	@cp $< $@
+%.vo: %.v | needs.done
+	$(STEP) $*.out $*.v coqc -q -R . Aco $<
+texts := $(bits:%=Text%.v)
+depends: $(files) $(texts)
+	@coqdep -R . Aco $^ >$@
+-include depends
+
+theorems.done: $(DIR)/theorems.sh $(DIR)/theorems.txt $(files:.v=.vo)
+	$(STEP) $@ theorems sh $< $(DIR)/theorems.txt $(files)

@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# needs.sh: is all there that "make proof" runs?  Else the packages of Debian.
+set -eu
+missing=
+need() { # COMMAND PACKAGE
+	command -v "$1" >/dev/null || missing="$missing $2"
+}
+need coqc coq
+need ocamlopt ocaml-nox
+need ocamlfind ocaml-findlib
+need objcopy binutils
+need python3 python3
+if command -v ocamlfind >/dev/null && ! ocamlfind query zarith >/dev/null 2>&1; then
+	missing="$missing libzarith-ocaml-dev"
+fi
+if [ -n "$missing" ]; then
+	echo "make proof: please install what these Debian packages hold:$missing"
+	exit 1
+fi
+coqc --version | sed -n 's/.*version /Coq /p'
