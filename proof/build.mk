@@ -31,7 +31,8 @@ bits := $(own) $(shell echo 'int main(void) { return 0; }' | \
 left_out := $(filter-out $(bits),64 32)
 files := $(filter-out $(left_out:%=\%%.v),$(COQ))
 
-all: needs.done $(bits:%=occurs-%.done) $(files:.v=.vo) theorems.done
+all: needs.done $(bits:%=occurs-%.done) $(bits:%=cpu-%.done) mutants-$(own).done \
+		$(files:.v=.vo) theorems.done
 	@sed '$$d' theorems.done
 	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
 	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
@@ -74,3 +75,19 @@ depends: $(files) $(texts)
 
 theorems.done: $(DIR)/theorems.sh $(DIR)/theorems.txt $(files:.v=.vo)
 	$(STEP) $@ theorems sh $< $(DIR)/theorems.txt $(files)
+
+# ---------------------------------------------------------------- the processor --
+
+cpu/compare: $(addprefix $(DIR)/cpu/,build.sh Extract.v compare.ml) X86.vo
+	@mkdir -p cpu
+	$(STEP) cpu/build.out "the model as a program" sh $< cpu
+cpu/step-%: $(DIR)/cpu/step.c
+	@mkdir -p cpu
+	$(STEP) $@.out "$(arch_$*): single steps" $(cc_$*) -O2 -o $@ $<
+instructions-%: $(DIR)/cpu/instructions.sh $$(library_$$*)
+	@sh $< $* $(call objects,$*) >$@
+cpu-%.done: cpu/compare cpu/step-% instructions-%
+	$(STEP) $@ "$(arch_$*): the processor" \
+		sh -c 'cpu/compare $* 500 1 cpu/step-$* <instructions-$*'
+mutants-%.done: $(DIR)/cpu/mutants.sh cpu/compare cpu/step-% instructions-%
+	$(STEP) $@ "$(arch_$*): wrong models" sh $< $* cpu/step-$* instructions-$*

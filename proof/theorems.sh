@@ -6,7 +6,7 @@ set -eu
 list=$1
 shift
 for file; do echo "${file%.v}"; done >theorems.files
-echo "Require Import ZArith List." >Theorems.v
+echo "Require Import ZArith List X86." >Theorems.v
 awk 'NR == FNR { there[$1]; next }
 	/^#/ || !($1 in there) { next }
 	!($1 in required) { print "Require Import " $1 "."; required[$1] }
