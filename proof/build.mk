@@ -29,10 +29,11 @@ endif
 bits := $(own) $(shell echo 'int main(void) { return 0; }' | \
 	$(cc_$(other)) -x c - -o probe 2>/dev/null && echo $(other))
 left_out := $(filter-out $(bits),64 32)
-files := $(filter-out $(left_out:%=\%%.v),$(COQ))
+files := $(if $(left_out),$(shell sh $(DIR)/without.sh Text$(left_out) $(DIR) $(COQ)),$(COQ))
 
-all: needs.done $(bits:%=occurs-%.done) $(bits:%=cpu-%.done) mutants-$(own).done \
-		$(files:.v=.vo) theorems.done
+all: needs.done $(bits:%=occurs-%.done) $(bits:%=registers-%.done) \
+		$(bits:%=cpu-%.done) mutants-$(own).done \
+		$(files:.v=.vo) $(bits:%=Sites%.vo) theorems.done
 	@sed '$$d' theorems.done
 	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
 	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
@@ -42,7 +43,7 @@ needs.done: $(DIR)/needs.sh
 
 # -------------------------------------------------------------------- the bytes --
 
-sources := $(wildcard $(SRC)/lib/*.[ch] $(SRC)/lib/arch/* $(SRC)/lib/arch/*/* \
+sources := $(wildcard $(SRC)/lib/*.[ch] $(SRC)/lib/arch/*.h $(SRC)/lib/arch/*/*.[hS] \
 	$(SRC)/include/aco.h $(SRC)/include/aco/*.h $(SRC)/include/aco/arch/*.h)
 other/config.status: $(SRC)/configure needs.done
 	$(STEP) configure.out "$(arch_$(other)): configure" \
@@ -50,6 +51,7 @@ other/config.status: $(SRC)/configure needs.done
 other/lib/libaco.la: other/config.status $(sources)
 	$(STEP) library.out "$(arch_$(other)): library" \
 		$(MAKE) -s -C other CC='$(cc_$(other))' lib/libaco.la
+	@touch $@
 
 # objects BITS: of the shared library, if there is one; the other's have the same text
 objects = $(foreach o,context entry,$(firstword $(wildcard \
@@ -62,13 +64,23 @@ occurs-%.done: $(DIR)/occurs.py $$(library_$$*)
 Text%.v: $(DIR)/text.sh $(DIR)/gen.sh $$(library_$$*)
 	$(STEP) $@ "$(arch_$*): text for Coq" sh $< $* $(call objects,$*)
 
+sites-%.done: $(wildcard $(DIR)/sites/*) $(sources)
+	$(STEP) $@ "$(arch_$*): inline switches" \
+		env CC='$(cc_$*)' sh $(DIR)/sites/sites.sh $* sites-$*
+Sites%.v sites%.bin: sites-%.done ;
+
+# All registers but those that the inline switch keeps are ones that it names.
+registers-%.done: $(SRC)/tests/inline/registers.sh $(SRC)/tests/inline/common.sh $(sources)
+	$(STEP) $@ "$(arch_$*): registers" env top_srcdir='$(SRC)' \
+		top_builddir=$(top_$*) CC='$(cc_$*)' sh $<
+
 # -------------------------------------------------------------------- the proof --
 
 $(files): %.v: $(DIR)/%.v
 	@cp $< $@
 %.vo: %.v | needs.done
 	$(STEP) $*.out $*.v coqc -q -R . Aco $<
-texts := $(bits:%=Text%.v)
+texts := $(bits:%=Text%.v) $(bits:%=Sites%.v)
 depends: $(files) $(texts)
 	@coqdep -R . Aco $^ >$@
 -include depends
@@ -84,8 +96,8 @@ cpu/compare: $(addprefix $(DIR)/cpu/,build.sh Extract.v compare.ml) X86.vo
 cpu/step-%: $(DIR)/cpu/step.c
 	@mkdir -p cpu
 	$(STEP) $@.out "$(arch_$*): single steps" $(cc_$*) -O2 -o $@ $<
-instructions-%: $(DIR)/cpu/instructions.sh $$(library_$$*)
-	@sh $< $* $(call objects,$*) >$@
+instructions-%: $(DIR)/cpu/instructions.sh $$(library_$$*) sites%.bin
+	@sh $< $* $(call objects,$*) sites$*.bin >$@
 cpu-%.done: cpu/compare cpu/step-% instructions-%
 	$(STEP) $@ "$(arch_$*): the processor" \
 		sh -c 'cpu/compare $* 500 1 cpu/step-$* <instructions-$*'
