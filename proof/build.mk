@@ -27,25 +27,24 @@ else
 cc_64 = $(firstword $(COMPILER)) -m64
 endif
 bits := $(own) $(shell echo 'int main(void) { return 0; }' | \
-	$(cc_$(other)) -x c - -o probe 2>/dev/null && echo $(other))
+	$(cc_$(other)) -x c - -o probe >/dev/null 2>&1 && echo $(other))
 left_out := $(filter-out $(bits),64 32)
 files := $(if $(left_out),$(shell sh $(DIR)/without.sh Text$(left_out) $(DIR) $(COQ)),$(COQ))
+# They wrap a function of the library, so they want the static one.
+traced := $(if $(wildcard $(TOP)/lib/.libs/libaco.a),$(own)) $(filter $(other),$(bits))
 
-all: needs.done $(bits:%=occurs-%.done) $(bits:%=registers-%.done) \
-		$(bits:%=cpu-%.done) mutants-$(own).done \
+all: $(bits:%=occurs-%.done) $(bits:%=registers-%.done) \
+		$(bits:%=cpu-%.done) mutants-$(own).done $(traced:%=trace-%.done) \
 		$(files:.v=.vo) $(bits:%=Sites%.vo) theorems.done
 	@sed '$$d' theorems.done
 	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
 	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
 
-needs.done: $(DIR)/needs.sh
-	$(STEP) $@ tools sh $<
-
 # -------------------------------------------------------------------- the bytes --
 
 sources := $(wildcard $(SRC)/lib/*.[ch] $(SRC)/lib/arch/*.h $(SRC)/lib/arch/*/*.[hS] \
 	$(SRC)/include/aco.h $(SRC)/include/aco/*.h $(SRC)/include/aco/arch/*.h)
-other/config.status: $(SRC)/configure needs.done
+other/config.status: $(SRC)/configure
 	$(STEP) configure.out "$(arch_$(other)): configure" \
 		sh $(DIR)/other.sh '$(SRC)' other $(arch_$(other)) '$(cc_$(other))'
 other/lib/libaco.la: other/config.status $(sources)
@@ -78,7 +77,7 @@ registers-%.done: $(SRC)/tests/inline/registers.sh $(SRC)/tests/inline/common.sh
 
 $(files): %.v: $(DIR)/%.v
 	@cp $< $@
-%.vo: %.v | needs.done
+%.vo: %.v
 	$(STEP) $*.out $*.v coqc -q -R . Aco $<
 texts := $(bits:%=Text%.v) $(bits:%=Sites%.v)
 depends: $(files) $(texts)
@@ -103,3 +102,9 @@ cpu-%.done: cpu/compare cpu/step-% instructions-%
 		sh -c 'cpu/compare $* 500 1 cpu/step-$* <instructions-$*'
 mutants-%.done: $(DIR)/cpu/mutants.sh cpu/compare cpu/step-% instructions-%
 	$(STEP) $@ "$(arch_$*): wrong models" sh $< $* cpu/step-$* instructions-$*
+
+# ----------------------------------------------------------------- share stacks --
+
+trace-%.done: $(DIR)/trace/run.sh $(wildcard $(DIR)/trace/*) Share.vo $$(library_$$*)
+	$(STEP) $@ "$(arch_$*): random operations" env PROOF="$$(pwd)" \
+		sh $< $(abspath $(top_$*))/lib/.libs '$(SRC)/include' $(cc_$*)

@@ -7,15 +7,12 @@ need() { # COMMAND PACKAGE
 	command -v "$1" >/dev/null || missing="$missing $2"
 }
 need coqc coq
-need ocamlopt ocaml-nox
+need ocamlopt ocaml
 need ocamlfind ocaml-findlib
 need objcopy binutils
 need python3 python3
-if command -v ocamlfind >/dev/null && ! ocamlfind query zarith >/dev/null 2>&1; then
-	missing="$missing libzarith-ocaml-dev"
-fi
+ocamlfind query zarith >/dev/null 2>&1 || missing="$missing libzarith-ocaml-dev"
 if [ -n "$missing" ]; then
-	echo "make proof: please install what these Debian packages hold:$missing"
+	echo "make proof: please install what these Debian packages hold:$missing" >&2
 	exit 1
 fi
-coqc --version | sed -n 's/.*version /Coq /p'

@@ -4,10 +4,11 @@
 # in LIBDIR/libaco.a and in the model of Share.v, compared one by one.  Exits with
 # 1, and says where, if one differs.  VERBOSE=1: what kinds of copies there were.
 #
-# SEEDS, each with OPERATIONS, may be set, and so may COQC and OCAMLOPT.
+# SEEDS, each with OPERATIONS, may be set, and so may COQC and OCAMLOPT, and PROOF, a
+# directory with Share.vo.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-proof=$(dirname "$here")
+proof=${PROOF:-.}
 libdir=$1 include=$2
 shift 2
 
@@ -20,10 +21,9 @@ trap 'exit 1' HUP INT TERM
 
 cp "$here/Extract.v" "$here/compare.ml" "$tmp"
 cd "$tmp"
-if [ -z "$(find "$proof" -name Share.vo -newer "$proof/Share.v")" ]; then
-	cp "$proof/Share.v" .
+if [ "$proof" = . ]; then
+	cp "$here/../Share.v" .
 	${COQC:-coqc} -q -R . Aco Share.v >/dev/null
-	proof=.
 fi
 ${COQC:-coqc} -q -R "$proof" Aco Extract.v >/dev/null
 ${OCAMLOPT:-ocamlopt} -w -a share.mli share.ml compare.ml -o compare
