@@ -48,7 +48,7 @@ is_macro() {
 
 while read -r name page; do
 	case $page in
-	aco.7) continue ;;
+	*.7) continue ;;
 	*.hpp.3)
 		[ -f "$include/$name" ] || complain "$page: no header $name"
 		;;
@@ -82,7 +82,7 @@ for page in "$man"/*.3; do
 done
 while read -r name page; do
 	case $page$name in
-	aco.7* | *.hpp | *likely) continue ;;
+	*.7* | *.hpp | *likely) continue ;;
 	esac
 	[ "$(grep -c "^\(.*, \)*$name()[,	]" "$man/$page")" = 2 ] ||
 		complain "$page: ATTRIBUTES has not two rows for $name()"
