@@ -14,7 +14,9 @@
         |        |   below it, if the co was suspended inline while it had the
         '--------'   stack for itself: the red zone
 
-   proof/trace runs the same operations here and in the library, and compares. *)
+   Not here: the destruction of stacks, tools and C++ runtimes, and more than one
+   thread or main co.  proof/trace runs the same operations here and in the
+   library, and compares. *)
 Require Import Arith List Bool Lia.
 Import ListNotations.
 
@@ -1343,6 +1345,38 @@ Proof.
 Qed.
 
 End Share.
+
+(* ---- an example ---------------------------------------------------------------------- *)
+
+(* Two users of one stack: 0 was fast when it was suspended inline, at depth 7,
+   above one word of red zone at the end of the stack.  There is no memory for
+   its bytes at first. *)
+Fixpoint run_all s (l : list (op nat)) : option (state nat) :=
+  match l with
+  | [] => Some s
+  | o :: l =>
+    match step amd64 nat 0 (Nat.eqb 0) (fun _ => 8) s o with
+    | Done _ s | No_memory _ s => run_all s l
+    | _ => None
+    end
+  end.
+
+Definition there := [Create nat 0 0 0 true; Resume nat 0 true;
+  Run nat [0; 0; 0; 0; 0; 51; 52; 53]; Yield nat 7;
+  Create nat 1 0 0 true; Resume nat 1 false; Resume nat 1 true;
+  Run nat [61; 62]; Yield nat 2].
+
+Example zeros_stay_away :
+  option_map (fun s => (words nat (kept nat (cos nat s 0)), owner nat s 0,
+                        stack nat s 0)) (run_all (start nat) there)
+  = Some ([51; 52; 53], Some 1, [61; 62]).
+Proof. vm_compute. reflexivity. Qed.
+
+Example and_come_back :
+  option_map (fun s => (words nat (kept nat (cos nat s 1)), owner nat s 0,
+                        stack nat s 0)) (run_all (start nat) (there ++ [Resume nat 0 true]))
+  = Some ([61; 62], Some 0, [0; 0; 0; 0; 0; 51; 52; 53]).
+Proof. vm_compute. reflexivity. Qed.
 
 Print Assumptions always.
 Print Assumptions found_again.

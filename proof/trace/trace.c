@@ -247,7 +247,7 @@ static void put_co(struct text *t, int i)
 	if (is_busy(co))
 		put(t, " of %d", index_of(co->resumer));
 	put(t, " size %zu valid %zu", s->sz, s->valid_sz);
-	if (s->valid_sz)
+	if (s->valid_sz && s->valid_sz <= s->sz)
 		put_words(t, (char *)s->ptr + s->valid_sz,
 			  s->valid_sz / sizeof(word));
 }
@@ -257,14 +257,17 @@ static void put_stack(struct text *t, int k)
 {
 	const aco_share_stack_t *sstk = stacks[k].sstk;
 	const aco_t *owner = sstk->owner;
+	int i = index_of(owner);
 	size_t n;
 
-	put(t, " owner %d users %zu", index_of(owner), sstk->users);
-	if (!owner)
+	put(t, " owner %d users %zu", i, sstk->users);
+	if (i < 0) {
+		put(t, "%s", owner ? " that is destroyed" : "");
 		return;
-	n = cos[index_of(owner)].own;
+	}
+	n = cos[i].own;
 	if (owner != current()) {
-		n = depth_of(owner);
+		n = min(depth_of(owner), stacks[k].height);
 		n += red_of(owner, n);
 	}
 	put(t, " words %zu", n);
@@ -317,7 +320,7 @@ static void *write_stack(aco_t *co, int for_call)
 		limit -= CALL_ROOM / sizeof(word);
 	n = some(limit);
 	if (!for_call && co->state == ACO_FAST_RUNNING_ && limit < 5000 &&
-	    percent(50))
+	    percent(70))
 		n = limit - below(20); /* where the stack cuts the red zone */
 	while (for_call && (uintptr_t)(top - n) % 16)
 		n = n ? n - 1 : 16 / sizeof(word) - 1;
@@ -485,6 +488,8 @@ static int create(void)
 
 	if (cos[i].co)
 		return 0;
+	if (stacks[k].sstk->users) /* more that are alone */
+		k = (int)below(STACKS);
 	no_memory = !memory;
 	errno = 0;
 	cos[i].co = aco_create2(main_co, stacks[k].sstk, sz, trace_start, NULL,
@@ -529,7 +534,7 @@ static int step(void)
 		size_t weight;
 		int (*step)(void);
 	} steps[] = { { 26, resume },	{ 12, yield }, { 17, yield_inline },
-		      { 25, yield_to }, { 4, leave },  { 8, create },
+		      { 25, yield_to }, { 3, leave },  { 9, create },
 		      { 2, reset },	{ 6, destroy } };
 	size_t at = below(100), i = 0;
 
@@ -586,6 +591,7 @@ int main(int argc, char **argv)
 			continue;
 		show_all();
 		printf("%s\n", result);
+		fflush(stdout); /* the next one may be the last */
 		count--;
 	}
 	printf("end\n");
