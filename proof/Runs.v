@@ -217,7 +217,7 @@ Proof.
   intros HI (_ & HB & _) E. cbn in E. pose proof (inv_cur P u HI). congruence.
 Qed.
 
-(* Whoever goes on finds what it left, however often whoever was switched. *)
+(* The context that goes on finds what it left, after any number of switches. *)
 Theorem always_back u es u' : inv u -> runs u es u' -> inv u' /\ Forall right es.
 Proof.
   intros HI H.

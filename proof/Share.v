@@ -732,7 +732,7 @@ Qed.
 
 (* ---- each operation -------------------------------------------------------------- *)
 
-(* Whoever becomes current finds the bytes that it left. *)
+(* The co that becomes current finds the bytes that it left. *)
 Definition finds s s' := forall c,
   hd_error (chain s') = Some c -> hd_error (chain s) <> Some c ->
   stk (cos s' c) = stk (cos s c) /\ stack s' (stk (cos s c)) = left (cos s c).

@@ -100,7 +100,7 @@ Definition view u i a :=
 Definition lowest l := kept_sp X (l_kind l) (l_snap l) - l_red l.
 (* Its own bytes begin here; below is what the switch has pushed. *)
 Definition first l := s_sp (l_snap l) - l_red l.
-(* Here begins what nobody may change: whoever sends a value stores it below. *)
+(* Here begins what may not change: the sender of a value stores it below. *)
 Definition keep_from l :=
   match l_kind l with Value => lowest l + w | _ => lowest l end.
 Definition red_ok l :=
