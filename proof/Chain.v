@@ -37,16 +37,18 @@ Local Notation top i := (hi P (stk P i)).
 Local Notation bottom i := (lo P (stk P i)).
 Hypothesis X_ok : X = amd64 \/ X = i386.
 
-(* ---- what is known of each half ------------------------------------------------- *)
+(* ---- what is known of each half ------------------------------------------------ *)
 
-Definition left_by (s : state) ret := {| s_rf := rf s; s_sp := rf s RSP; s_ret := ret |}.
+Definition left_by (s : state) ret := {| s_rf := rf s; s_sp := rf s RSP;
+  s_ret := ret |}.
 Definition leaving_by y s ret := {| l_kind := y_kind y; l_snap := left_by s ret;
   l_red := y_red y; l_mem := mm s |}.
 Definition y_T y := if y_exch y then o_ctl2 X + 2 else 4 * w.
 Definition room_ok y := match y_kind y with
   | Fun => y_room y = np X * w /\ y_red y = 0
   | Value => y_room y = (np X + 1) * w /\ y_red y = 0
-  | Inline _ => 0 <= y_room y /\ 0 <= y_red y <= red X /\ (y_room y = 0 \/ y_red y = 0)
+  | Inline _ => 0 <= y_room y /\ 0 <= y_red y <= red X /\
+    (y_room y = 0 \/ y_red y = 0)
   | Entry => False end.
 Definition can_exchange y s ta := y_exch y = true ->
   mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
@@ -77,7 +79,7 @@ Definition land_ok k : Prop := forall prot s t g,
   gets prot (inside P) (land_place from to) (land_mine k g)
     (back (mm s) k g t s) s.
 
-(* ---- the two together ------------------------------------------------------------- *)
+(* ---- the two together ---------------------------------------------------------- *)
 
 (* The running context is about to leave; it has room on its stack. *)
 Record leaves (u : world) y B ret : Prop := {
@@ -202,7 +204,8 @@ Qed.
 (* The stacks of A and B are apart. *)
 Lemma stacks : r0 < bottom B /\ r0 - n < r0 + w <= bottom B \/ top B < r0 - n.
 Proof.
-  destruct HL as [_ _ R1 R2 R3 _ _]. fold A s0 r0 in R1, R2, R3. unfold s0 in *. fold r0 in R1, R2, R3.
+  destruct HL as [_ _ R1 R2 R3 _ _]. fold A s0 r0 in R1, R2, R3. unfold s0 in *.
+  fold r0 in R1, R2, R3.
   pose proof (sp_SS P u (inv_spaces P u HI) A B aliveA aliveB (not_eq_sym HS)) as S.
   pose proof (sp_stk P u (inv_spaces P u HI) A aliveA).
   pose proof (sp_stk P u (inv_spaces P u HI) B aliveB).
@@ -215,9 +218,11 @@ Lemma n_ok : 0 <= n /\ (y_kind y <> Entry) /\ (n = 0 \/ y_red y = 0) /\
   0 <= y_red y /\
   lowest P (leaving_by y s0 ret) >= r0 - Z.max n (y_red y).
 Proof.
-  destruct HW as [HR _]. pose proof (offsets P X_ok). unfold room_ok in HR. fold n in HR.
+  destruct HW as [HR _]. pose proof (offsets P X_ok). unfold room_ok in HR.
+  fold n in HR.
   unfold s0, r0, lowest. cbn [leaving_by l_kind l_snap l_red].
-  destruct (y_kind y); cbn [lowest leaving_by l_kind l_snap l_red kept_sp left_by s_sp]; repeat split;
+  destruct (y_kind y); cbn [lowest leaving_by l_kind l_snap l_red kept_sp left_by
+    s_sp]; repeat split;
     try discriminate; try tauto; lia.
 Qed.
 
@@ -256,7 +261,8 @@ Proof.
   { pose proof (offsets P X_ok). unfold y_T. destruct (y_exch y); lia. }
   split.
   - pose proof (sp_TS P u (inv_spaces P u HI) A A aliveA aliveA).
-    pose proof room_A. pose proof (offsets P X_ok). unfold apart2, out_mine, range in *. lia.
+    pose proof room_A. pose proof (offsets P X_ok).
+    unfold apart2, out_mine, range in *. lia.
   - intros s _. left. exists A. split; [apply aliveA|]. unfold range. lia.
 Qed.
 
@@ -310,7 +316,8 @@ Qed.
 Definition safe_land a := ~ land_mine k g a /\
   forall s, land_place (land_from P k g) (land_to P k g) s -> prot s a.
 
-Lemma land_off_A s : land_place (land_from P k g) (land_to P k g) s -> on_A u y s = false.
+Lemma land_off_A s : land_place (land_from P k g) (land_to P k g) s ->
+  on_A u y s = false.
 Proof.
   intros H. unfold on_A, land_place in *. fold r0 n.
   pose proof placesB. pose proof fitsB as [F1 F2].
@@ -320,7 +327,8 @@ Qed.
 Lemma lmine a : land_mine k g a -> bottom B <= a < top B /\ a < land_to P k g.
 Proof.
   pose proof fitsB as [F1 F2]. pose proof (offsets P X_ok). pose proof placesB.
-  intros [E R]. rewrite E in *. cbn [below land_to kept_sp] in *. unfold range in R. lia.
+  intros [E R]. rewrite E in *. cbn [below land_to kept_sp] in *. unfold range in R.
+  lia.
 Qed.
 
 Lemma land_T i a : alive u i -> range (T i) used a -> safe_land a.
@@ -406,7 +414,8 @@ Proof.
     pose proof fitsB as [G1 G2]. pose proof stacks. lia.
   - pose proof (sp_T P u SP A aliveA). pose proof (sp_T P u SP B aliveB).
     pose proof (sp_TT P u SP A B aliveA aliveB AB).
-    pose proof (sp_TS P u SP A A aliveA aliveA). pose proof (sp_TS P u SP B A aliveB aliveA).
+    pose proof (sp_TS P u SP A A aliveA aliveA).
+    pose proof (sp_TS P u SP B A aliveB aliveA).
     pose proof (sp_stk P u SP A aliveA).
     unfold out_apart, apart2 in *. unfold s0. fold r0 n. lia.
   - intros s Hs. split.
@@ -443,7 +452,9 @@ Qed.
 
 Lemma high_top i li : red_ok P li -> fits P i li ->
   high X (l_kind li) (l_snap li) <= top i.
-Proof. intros R [_ F]. pose proof (places P X_ok li R) as PL. cbv zeta in PL. lia. Qed.
+Proof.
+  intros R [_ F]. pose proof (places P X_ok li R) as PL. cbv zeta in PL. lia.
+Qed.
 
 Lemma view_B : view u B = mm s0.
 Proof. unfold view. destruct (owns_dec u B); [reflexivity|contradiction]. Qed.
@@ -458,8 +469,10 @@ Proof.
   intros ((P1 & P2 & P3 & P4) & _ & _ & _ & _ & K).
   pose proof (inv_spaces P u HI) as SP. pose proof (offsets P X_ok).
   assert (KB : forall a, range (T B) used a -> mm s1 a = mm s0 a).
-  { intros a Ha. apply K. apply (safe_T B); [apply aliveB | apply (not_eq_sym AB) | exact Ha]. }
-  assert (WB : forall d, 0 <= d -> d + w <= used -> word (mm s1) (T B + d) = word (mm s0) (T B + d)).
+  { intros a Ha. apply K. apply (safe_T B);
+    [apply aliveB | apply (not_eq_sym AB) | exact Ha]. }
+  assert (WB : forall d, 0 <= d -> d + w <= used ->
+    word (mm s1) (T B + d) = word (mm s0) (T B + d)).
   { intros d d0 d1. apply (word_same P X_ok). intros a Ha. rewrite KB; [reflexivity|].
     unfold range. lia. }
   pose proof (WB 0) as W0. rewrite Z.add_0_r in W0.
@@ -477,7 +490,8 @@ Proof.
     unfold land_apart. fold k. lia.
   - intros s Hs. split.
     + intros a Ra. left. exists B. split; [apply aliveB|exact Ra].
-    + intros a Ra Hr. right. left. exists B. split; [apply aliveB|]. split; [exact HO|].
+    + intros a Ra Hr. right. left. exists B. split; [apply aliveB|]. split;
+      [exact HO|].
       unfold floor. rewrite HB.
       destruct (ctx_dec P B (cur u)) as [E|_]; [destruct (AB (eq_sym E))|].
       destruct (ctx_dec P B B) as [_|E]; [|destruct E; reflexivity].
@@ -488,7 +502,7 @@ Proof.
     rewrite E in *. cbn [below land_to kept_sp] in *. unfold apart2 in *. lia.
 Qed.
 
-(* ---- and all that holds afterwards ------------------------------------------------ *)
+(* ---- and all that holds afterwards --------------------------------------------- *)
 
 Section Whole.
 Variables s1 s2 : state.
@@ -502,7 +516,8 @@ Proof. destruct H1 as (_ & _ & _ & _ & _ & K). apply K. Qed.
 Lemma K12 a : safe_out a -> safe_land a -> mm s2 a = mm s0 a.
 Proof. intros. rewrite K2, K1; auto. Qed.
 
-Lemma now_T i : alive u i -> i <> A -> forall a, range (T i) used a -> mm s2 a = mm s0 a.
+Lemma now_T i : alive u i -> i <> A -> forall a, range (T i) used a ->
+  mm s2 a = mm s0 a.
 Proof. intros Hi N a Ha. apply K12; [eapply safe_T | eapply land_T]; eauto. Qed.
 
 Lemma now_S i li : gh u i = Some li -> i <> B ->
@@ -510,11 +525,13 @@ Lemma now_S i li : gh u i = Some li -> i <> B ->
 Proof.
   intros Hi N a Ha. unfold view. change (in_save u2 i a) with (in_save u i a).
   change (mm (st u2)) with (mm s2). change (sv u2) with (sv u).
-  destruct (owns_dec u2 i) as [Ho|Ho]; change (owns u i) in Ho || change (~ owns u i) in Ho;
+  destruct (owns_dec u2 i) as [Ho|Ho];
+    change (owns u i) in Ho || change (~ owns u i) in Ho;
     destruct (owns_dec u i) as [Ho'|Ho']; try contradiction.
   - rewrite K12; [reflexivity | eapply safe_S | eapply land_S]; eauto.
   - destruct (top i - v_zeros (sv u i) * w <=? a) eqn:E; [reflexivity|].
-    destruct (inv_waits P u HI i li Hi) as (_ & _ & _ & _ & _ & V & _). specialize (V Ho).
+    destruct (inv_waits P u HI i li Hi) as (_ & _ & _ & _ & _ & V & _).
+    specialize (V Ho).
     assert (R : range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a)).
     { eapply in_save_range; [exact V | lia | lia]. }
     assert (NN : gh u i <> None) by congruence.
@@ -525,7 +542,8 @@ Lemma found_B : found u (y_exch y) B l s2.
 Proof.
   destruct H1 as (_ & _ & _ & R1 & W1 & _). pose proof H2 as (R2 & W2 & BK).
   unfold found. fold k g s0.
-  assert (E : k = Value -> word (mm s1) (kept_sp X k g) = word (mm s0) (kept_sp X k g)).
+  assert (E : k = Value ->
+    word (mm s1) (kept_sp X k g) = word (mm s0) (kept_sp X k g)).
     { intros Ek. apply (word_same P X_ok). intros a Ha. rewrite K1; [reflexivity|].
       apply (safe_S B l a HB HO). pose proof fitsB as [G1 G2].
       pose proof placesB. pose proof (offsets P X_ok).
@@ -574,7 +592,8 @@ Qed.
 Lemma gh_was i : gh u2 i <> None -> gh u i <> None \/ i = A.
 Proof.
   destruct (gh u2 i) as [li|] eqn:E; [|congruence]. intros _.
-  destruct (gh_switched i li E) as (_ & [[H _]|[_ H]]); [right; exact H | left; congruence].
+  destruct (gh_switched i li E) as (_ & [[H _]|[_ H]]); [right; exact H | left;
+    congruence].
 Qed.
 
 Lemma waits_A : waits u2 A
@@ -583,7 +602,8 @@ Proof.
   destruct H1 as (_ & F & _). pose proof n_ok as N. pose proof room_A as R.
   pose proof (offsets P X_ok) as O.
   assert (RA : red_ok P (leaving_by y s0 ret)).
-  { pose proof HW as [HR _]. unfold red_ok, room_ok in *. cbn [leaving_by l_kind l_red].
+  { pose proof HW as [HR _]. unfold red_ok, room_ok in *.
+    cbn [leaving_by l_kind l_red].
     destruct (y_kind y); lia. }
   pose proof (places P X_ok (leaving_by y s0 ret) RA) as PL. cbv zeta in PL.
   assert (VA : view u2 A = mm s2).
@@ -593,9 +613,11 @@ Proof.
   { unfold fits, below. cbn [leaving_by l_kind l_snap].
     destruct (y_kind y) eqn:EK; try (destruct N as (_ & NE & _); congruence).
     all: cbn [land_to left_by s_sp]; unfold s0 at 2; fold r0; lia. }
-  unfold waits. cbn [leaving_by l_kind l_snap l_mem]. rewrite VA. cbn [st u2 switched].
+  unfold waits. cbn [leaving_by l_kind l_snap l_mem]. rewrite VA.
+  cbn [st u2 switched].
   split; [|split; [|split; [exact RA|split; [exact FT|split; [|split]]]]].
-  - eapply (form_same P X_ok _ _ _ _ _ (leaving_by y s0 ret)); [exact F | exact RA | |].
+  - eapply (form_same P X_ok _ _ _ _ _ (leaving_by y s0 ret));
+    [exact F | exact RA | |].
     + intros a Ha. rewrite K2; [reflexivity|]. apply (land_T A); [apply aliveA|].
       unfold fixed, range in *. lia.
     + intros a Ha. rewrite K2; [reflexivity|]. apply land_A.
@@ -609,7 +631,8 @@ Proof.
     destruct (ctx_dec P A (cur u)) as [_|NE]; [|destruct NE; reflexivity].
     destruct H1 as (_ & _ & Z0 & _). rewrite <- (Z0 E).
     pose proof HW as [HR _]. unfold room_ok in HR. rewrite E in HR. fold n in HR.
-    destruct HR as [HR _]. unfold s0. fold r0. rewrite <- HR. apply (word_same P X_ok). intros a Ha.
+    destruct HR as [HR _]. unfold s0. fold r0. rewrite <- HR.
+    apply (word_same P X_ok). intros a Ha.
     rewrite K2; [reflexivity|]. apply land_A. lia.
 Qed.
 
@@ -619,7 +642,8 @@ Proof.
   destruct (inv_waits P u HI i li Hi) as (F & V & RI & FT & G & S & SV).
   pose proof (places P X_ok li RI) as PL; cbv zeta in PL.
   pose proof (high_top i li RI FT). pose proof (now_S i li Hi NB) as NS.
-  split; [|split; [|split; [exact RI|split; [exact FT|split; [exact G|split; [exact S|]]]]]].
+  split; [|split; [|split; [exact RI|split; [exact FT|split; [exact G|split;
+    [exact S|]]]]]].
   - apply form_stays; [exact Hi | apply now_T; assumption|].
     intros a Hr. apply NS. lia.
   - intros a Hr. rewrite NS by lia. apply V. exact Hr.
@@ -645,7 +669,8 @@ Proof.
   - apply (sp_VS P u S); auto.
 Qed.
 
-Lemma ctl_range t a : range (t + o_ctl X) 4 a \/ range (t + o_ctl2 X) 2 a -> range t used a.
+Lemma ctl_range t a : range (t + o_ctl X) 4 a \/ range (t + o_ctl2 X) 2 a ->
+  range t used a.
 Proof. pose proof (offsets P X_ok). unfold range. lia. Qed.
 
 (* The control words of all: A's may be written. *)
@@ -656,8 +681,10 @@ Proof.
   intros Hi HA. pose proof (offsets P X_ok).
   assert (K : forall a, range (T i + o_ctl X) 4 a \/ range (T i + o_ctl2 X) 2 a ->
     mm s2 a = mm s0 a).
-  { intros a Ha. pose proof (ctl_range _ _ Ha) as Hu. destruct (ctx_dec P i A) as [->|N].
-    - apply K12; [|eapply land_T; eauto]. apply safe_TA. unfold y_T. rewrite HA by reflexivity.
+  { intros a Ha. pose proof (ctl_range _ _ Ha) as Hu.
+    destruct (ctx_dec P i A) as [->|N].
+    - apply K12; [|eapply land_T; eauto]. apply safe_TA. unfold y_T.
+      rewrite HA by reflexivity.
       unfold range in *. lia.
     - apply (now_T i); assumption. }
   split; apply load_same; intros a Ha; rewrite K; auto.
@@ -666,7 +693,8 @@ Qed.
 Lemma words_A : y_exch y = true ->
   load 4 (mm s2) (T A + o_ctl X) = mx s0 /\ load 2 (mm s2) (T A + o_ctl2 X) = cw s0.
 Proof.
-  intros E. destruct H1 as (_ & _ & _ & _ & W1 & _). rewrite E in W1. destruct W1 as [[W1 W2] _].
+  intros E. destruct H1 as (_ & _ & _ & _ & W1 & _). rewrite E in W1.
+  destruct W1 as [[W1 W2] _].
   rewrite <- W1, <- W2. pose proof (offsets P X_ok).
   split; apply load_same; intros a Ha; rewrite K2; auto;
     apply (land_T A); try apply aliveA; unfold range; lia.
@@ -675,7 +703,8 @@ Qed.
 Lemma inv_switched : inv u2.
 Proof.
   constructor.
-  - unfold u2, switched. cbn [gh cur]. destruct (ctx_dec P B B) as [|N]; [reflexivity|].
+  - unfold u2, switched. cbn [gh cur]. destruct (ctx_dec P B B) as [|N];
+    [reflexivity|].
     destruct N. reflexivity.
   - exact HO.
   - intros i li Hi. destruct (gh_switched i li Hi) as (N & [[-> ->]|[NA H]]).
@@ -684,12 +713,15 @@ Proof.
   - exact spaces_switched.
   - intros i Hi%alive_switched. unfold words_ok. cbn [st u2 switched].
     destruct (ctx_dec P i A) as [->|N]; [destruct (y_exch y) eqn:E|].
-    + destruct (words_A E) as [-> ->]. destruct (lv_exch _ _ _ _ HL E) as (M1 & M2 & _).
+    + destruct (words_A E) as [-> ->]. destruct (lv_exch _ _ _ _ HL E) as (M1 & M2 &
+      _).
       split; assumption.
-    + destruct (words_now A aliveA (fun _ => E)) as [-> ->]. exact (inv_words P u HI A aliveA).
+    + destruct (words_now A aliveA (fun _ => E)) as [-> ->].
+      exact (inv_words P u HI A aliveA).
     + destruct (words_now i Hi) as [-> ->]; [intros; contradiction|].
       exact (inv_words P u HI i Hi).
-  - intros i Hi. unfold has_words. cbn [st wd u2 switched]. destruct (gh_was i Hi) as [Hg|E].
+  - intros i Hi. unfold has_words. cbn [st wd u2 switched].
+    destruct (gh_was i Hi) as [Hg|E].
     + destruct (ctx_dec P i (cur u)) as [E|N].
       { destruct Hg. rewrite E. exact (inv_cur P u HI). }
       destruct (words_now i) as [-> ->].

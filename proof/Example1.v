@@ -12,7 +12,7 @@ Require Text64 Text32 Switch64 Switch32.
 Import ListNotations.
 Open Scope Z_scope.
 
-(* ---- two texts in memory ------------------------------------------------------------ *)
+(* ---- two texts in memory ------------------------------------------------------- *)
 
 Section Texts.
 Variable b : bool.
@@ -35,19 +35,21 @@ Lemma c_both k x : c_at + Z.of_nat (length ct) <= e_at ->
   decode b ct cr k = Some x -> both (c_at + k) = Some x.
 Proof.
   intros L H. pose proof (decode_within _ _ _ _ H). unfold both.
-  replace (c_at + k <? e_at) with true by lia. replace (c_at + k - c_at) with k by lia.
+  replace (c_at + k <? e_at) with true by lia.
+  replace (c_at + k - c_at) with k by lia.
   exact H.
 Qed.
 
 Lemma e_both k x : decode b et er k = Some x -> both (e_at + k) = Some x.
 Proof.
   intros H. pose proof (decode_within _ _ _ _ H). unfold both.
-  replace (e_at + k <? e_at) with false by lia. replace (e_at + k - e_at) with k by lia.
+  replace (e_at + k <? e_at) with false by lia.
+  replace (e_at + k - e_at) with k by lia.
   exact H.
 Qed.
 End Texts.
 
-(* ---- two contexts: false is main, true the co --------------------------------------- *)
+(* ---- two contexts: false is main, true the co ---------------------------------- *)
 
 Definition T (i : bool) := if i then 0x20000 else 0x10000.
 Definition lo (k : bool) := if k then 0x40000 else 0x30000.
@@ -114,6 +116,17 @@ Ltac meets := constructor;
 Module Example64.
 Import Text64.
 Definition code := both true C64.text C64.relocs E64.text E64.relocs.
+Lemma c_range : 0 <= c_at /\ c_at + Z.of_nat (length C64.text) < 2 ^ 64.
+Proof. split; vm_compute; [discriminate | reflexivity]. Qed.
+Lemma e_range : 0 <= e_at /\ e_at + Z.of_nat (length E64.text) < 2 ^ 64.
+Proof. split; vm_compute; [discriminate | reflexivity]. Qed.
+Lemma c_code k x : decode true C64.text C64.relocs k = Some x ->
+  code (c_at + k) = Some x.
+Proof. apply c_both. vm_compute. discriminate. Qed.
+Lemma e_code k x : decode true E64.text E64.relocs k = Some x ->
+  code (e_at + k) = Some x.
+Proof. apply e_both. Qed.
+
 Definition P : setting := program64 code no_calls c_at e_at
   no_inline bool bool bool_dec bool_dec T (fun i => i) lo hi.
 Definition u : world P := Build_world P
@@ -122,7 +135,8 @@ Definition u : world P := Build_world P
   (fun k : bool => Some k) (fun _ => {| v_from := 0; v_words := 0; v_zeros := 0 |})
   (fun _ => (0x1f80, 0x37f)) (fun _ => 0).
 Definition y := func P (c_at + C64.aco_switch) false Fun (a_switch P).
-Definition ways := ways64 code no_calls c_at e_at no_inline bool bool bool_dec bool_dec
+Definition ways := ways64 code no_calls c_at e_at no_inline bool bool bool_dec
+  bool_dec
   T (fun i => i) lo hi.
 
 Lemma holds : inv u.
@@ -136,18 +150,10 @@ Example arrives : exists s, pc s = function /\ rf s RSP = hi true - w amd64 /\
   runs P (place64 c_at) ways u [Switched P u false true (new_co amd64 (a_entry P)) s]
     (switched P u y true main s).
 Proof.
-  assert (HC : forall k x, decode true C64.text C64.relocs k = Some x ->
-    code (c_at + k) = Some x) by (intros; apply c_both; [vm_compute; discriminate | assumption]).
-  assert (HE : forall k x, decode true E64.text E64.relocs k = Some x ->
-    code (e_at + k) = Some x) by (intros; apply e_both; assumption).
-  assert (RC : 0 <= c_at /\ c_at + Z.of_nat (length C64.text) < 2 ^ 64)
-    by (split; vm_compute; [discriminate | reflexivity]).
-  assert (RE : 0 <= e_at /\ e_at + Z.of_nat (length E64.text) < 2 ^ 64)
-    by (split; vm_compute; [discriminate | reflexivity]).
-  destruct (there_is_a_run64 _ no_calls _ _ no_inline RC RE HC HE
+  destruct (there_is_a_run64 _ no_calls _ _ no_inline c_range e_range c_code e_code
     _ _ _ _ _ _ _ _ u y _ _ _ holds is_called) as [s R].
   exists s. split; [|split]; [| |exact R].
-  all: destruct (always_back64 _ no_calls _ _ no_inline RC RE HC HE
+  all: destruct (always_back64 _ no_calls _ _ no_inline c_range e_range c_code e_code
     _ _ _ _ _ _ _ _ u _ _ holds R) as [_ F].
   all: apply Forall_inv in F; destruct F as [(_ & _ & F1 & F2 & _) _]; assumption.
 Qed.
@@ -158,6 +164,17 @@ End Example64.
 Module Example32.
 Import Text32.
 Definition code := both false C32.text C32.relocs E32.text E32.relocs.
+Lemma c_range : 0 <= c_at /\ c_at + Z.of_nat (length C32.text) < 2 ^ 32.
+Proof. split; vm_compute; [discriminate | reflexivity]. Qed.
+Lemma e_range : 0 <= e_at /\ e_at + Z.of_nat (length E32.text) < 2 ^ 32.
+Proof. split; vm_compute; [discriminate | reflexivity]. Qed.
+Lemma c_code k x : decode false C32.text C32.relocs k = Some x ->
+  code (c_at + k) = Some x.
+Proof. apply c_both. vm_compute. discriminate. Qed.
+Lemma e_code k x : decode false E32.text E32.relocs k = Some x ->
+  code (e_at + k) = Some x.
+Proof. apply e_both. Qed.
+
 Definition P : setting := program32 code no_calls c_at e_at
   no_inline bool bool bool_dec bool_dec T (fun i => i) lo hi.
 Definition u : world P := Build_world P
@@ -166,7 +183,8 @@ Definition u : world P := Build_world P
   (fun k : bool => Some k) (fun _ => {| v_from := 0; v_words := 0; v_zeros := 0 |})
   (fun _ => (0x1f80, 0x37f)) (fun _ => 0).
 Definition y := func P (c_at + C32.aco_switch) false Fun (a_switch P).
-Definition ways := ways32 code no_calls c_at e_at no_inline bool bool bool_dec bool_dec
+Definition ways := ways32 code no_calls c_at e_at no_inline bool bool bool_dec
+  bool_dec
   T (fun i => i) lo hi.
 
 Lemma holds : inv u.
@@ -180,18 +198,10 @@ Example arrives : exists s, pc s = function /\ rf s RSP = hi true - w i386 /\
   runs P (place32 c_at) ways u [Switched P u false true (new_co i386 (a_entry P)) s]
     (switched P u y true main s).
 Proof.
-  assert (HC : forall k x, decode false C32.text C32.relocs k = Some x ->
-    code (c_at + k) = Some x) by (intros; apply c_both; [vm_compute; discriminate | assumption]).
-  assert (HE : forall k x, decode false E32.text E32.relocs k = Some x ->
-    code (e_at + k) = Some x) by (intros; apply e_both; assumption).
-  assert (RC : 0 <= c_at /\ c_at + Z.of_nat (length C32.text) < 2 ^ 32)
-    by (split; vm_compute; [discriminate | reflexivity]).
-  assert (RE : 0 <= e_at /\ e_at + Z.of_nat (length E32.text) < 2 ^ 32)
-    by (split; vm_compute; [discriminate | reflexivity]).
-  destruct (there_is_a_run32 _ no_calls _ _ no_inline RC RE HC HE
+  destruct (there_is_a_run32 _ no_calls _ _ no_inline c_range e_range c_code e_code
     _ _ _ _ _ _ _ _ u y _ _ _ holds is_called) as [s R].
   exists s. split; [|split]; [| |exact R].
-  all: destruct (always_back32 _ no_calls _ _ no_inline RC RE HC HE
+  all: destruct (always_back32 _ no_calls _ _ no_inline c_range e_range c_code e_code
     _ _ _ _ _ _ _ _ u _ _ holds R) as [_ F].
   all: apply Forall_inv in F; destruct F as [(_ & _ & F1 & F2 & _) _]; assumption.
 Qed.

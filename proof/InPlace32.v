@@ -94,9 +94,9 @@ Definition F (a : Z) := if a <? dst + nw * 4 then m0 (from + (a - dst)) mod 256 
 
 Definition place (s : state) := rf s RSP = rc \/ rf s RSP = sb.
 Definition mine (a : Z) := dst <= a < e.
-Hypothesis P1 : forall s, place s -> forall a, tb <= a < tb + 48 \/ from <= a < from + nw * 4 -> prot s a.
+Hypothesis P1 : forall s, place s -> forall a,
+  tb <= a < tb + 48 \/ from <= a < from + nw * 4 -> prot s a.
 Hypothesis P2 : forall s, rf s RSP = sb -> forall a, dst <= a < e -> prot s a.
-
 Hypothesis P3 : forall s, rf s RSP = rc -> forall a, rc <= a < rc + 16 -> prot s a.
 Hypothesis rc_range : 0 <= rc /\ rc + 16 <= 4294967296.
 Hypothesis Q_done : forall f m z c, bytes m dst e F ->
@@ -106,23 +106,20 @@ Hypothesis Q_done : forall f m z c, bytes m dst e F ->
 Notation goes := (goes i386 code ext prot inside place mine m0 Q).
 Notation at_ p f m z c := (goes (mk (base + p) f m z c false x k r)).
 
+(* One instruction.  What is written so far goes on to be known. *)
 Ltac place_of := unfold place; look; arith.
-Ltac one ::=
-  match goal with |- Steps.goes _ _ _ _ _ _ _ _ _ (mk _ _ ?m _ _ _ _ _ _) =>
-    let E := fresh "E" in let m' := fresh "m" in
-    stepping ltac:(code_at c_code) ins_of place_of; intros m' E;
-    carry_bytes prots_of m m' E; carry_loads prots_of m m' E
-  end.
-Ltac prots_of ::= idtac;
+Ltac spares := idtac;
   let x := fresh in let Hx := fresh in intros x Hx;
   first [apply P1; [place_of | arith] | apply P2; [look; arith | arith] |
          apply P3; [look; arith | arith]].
-(* with a store, of which E tells *)
-Ltac one_store m' E :=
+Ltac next_with m' E :=
   match goal with |- Steps.goes _ _ _ _ _ _ _ _ _ (mk _ _ ?m _ _ _ _ _ _) =>
     stepping ltac:(code_at c_code) ins_of place_of; intros m' E;
-    carry_bytes prots_of m m' E
+    carry_bytes spares m m' E; carry_loads spares m m' E
   end.
+Ltac next := let m' := fresh "m" in let E := fresh "E" in next_with m' E; clear E.
+
+(* What is where nobody writes. *)
 Ltac spared a :=
   apply (goes_known _ _ _ _ _ _ _ 4 a); unfold mine;
   [intros; arith | intros; apply P1; [assumption | arith] | ]; cbn [mm].
@@ -144,7 +141,7 @@ Qed.
 Ltac written m b E lemma_ :=
   assert (bytes m b (b + 4) F) by
     (eapply (carried_bytes _ _ _ _ _ _ _ _ E);
-     [prots_of | reflexivity | lemma_; arith]).
+     [spares | reflexivity | lemma_; arith]).
 
 (* 5: into B *)
 Lemma at_copied f m z c :
@@ -152,7 +149,7 @@ Lemma at_copied f m z c :
 Proof.
   intros HDX HSP B. unfold copied. begin.
   spared tb; intros L1. spared (tb + 8); intros L2.
-  do 2 one. apply goes_done. apply Q_done; auto.
+  do 2 next. apply goes_done. apply Q_done; auto.
 Qed.
 
 (* In an induction on n: how many words are left. *)
@@ -171,13 +168,13 @@ Proof.
   all: spared (from + (nw - q) * 4); intros L1.
   all: assert (N : (q =? 0) = false) by lia.
   - assert (N1 : (q - 1 =? 0) = true) by lia.
-    one_store m' E.
+    next_with m' E.
     written m' (dst + (nw - q) * 4) E ltac:(apply copied_word with (j := nw - q)). clear E.
     apply at_copied; cbn [upd reg_eqb]; auto.
     eapply bytes_app; [eassumption|]. eapply bytes_app; [eassumption|].
     replace (dst + (nw - q) * 4 + 4) with (dst + nw * 4) by lia. assumption.
   - assert (N1 : (q - 1 =? 0) = false) by lia.
-    one_store m' E.
+    next_with m' E.
     written m' (dst + (nw - q) * 4) E ltac:(apply copied_word with (j := nw - q)). clear E.
     apply IH; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + (nw - Z.of_nat (S n)) * 4) with (dst + (nw - q) * 4 + 4) by lia.
@@ -193,14 +190,14 @@ Proof.
   induction n as [|n IH]; intros f m z c HDX HSP HCX L HSI HDI B; unfold words; begin.
   all: left_is q Hq.
   all: spared (from + q * 4 + -4); intros L1.
-  all: one; one_store m' E.
+  all: next; next_with m' E.
   all: written m' (dst + q * 4 + -4) E ltac:(apply copied_word with (j := q - 1)); clear E.
   all: replace (dst + q * 4 + -4 + 4) with (dst + q * 4) in * by lia.
   - assert (N1 : (q - 1 =? 0) = true) by lia.
-    do 3 one. apply at_copied; cbn [upd reg_eqb]; auto.
+    do 3 next. apply at_copied; cbn [upd reg_eqb]; auto.
     replace dst with (dst + q * 4 + -4) by lia. eapply bytes_app; eassumption.
   - assert (N1 : (q - 1 =? 0) = false) by lia.
-    do 2 one. apply IH; cbn [upd reg_eqb]; auto; try arith.
+    do 2 next. apply IH; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + Z.of_nat (S n) * 4) with (dst + q * 4 + -4) by lia.
     eapply bytes_app; eassumption.
 Qed.
@@ -211,7 +208,7 @@ Lemma at_few f m z c :
   bytes m (dst + nw * 4) e F -> at_ (words - 4) f m z c.
 Proof.
   intros HDX HSP HCX HSI HDI B. unfold words. begin.
-  one. branch Hz; one; [apply Z.eqb_eq in Hz | apply Z.eqb_neq in Hz].
+  next. branch Hz; next; [apply Z.eqb_eq in Hz | apply Z.eqb_neq in Hz].
   - apply at_copied; cbn [upd reg_eqb]; auto.
     replace dst with (dst + nw * 4) by lia. assumption.
   - apply (at_words (Z.to_nat (nw - 1))); cbn [upd reg_eqb]; auto; try arith.
@@ -224,7 +221,7 @@ Lemma at_zeros_done f m z c :
   bytes m (dst + nw * 4) e F -> at_ zeros_done f m z c.
 Proof.
   intros HDX HSP HCX HSI HDI B. unfold zeros_done. begin.
-  do 3 one. branch_above Hz Hc; one.
+  do 3 next. branch_above Hz Hc; next.
   1-3: apply at_few; cbn [upd reg_eqb]; auto; arith.
   apply (at_string (Z.to_nat (nw - 1))); cbn [upd reg_eqb]; auto; try arith.
   replace (nw - Z.of_nat (S (Z.to_nat (nw - 1)))) with 0 by lia.
@@ -239,15 +236,15 @@ Lemma at_zeros n : forall f m z c,
 Proof.
   induction n as [|n IH]; intros f m z c HDX HSP HCX HSI HAX HDI L B; unfold zeros; begin.
   all: match goal with H : _ RAX = ?v |- _ => remember v as q eqn:Hq end.
-  all: one; one_store m' E.
+  all: next; next_with m' E.
   all: written m' (dst + nw * 4 + q * 4 - 4) E ltac:(apply zero_word); clear E.
   all: replace (dst + nw * 4 + q * 4 - 4 + 4) with (dst + nw * 4 + q * 4) in * by lia.
   - assert (N1 : (q - 1 =? 0) = true) by lia.
-    do 2 one. apply at_zeros_done; cbn [upd reg_eqb]; auto; try arith.
+    do 2 next. apply at_zeros_done; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + nw * 4) with (dst + nw * 4 + q * 4 - 4) by lia.
     eapply bytes_app; eassumption.
   - assert (N1 : (q - 1 =? 0) = false) by lia.
-    do 2 one. apply IH; cbn [upd reg_eqb]; auto; try arith.
+    do 2 next. apply IH; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + nw * 4 + Z.of_nat (S n) * 4) with (dst + nw * 4 + q * 4 - 4) by lia.
     eapply bytes_app; eassumption.
 Qed.
@@ -261,12 +258,13 @@ Lemma at_return f m z c : m = m0 ->
 Proof.
   intros M HAX HSP HB R L1 L2 L3 L4 L5. unfold call. begin. copy_loads m0 m M. clear M.
   pose proof (R RBX).
-  one. branch Hz; one; [|apply low_zero in Hz; lia].
-  do 7 one. branch Hn; one; [apply Z.eqb_eq in Hn | apply Z.eqb_neq in Hn].
+  next. branch Hz; next; [|apply low_zero in Hz; lia].
+  do 7 next. branch Hn; next; [apply Z.eqb_eq in Hn | apply Z.eqb_neq in Hn].
   - apply at_zeros_done; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + nw * 4) with e by (unfold dst; lia). apply bytes_empty.
   - apply (at_zeros (Z.to_nat (nz - 1))); cbn [upd reg_eqb]; auto; try arith. 
-    replace (dst + nw * 4 + Z.of_nat (S (Z.to_nat (nz - 1))) * 4) with e by (unfold dst; lia). apply bytes_empty.
+    replace (dst + nw * 4 + Z.of_nat (S (Z.to_nat (nz - 1))) * 4) with e
+      by (unfold dst; lia). apply bytes_empty.
 Qed.
 End Copy.
 

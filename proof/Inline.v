@@ -138,7 +138,8 @@ End Inline.
 Ltac contract_in unfold_ :=
   unfold_;
   cbv beta iota zeta delta
-    [exchange_spec inline_spec inline_landing_spec arrives form back s_rf s_sp s_ret kept_sp lies size code_is at_ app
+    [exchange_spec inline_spec inline_landing_spec arrives form back s_rf s_sp s_ret
+     kept_sp lies size code_is at_ app
      words_ok words_saved words_loaded same_rest same_words ranged range apart2 sb_apart
      out_apart out_prot out_place out_mine nothing
      used b64 w W creg inl_from bx o_ctl o_ctl2 o_flags o_fp];

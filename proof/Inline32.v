@@ -88,7 +88,8 @@ Lemma jump_32 pic with_bx :
 Proof.
   intros [p f m0 z c d x k r] p' land ta tb r0 sb. unfold jump_at.
   destruct pic, with_bx; contract.
-  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP (A1 & A2 & B1 & B2 & S1 & S2 & AB & AS & BS) P _.
+  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP A P _.
+  all: destruct A as (A1 & A2 & B1 & B2 & S1 & S2 & AB & AS & BS).
   all: conj_code.
   all: assert (P1 := fun s H => proj1 (P s H)); assert (P2 := fun s H => proj2 (P s H)).
   all: clear P; cbv beta in P1, P2.

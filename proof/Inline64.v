@@ -63,7 +63,8 @@ Lemma jump_64 with_bx :
     false with_bx 0.
 Proof.
   intros [p f m0 z c d x k r] p' land ta tb r0 sb. unfold jump_at. destruct with_bx; contract.
-  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP (A1 & A2 & B1 & B2 & S1 & S2 & AB & AS & BS) P _.
+  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP A P _.
+  all: destruct A as (A1 & A2 & B1 & B2 & S1 & S2 & AB & AS & BS).
   all: conj_code.
   all: assert (PP := fun s H => proj1 (P s H)); clear P; cbv beta in PP.
   all: remember (load 8 m0 tb) as ip eqn:LI; symmetry in LI.

@@ -32,21 +32,22 @@ Local Notation bottom i := (lo P (stk P i)).
 Local Notation no_ext := (fun (_ : Z) (_ : state) (_ : Z) (_ : state) => False).
 Hypothesis X_ok : X = amd64 \/ X = i386.
 
-(* ---- what is known of the pieces ------------------------------------------------- *)
+(* ---- what is known of the pieces ----------------------------------------------- *)
 
 Record pieces_ok : Prop := {
   pk_gap : 4 * w <= gap L;
   pk_breg : In (breg L) (pushed X);
   pk_call prot : in_place_call_spec X (code P) no_ext (inside P) prot (gap L)
     (breg L) (mreg L) (a_in_place L) (a_call L);
-  pk_copy prot : in_place_copy_spec X (code P) (ext P) (inside P) prot (breg L) (a_after L);
+  pk_copy prot : in_place_copy_spec X (code P) (ext P) (inside P) prot (breg L)
+    (a_after L);
   pk_fails prot : in_place_fails_spec X (code P) (ext P) (inside P) prot (gap L)
     (breg L) (a_after L);
   pk_code : exists n, code P (a_call L) = Some (CallX x_aco_leave_place, n) /\
     a_call L + n = a_after L
 }.
 
-(* ---- A is about to leave --------------------------------------------------------- *)
+(* ---- A is about to leave ------------------------------------------------------- *)
 
 Definition ret_of s := word (mm s) (rf s RSP).
 Definition leaving_A s :=
@@ -82,13 +83,15 @@ Lemma view_st (u : world) s i :
   (~ owns u i -> forall a, view (with_st u s) i a =
      if top i - v_zeros (sv u i) * w <=? a then 0 else mm s (in_save u i a)).
 Proof.
-  unfold view. split; intros H; [|intros a]; destruct (owns_dec (with_st u s) i) as [H2|H2];
+  unfold view. split; intros H; [|intros a];
+    destruct (owns_dec (with_st u s) i) as [H2|H2];
     try reflexivity; [destruct (H2 H) | destruct (H H2)].
 Qed.
 
 Lemma ran_st (u : world) s :
   inv u ->
-  (forall i a, alive u i -> i <> cur u -> range (T i) used a -> mm s a = mm (st u) a) ->
+  (forall i a, alive u i -> i <> cur u -> range (T i) used a ->
+    mm s a = mm (st u) a) ->
   (forall a, T (cur u) + 4 * w <= a < T (cur u) + used -> mm s a = mm (st u) a) ->
   (forall i li a, gh u i = Some li -> owns u i -> lowest P li <= a < top i ->
      mm s a = mm (st u) a) ->
@@ -112,7 +115,8 @@ Proof.
   constructor.
   - reflexivity.
   - exact (inv_own P u HI).
-  - intros i li H. left. change (gh u i = Some li) in H. destruct (GA i li H) as [Ha N].
+  - intros i li H. left. change (gh u i = Some li) in H.
+    destruct (GA i li H) as [Ha N].
     destruct (inv_waits P u HI i li H) as (F & V & R & FT & G & K & E).
     pose proof (places P X_ok li R) as PL. cbv zeta in PL.
     assert (VW : same_bytes (lowest P li) (top i) (view (with_st u s) i) (view u i)).
@@ -123,10 +127,12 @@ Proof.
         rewrite (KV i); auto; [congruence|].
         eapply in_save_range; [exact (K Ho) | lia | lia]. }
     split; [exact H|]. split; [|left; reflexivity]. split; [|split; [|split]].
-    + intros a Hf. cbn [st with_st]. rewrite (KT i); auto. unfold fixed, range in *. lia.
+    + intros a Hf. cbn [st with_st]. rewrite (KT i);
+      auto. unfold fixed, range in *. lia.
     + intros a Hr. apply VW. lia.
     + exact K.
-    + intros EV. change (sent (with_st u s) i) with (sent u i). rewrite <- (E EV). apply (word_same P X_ok). intros a Hr. apply VW.
+    + intros EV. change (sent (with_st u s) i) with (sent u i). rewrite <- (E EV).
+      apply (word_same P X_ok). intros a Hr. apply VW.
       unfold red_ok in R. destruct FT as [_ FT]. rewrite EV in *.
       cbn [kept_sp land_to] in *. lia.
   - apply spaces_st. exact (inv_spaces P u HI).
@@ -136,7 +142,7 @@ Proof.
     destruct (W4 i (or_intror Hi)) as [-> ->]. exact (inv_wd P u HI i Hi).
 Qed.
 
-(* ---- to the call ----------------------------------------------------------------- *)
+(* ---- to the call --------------------------------------------------------------- *)
 
 Record at_call (u : world) B s1 : Prop := {
   ac_pc : pc s1 = a_call L;
@@ -162,14 +168,18 @@ Theorem place_call u B l : pieces_ok -> inv u -> gh u B = Some l -> enters u B -
     (out_mine (T (cur u)) (4 * w) (rf (st u) RSP) (np X * w))
     (at_call u B) (st u).
 Proof.
-  intros PK HI HB EN. pose proof (offsets P X_ok) as O. destruct EN. pose proof (pk_gap PK) as GP.
-  pose proof (inv_spaces P u HI) as SP. set (A := cur u) in *. set (r0 := rf (st u) RSP) in *.
+  intros PK HI HB EN. pose proof (offsets P X_ok) as O. destruct EN.
+  pose proof (pk_gap PK) as GP.
+  pose proof (inv_spaces P u HI) as SP. set (A := cur u) in *.
+  set (r0 := rf (st u) RSP) in *.
   assert (HA : alive u A) by (left; reflexivity).
   assert (HBA : alive u B) by (right; congruence).
-  assert (AB : A <> B). { intros E. pose proof (inv_cur P u HI). fold A in H. congruence. }
+  assert (AB : A <> B). { intros E. pose proof (inv_cur P u HI). fold A in H.
+  congruence. }
   pose proof (sp_T P u SP A HA) as TA. pose proof (sp_T P u SP B HBA) as TB.
   pose proof (sp_TT P u SP A B HA HBA AB) as TT.
-  pose proof (sp_TS P u SP A A HA HA) as TSA. pose proof (sp_TS P u SP B A HBA HA) as TSB.
+  pose proof (sp_TS P u SP A A HA HA) as TSA.
+  pose proof (sp_TS P u SP B A HBA HA) as TSB.
   pose proof (sp_stk P u SP A HA) as SA. unfold apart2 in *.
   assert (MINE : forall a, T A + 4 * w <= a < T A + used \/ r0 <= a < top A ->
     ~ out_mine (T A) (4 * w) r0 (np X * w) a).
@@ -178,7 +188,8 @@ Proof.
   - intros s [Hi Hp]. split; [exact Hi|]. unfold out_place, room in *. lia.
   - intros a Ha. exact Ha.
   - cbv beta. intros s (Q & K).
-    destruct Q as (Q1 & Q2 & Q3 & Q4 & Q5 & Q6 & Q7 & Q8 & Q9 & Q10 & Q11 & Q12 & Q13 & Q14 & Q15).
+    destruct Q as (Q1 & Q2 & Q3 & Q4 & Q5 & Q6 & Q7 & Q8 & Q9 & Q10 & Q11 & Q12 & Q13
+      & Q14 & Q15).
     assert (PR : forall a, (exists i, alive u i /\ range (T i) used a) \/
       (exists i li, gh u i = Some li /\ owns u i /\ lowest P li <= a < top i) \/
       (exists i, gh u i <> None /\ ~ owns u i /\
@@ -195,10 +206,12 @@ Proof.
       * intros i a Hi N Ha. apply PR; [left; eauto|].
         pose proof (sp_TT P u SP i A Hi HA N). pose proof (sp_TS P u SP i A Hi HA).
         unfold apart2, out_mine, range, room in *. lia.
-      * intros a Ha. apply PR; [|apply MINE; auto]. left. exists A. split; [exact HA|].
+      * intros a Ha. apply PR; [|apply MINE; auto]. left. exists A. split;
+        [exact HA|].
         unfold range. fold A in Ha. lia.
       * intros i li a Hi Ho Ha. apply PR; [right; left; eauto|].
-        assert (N : i <> A) by (intros ->; pose proof (inv_cur P u HI) as C; fold A in C; congruence).
+        assert (N : i <> A) by (intros ->; pose proof (inv_cur P u HI) as C;
+          fold A in C; congruence).
         assert (NS : stk P i <> stk P A).
         { intros E. apply N. pose proof (inv_own P u HI) as H. fold A in H.
           unfold owns in *. rewrite E in Ho. congruence. }
@@ -208,7 +221,8 @@ Proof.
         pose proof (places P X_ok li R) as PL. cbv zeta in PL.
         unfold apart2, out_mine, range, room in *. lia.
       * intros i a Hi Ho Ha. apply PR; [right; right; left; eauto|].
-        pose proof (sp_VT P u SP i A Hi Ho HA). pose proof (sp_VS P u SP i A Hi Ho HA).
+        pose proof (sp_VT P u SP i A Hi Ho HA).
+        pose proof (sp_VS P u SP i A Hi Ho HA).
         unfold apart2, out_mine, range, room in *. lia.
   - assumption.
   - assumption.
@@ -221,7 +235,7 @@ Proof.
     + intros a Ha Hr. right. right. right. fold A. unfold room in *. lia.
 Qed.
 
-(* ---- the call -------------------------------------------------------------------- *)
+(* ---- the call ------------------------------------------------------------------ *)
 
 Definition keeps_registers s1 s2 :=
   pc s2 = a_after L /\ rf s2 RSP = rf s1 RSP /\ ranged X (rf s2) /\
@@ -232,7 +246,8 @@ Definition keeps_registers s1 s2 :=
 Record call_failed (u1 u2 : world) : Prop := {
   cf_regs : keeps_registers (st u1) (st u2);
   cf_rax : rf (st u2) RAX mod 2 ^ 32 <> 0;
-  cf_stack a : rf (st u1) RSP + gap L <= a < top (cur u1) -> mm (st u2) a = mm (st u1) a;
+  cf_stack a : rf (st u1) RSP + gap L <= a < top (cur u1) ->
+    mm (st u2) a = mm (st u1) a;
   cf_ran : ran u1 u2
 }.
 
@@ -261,7 +276,7 @@ Record call_left (u1 : world) B l lA (u2 : world) : Prop := {
     wd u2 (cur u1) = (mx (st u1), cw (st u1))
 }.
 
-(* ---- it has failed ----------------------------------------------------------------- *)
+(* ---- it has failed ------------------------------------------------------------- *)
 
 (* A goes on, as after a call of any function. *)
 Definition failed (u u2 : world) s3 :=
@@ -278,7 +293,8 @@ Theorem place_fails u B s1 u2 : pieces_ok -> inv u -> enters u B -> at_call u B 
     nothing
     (fun s3 => failed u u2 s3 /\ ran u2 (with_st u2 s3)) (st u2).
 Proof.
-  intros PK HI EN AC CF. pose proof (offsets P X_ok) as O. pose proof (pk_gap PK) as GP.
+  intros PK HI EN AC CF. pose proof (offsets P X_ok) as O.
+  pose proof (pk_gap PK) as GP.
   destruct EN, AC, CF. cbn [st with_st cur] in *.
   destruct cf_regs0 as (C1 & C2 & C3 & C4 & C5).
   pose proof (ran_inv P X_ok _ _ HI ac_ran0) as HI1.
@@ -304,7 +320,8 @@ Proof.
       unfold pl_prot. rewrite CU. destruct Ha as [H|[H|[H|H]]]; auto.
       right. right. right. lia. }
     split.
-    + unfold failed. fold r0. repeat split; try assumption; try apply Q5; try apply Q6.
+    + unfold failed. fold r0. repeat split; try assumption; try apply Q5;
+      try apply Q6.
       intros a Ha. rewrite PR by auto. rewrite STK by lia. apply ac_stack0. lia.
     + apply ran_st; [exact HI2 | | | |].
       * intros i a Hi _ Ha. apply PR. eauto.
@@ -315,7 +332,8 @@ Proof.
   - rewrite C2, ac_sp0. reflexivity.
   - unfold room. lia.
   - intros r Hr N NP. rewrite C4 by exact Hr. apply ac_saved0; assumption.
-  - eapply (pushes_same P X_ok); [|exact A4]. intros a Ha. rewrite STK; [reflexivity|].
+  - eapply (pushes_same P X_ok); [|exact A4]. intros a Ha. rewrite STK;
+    [reflexivity|].
     unfold np in *. lia.
   - unfold ret_of. fold r0. apply (word_same P X_ok). intros a Ha.
     rewrite STK, ac_stack0 by lia. reflexivity.
@@ -324,7 +342,7 @@ Proof.
   - intros s Hp a Ha. right. right. right. rewrite CU. lia.
 Qed.
 
-(* ---- it has not ------------------------------------------------------------------- *)
+(* ---- it has not ---------------------------------------------------------------- *)
 
 (* Signal handlers leave alone, until B has arrived: *)
 Definition pl_prot2 (u2 : world) B l rc s a :=
@@ -363,7 +381,8 @@ Lemma HI1 : inv (with_st u s1).
 Proof. exact (ran_inv P X_ok _ _ HI (ac_ran _ _ _ AC)). Qed.
 
 Lemma pAB : A <> B.
-Proof. intros E. pose proof (inv_cur P u HI) as C. fold A in C. rewrite E in C. congruence. Qed.
+Proof. intros E. pose proof (inv_cur P u HI) as C. fold A in C. rewrite E in C.
+congruence. Qed.
 
 Lemma gh2A : gh u2 A = Some lA. Proof. exact (cl_A _ _ _ _ _ CL). Qed.
 Lemma gh2B : gh u2 B = Some l. Proof. exact (cl_B _ _ _ _ _ CL). Qed.
@@ -381,12 +400,14 @@ Lemma roomA : bottom A < r0 - room /\ r0 + w <= top A /\ stk P B = stk P A /\
   0 <= bottom A /\ top A <= W X - w /\ room = np X * w + gap L /\ 4 * w <= gap L.
 Proof.
   destruct EN. pose proof (sp_stk P u (inv_spaces P u HI) A (or_introl eq_refl)).
-  pose proof (pk_gap PK). unfold A, r0, room in *. repeat split; solve [assumption | lia].
+  pose proof (pk_gap PK). unfold A, r0, room in *. repeat split;
+    solve [assumption | lia].
 Qed.
 
 Lemma waits2_A : waits u2 A lA.
 Proof.
-  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
+  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6
+    & R7).
   destruct AC, CL. cbn [st with_st cur] in *.
   destruct ac_form0 as (F1 & F2 & F3 & F4).
   fold A r0 in ac_stack0, cl_ip0, cl_T0, cl_bytes0, cl_kept0, F1, F2, F3, F4.
@@ -395,7 +416,8 @@ Proof.
   rewrite LO in cl_bytes0.
   assert (WT : forall d, w <= d -> d + w <= 4 * w ->
     word (mm (st u2)) (T A + d) = word (mm s1) (T A + d)).
-  { intros d d0 d1. apply (word_same P X_ok). intros a Ha. rewrite cl_T0; [reflexivity|].
+  { intros d d0 d1. apply (word_same P X_ok). intros a Ha. rewrite cl_T0;
+    [reflexivity|].
     unfold range. lia. }
   unfold waits, lA. cbn [leaving_A l_kind l_snap l_mem].
   split; [|split; [|split; [|split; [|split; [|split]]]]].
@@ -405,7 +427,8 @@ Proof.
       unfold np in *. lia.
     + unfold ret_of. fold r0. apply (word_same P X_ok). intros a Ha.
       rewrite cl_bytes0 by lia. rewrite ac_stack0 by lia. reflexivity.
-  - intros a Ha. unfold first in Ha. cbn [leaving_A left_by l_snap l_red s_sp] in Ha. fold r0 in Ha.
+  - intros a Ha. unfold first in Ha. cbn [leaving_A left_by l_snap l_red s_sp] in Ha.
+    fold r0 in Ha.
     rewrite cl_bytes0 by lia. rewrite ac_stack0 by lia. reflexivity.
   - unfold red_ok. cbn. lia.
   - unfold fits. fold lA. rewrite LO. cbn. fold r0. lia.
@@ -422,7 +445,8 @@ Proof.
     eapply (stays_waits P X_ok); [|exact H2]. exact (inv_waits P _ HI1 i li H1).
 Qed.
 
-Lemma factsB : form X (a_switch P) (a_value P) (a_entry P) (mm (st u2)) (view u2 B) (T B) k g /\
+Lemma factsB : form X (a_switch P) (a_value P) (a_entry P) (mm (st u2)) (view u2 B)
+  (T B) k g /\
   same_bytes (first l) (top B) (view u2 B) (l_mem l) /\ red_ok P l /\ fits P B l /\
   goes_on P k g /\ kept_apart u2 B l /\
   (k = Value -> word (view u2 B) (kept_sp X k g) = sent u2 B).
@@ -464,18 +488,21 @@ Lemma copied : reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc)
   (fun s => inside P s /\ (rf s RSP = rc \/ rf s RSP = kept_sp X k g))
   (range (lowest P l) (top B - lowest P l)) arrived (st u2).
 Proof.
-  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
+  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6
+    & R7).
   pose proof factsB as (F & _ & RB & [FT1 FT2] & _ & KP & _).
   pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
   pose proof (cl_spaces _ _ _ _ _ CL) as SP.
-  pose proof (sp_T P u2 SP B alive2B) as TB. pose proof (sp_TS P u2 SP B B alive2B alive2B) as TS.
+  pose proof (sp_T P u2 SP B alive2B) as TB.
+  pose proof (sp_TS P u2 SP B B alive2B alive2B) as TS.
   assert (NB : gh u2 B <> None) by (rewrite gh2B; discriminate).
   pose proof (sp_VS P u2 SP B B NB (not_own B eq_refl) alive2B) as VS.
   destruct (cl_move _ _ _ _ _ CL) as (M1 & M2 & M3 & M4). cbv zeta in *.
   cbn [st with_st] in M1, M2, M3, M4.
   assert (RC : rf s1 RSP = rc) by exact (ac_sp _ _ _ AC).
   rewrite RC in M1, M2, M3, M4.
-  destruct (cl_regs _ _ _ _ _ CL) as (C1 & C2 & C3 & C4 & C5). cbn [st with_st] in C2, C4.
+  destruct (cl_regs _ _ _ _ _ CL) as (C1 & C2 & C3 & C4 & C5).
+  cbn [st with_st] in C2, C4.
   destruct KP as (K1 & K2 & K3 & K4 & K5).
   rewrite R3 in *.
   set (nw := v_words (sv u2 B)) in *. set (nz := v_zeros (sv u2 B)) in *.
@@ -490,7 +517,8 @@ Proof.
   - intros a Ha. unfold range in *. lia.
   - intros s3 ((Q1 & Q2 & Q3 & Q4 & Q5) & K). cbv beta in *. split; [exact Q1|].
     split; [exact Q2|]. split; [exact Q3|]. split.
-    + rewrite R3. intros a Ha. fold e in Ha. unfold view. destruct (owns_dec u2 B) as [Ho|_].
+    + rewrite R3. intros a Ha. fold e in Ha. unfold view.
+      destruct (owns_dec u2 B) as [Ho|_].
       { destruct (not_own B eq_refl Ho). }
       rewrite R3. fold e nz. destruct (e - nz * w <=? a) eqn:E.
       * rewrite Q4; [reflexivity|]. unfold range. lia.
@@ -498,7 +526,8 @@ Proof.
         pose proof (Q5 (a - (e - (nw + nz) * w))) as Q.
         replace (lowest P l + (a - (e - (nw + nz) * w))) with a in Q by lia.
         apply Q. lia.
-    + intros a Ha. pose proof (safe2_off a Ha) as OFF. rewrite R3 in OFF. fold e in OFF.
+    + intros a Ha. pose proof (safe2_off a Ha) as OFF. rewrite R3 in OFF.
+      fold e in OFF.
       apply K; [unfold range; lia|]. intros s _. apply safe2_prot. exact Ha.
   - exact (cl_rax _ _ _ _ _ CL).
   - rewrite C4 by exact BR. exact (ac_breg _ _ _ AC).
@@ -506,9 +535,11 @@ Proof.
   - unfold apart2 in *. lia.
   - unfold apart2 in *. lia.
   - intros s _ a [Ha|Ha]; [left; exists B; split; [apply alive2B|exact Ha]|].
-    right. right. left. exists B. split; [exact NB|]. split; [apply (not_own B eq_refl)|].
+    right. right. left. exists B. split; [exact NB|]. split;
+      [apply (not_own B eq_refl)|].
     exact Ha.
-  - intros s Hs a Ha. right. right. right. left. split; [exact Hs|]. rewrite R3. fold e.
+  - intros s Hs a Ha. right. right. right. left. split;
+    [exact Hs|]. rewrite R3. fold e.
     unfold range, rc in *. lia.
   - intros s Hs a Ha. right. right. right. right. rewrite R3. fold e k g. rewrite Hs.
     unfold range in Ha. lia.
@@ -527,7 +558,8 @@ Proof.
   pose proof factsB as (F & _ & RB & [FT1 FT2] & (_ & G) & _).
   pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
   pose proof (cl_spaces _ _ _ _ _ CL) as SP.
-  pose proof (sp_T P u2 SP B alive2B) as TB. pose proof (sp_stk P u2 SP B alive2B) as SB.
+  pose proof (sp_T P u2 SP B alive2B) as TB.
+  pose proof (sp_stk P u2 SP B alive2B) as SB.
   pose proof (sp_TS P u2 SP B B alive2B alive2B) as TS.
   assert (KB : forall a, range (T B) used a -> mm s3 a = mm (st u2) a).
   { intros a Ha. apply K3. left. exists B. split; [exact alive2B | exact Ha]. }
@@ -536,7 +568,8 @@ Proof.
   { intros d d0 d1. apply (word_same P X_ok). intros a Ha. rewrite KB; [reflexivity|].
     unfold range. lia. }
   pose proof (WB 0) as W0. rewrite Z.add_0_r in W0.
-  assert (LM : forall a, land_mine P k g a -> bottom B <= a < land_to P k g - l_red l).
+  assert (LM : forall a, land_mine P k g a ->
+    bottom B <= a < land_to P k g - l_red l).
   { intros a [E R]. unfold red_ok in RB. fold k in RB. rewrite E in *.
     cbn [below land_to kept_sp] in *. unfold range in R. lia. }
   assert (PR : forall a s, land_place (land_from P k g) (land_to P k g) s ->
@@ -559,7 +592,8 @@ Proof.
   - intros s Hs. split.
     + intros a Ra. left. exists B. split; [exact alive2B|exact Ra].
     + intros a Ra Hr. fold k in Ra. apply PR; [exact Hs|]. lia.
-  - intros E. fold k in E. rewrite E in *. cbn [below land_to kept_sp] in *. unfold apart2 in *. lia.
+  - intros E. fold k in E. rewrite E in *. cbn [below land_to kept_sp] in *.
+    unfold apart2 in *. lia.
 Qed.
 
 Section Placed.
@@ -579,9 +613,11 @@ Proof.
   pose proof factsB as (_ & V & RB & [FT1 FT2] & _ & _ & E).
   pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
   pose proof (offsets P X_ok) as O.
-  assert (WV : k = Value -> word (mm s3) (kept_sp X k g) = word (view u2 B) (kept_sp X k g)).
+  assert (WV : k = Value -> word (mm s3) (kept_sp X k g) = word (view u2 B) (kept_sp
+    X k g)).
   { intros Ek. apply (word_same P X_ok). intros a Ha. apply V3.
-    unfold red_ok in RB. fold k in RB. rewrite Ek in *. cbn [kept_sp land_to] in *. lia. }
+    unfold red_ok in RB. fold k in RB. rewrite Ek in *. cbn [kept_sp land_to] in *.
+    lia. }
   unfold found. fold k g. split; [|split; [|split; [|split]]].
   - split; [split; reflexivity|]. split; [split; reflexivity|].
     destruct k; try exact BK. rewrite <- WV by reflexivity. exact BK.
@@ -593,18 +629,21 @@ Qed.
 
 Lemma owns_placed i : owns u4 i <-> i = B \/ owns u2 i.
 Proof.
-  unfold owns, u4, placed. cbn [own]. destruct (stack_dec P (stk P i) (stk P B)) as [E|N].
+  unfold owns, u4, placed. cbn [own]. destruct (stack_dec P (stk P i) (stk P B)) as
+    [E|N].
   - split; [intros [= <-]; auto | intros [->|H]; [reflexivity|]].
     destruct (not_own i E H).
   - split; [auto | intros [->|H]; [destruct (N eq_refl)|exact H]].
 Qed.
 
 Lemma gh_placed i li : gh u4 i = Some li -> gh u2 i = Some li /\ i <> B.
-Proof. unfold u4, placed. cbn [gh]. destruct (ctx_dec P i B); [discriminate|auto]. Qed.
+Proof. unfold u4, placed. cbn [gh]. destruct (ctx_dec P i B);
+  [discriminate|auto]. Qed.
 
 Lemma gh_placed_some i : gh u4 i <> None -> gh u2 i <> None /\ i <> B.
 Proof.
-  unfold u4, placed. cbn [gh]. destruct (ctx_dec P i B); [intros []; reflexivity|auto].
+  unfold u4, placed. cbn [gh]. destruct (ctx_dec P i B); [intros [];
+    reflexivity|auto].
 Qed.
 
 Lemma alive_placed i : alive u4 i -> alive u2 i.
@@ -681,7 +720,8 @@ Theorem place_left :
     (fun a => range (lowest P l) (top B - lowest P l) a \/ land_mine P k g a)
     (fun s4 => found P u2 false B l s4 /\ inv (placed u2 B s4)) (st u2).
 Proof.
-  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
+  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6
+    & R7).
   pose proof factsB as (_ & _ & RB & [FT1 FT2] & _).
   pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
   eapply reach_trans.
@@ -691,9 +731,11 @@ Proof.
     + intros a Ha. left. exact Ha.
     + intros s Hs. exact Hs.
   - intros s3 H3. eapply reach_mono; [| | |exact (landed s3 H3)].
-    + intros s [Hi Hp]. split; [exact Hi|]. unfold land_place in Hp. rewrite R3 in *. lia.
+    + intros s [Hi Hp]. split; [exact Hi|]. unfold land_place in Hp. rewrite R3 in *.
+      lia.
     + intros a Ha. right. exact Ha.
-    + intros s4 (H4 & K4 & KB). split; [eapply found_place; eauto | eapply inv_placed; eauto].
+    + intros s4 (H4 & K4 & KB). split; [eapply found_place;
+      eauto | eapply inv_placed; eauto].
 Qed.
 End Left.
 End Place.

@@ -40,13 +40,15 @@ Qed.
 End Passes.
 
 (* A piece of code that ends at a call: its path is that up to there. *)
-Lemma reach_path_call b64 code ext prot (inside good : state -> Prop) mine Q s s' p f n :
+Lemma reach_path_call b64 code ext prot (inside good : state ->
+  Prop) mine Q s s' p f n :
   reach b64 code (fun _ _ _ _ => False) prot good mine Q s ->
   code p = Some (CallX f, n) ->
   (forall s, good s -> inside s) -> (forall s, Q s -> pc s = p) ->
   path b64 code ext prot (fun s => inside s /\ pc s <> p) s s' -> Q s'.
 Proof.
-  intros H HC HG HQ. induction H as [s Hs | s s1 Hg Hst Hm HR IH | s g m Hg Hc [s1 []] HR IH].
+  intros H HC HG HQ. induction H as [s Hs | s s1 Hg Hst Hm HR IH
+    | s g m Hg Hc [s1 []] HR IH].
   intros R. - destruct R as [s _ | s s1 s2 [_ N] _ _]; [exact Hs|].
     destruct N. apply HQ. exact Hs.
   - intros R. destruct R as [s N | s t s2 Hi Ho R].
@@ -71,15 +73,17 @@ Lemma reach_ends b64 code ext prot (inside good : state -> Prop) mine Q s :
   (forall s, good s -> inside s) -> (forall s, Q s -> ~ inside s) ->
   exists s', path b64 code ext prot inside s s' /\ Q s'.
 Proof.
-  intros H HG HQ. induction H as [s Hs | s s1 Hg Hst Hm HR IH | s f n Hg Hc [s1 He] HR IH].
+  intros H HG HQ. induction H as [s Hs | s s1 Hg Hst Hm HR IH
+    | s f n Hg Hc [s1 He] HR IH].
   - exists s. split; [apply p_end; auto | exact Hs].
-  - destruct (IH (mm s1)) as (s' & P & Q'); [reflexivity|]. exists s'. split; [|exact Q'].
+  - destruct (IH (mm s1)) as (s' & P & Q'); [reflexivity|]. exists s'. split;
+    [|exact Q'].
     eapply p_step; [auto | | exact P]. constructor; auto.
   - destruct (IH s1 He) as (s' & P & Q'). exists s'. split; [|exact Q'].
     eapply p_step; [auto | | exact P]. eapply one_call; eauto.
 Qed.
 
-(* ---- any number of switches ------------------------------------------------------- *)
+(* ---- any number of switches ---------------------------------------------------- *)
 
 Section Runs.
 Variable P : setting.
@@ -98,7 +102,8 @@ Hypothesis place_ok : pieces_ok P L.
 
 (* B, which waits on another stack, is about to go on. *)
 Definition switches u y B l ret :=
-  ways y /\ gh u B = Some l /\ owns u B /\ stk P B <> stk P (cur u) /\ leaves P u y B ret.
+  ways y /\ gh u B = Some l /\ owns u B /\ stk P B <> stk P (cur u) /\
+    leaves P u y B ret.
 
 (* B waits for A's stack, which is about to call aco_leave_place in s1. *)
 Definition enters_place (u : world) B l s1 :=
@@ -145,7 +150,7 @@ Definition right e := match e with
   | Switched u exch B l s' => found P u exch B l s'
   | Failed u u2 s' => failed P u u2 s' end.
 
-(* ---- each event ------------------------------------------------------------------- *)
+(* ---- each event ---------------------------------------------------------------- *)
 
 Lemma found_outside u exch B l s' : inv u \/ goes_on P (l_kind l) (l_snap l) ->
   (inv u -> gh u B = Some l) -> found P u exch B l s' -> ~ inside P s'.
@@ -165,7 +170,8 @@ Proof.
   pattern s'. eapply reach_path; [| | | exact R].
   - eapply switch_correct; eauto.
   - intros s [Hi _]. exact Hi.
-  - intros s [F _]. eapply found_outside; [left; exact HI | intros _; exact HB | exact F].
+  - intros s [F _]. eapply found_outside; [left; exact HI | intros _;
+    exact HB | exact F].
 Qed.
 
 Lemma at_the_call u B l s1 : inv u -> enters_place u B l s1 -> at_call P L u B s1.
@@ -227,18 +233,22 @@ Proof.
   - split; [exact HI | constructor].
   - destruct IH as [I1 I2]; [exact (ran_inv P X_ok _ _ HI R)|].
     split; [exact I1 | constructor; [exact I | exact I2]].
-  - destruct (after_switch _ _ _ _ _ _ HI S R) as [F HI2]. destruct (IH HI2) as [I1 I2].
+  - destruct (after_switch _ _ _ _ _ _ HI S R) as [F HI2].
+    destruct (IH HI2) as [I1 I2].
     split; [exact I1 | constructor; [exact F | exact I2]].
   - destruct (after_switch _ _ _ _ _ _ HI S R) as [F HI2]. destruct IH as [I1 I2].
-    { apply ended_inv; [exact X_ok | exact HI2 | exact (cur_other _ _ _ _ _ _ HI S)]. }
+    { apply ended_inv; [exact X_ok | exact HI2
+      | exact (cur_other _ _ _ _ _ _ HI S)]. }
     split; [exact I1 | constructor; [exact F | exact I2]].
-  - destruct (after_place _ _ _ _ _ _ HI E CL R) as [F HI2]. destruct (IH HI2) as [I1 I2].
+  - destruct (after_place _ _ _ _ _ _ HI E CL R) as [F HI2].
+    destruct (IH HI2) as [I1 I2].
     split; [exact I1 | constructor; [exact F | exact I2]].
-  - destruct (after_failure _ _ _ _ _ _ HI E CF R) as [F HI2]. destruct (IH HI2) as [I1 I2].
+  - destruct (after_failure _ _ _ _ _ _ HI E CF R) as [F HI2].
+    destruct (IH HI2) as [I1 I2].
     split; [exact I1 | constructor; [exact F | exact I2]].
 Qed.
 
-(* ---- on the way -------------------------------------------------------------------- *)
+(* ---- on the way ---------------------------------------------------------------- *)
 
 (* A piece of code of the switch that is about to run from s through states of
    region; what signal handlers leave alone; what holds in each state. *)
@@ -255,7 +265,8 @@ Inductive piece (u : world) : (state -> Z -> Prop) -> state -> (state -> Prop) -
   | pc_failed B l s1 u2 : enters_place u B l s1 ->
       call_failed P L (with_st u s1) u2 ->
       piece u (pl_prot P u2) (st u2) (inside P)
-        (fun s => inside P s /\ lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP + w X).
+        (fun s => inside P s /\ lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP + w
+          X).
 
 (* Wherever it is, whatever signal handlers have written: the stack pointer is
    valid, and there is a next step. *)
@@ -267,10 +278,13 @@ Proof.
   destruct PI as [y B l ret S | B l HB EN | B l s1 u2 E CL | B l s1 u2 E CF].
   - pose proof S as (W & HB & HO & HS & HL).
     eapply reach_passes; [eapply switch_correct; eauto | | exact R].
-    intros s [F _]. eapply found_outside; [left; exact HI | intros _; exact HB | exact F].
+    intros s [F _]. eapply found_outside; [left; exact HI | intros _;
+      exact HB | exact F].
   - eapply reach_passes with (good := fun s => inside P s /\
-      lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP); [eapply reach_no_call, reach_mono;
-      [| intros a Ha; exact Ha | intros s Hs; exact Hs | eapply place_call; eauto] | | exact R].
+      lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP);
+        [eapply reach_no_call, reach_mono;
+      [| intros a Ha; exact Ha | intros s Hs; exact Hs | eapply place_call;
+        eauto] | | exact R].
     + intros s [Hi Hr]. pose proof (en_room P L _ _ EN). split; [exact Hi|]. lia.
     + intros s AC [_ N]. apply N. apply AC.
   - pose proof (at_the_call u B l s1 HI E) as AC. destruct E as (HB & EN & _).
@@ -282,7 +296,8 @@ Proof.
   - pose proof (at_the_call u B l s1 HI E) as AC. destruct E as (HB & EN & _).
     eapply reach_passes with (good := fun s => inside P s /\
       lo P (stk P (cur u)) < rf s RSP <= rf (st u) RSP + w X); [eapply reach_mono;
-      [| intros a Ha; exact Ha | intros s Hs; exact Hs | eapply place_fails; eauto] | | exact R].
+      [| intros a Ha; exact Ha | intros s Hs; exact Hs | eapply place_fails;
+        eauto] | | exact R].
     + intros s [Hi Hr]. pose proof (en_room P L _ _ EN). split; [exact Hi|]. lia.
     + intros s [F _]. destruct (en_goes_on P L _ _ EN) as [G _]. apply G. apply F.
 Qed.
@@ -297,11 +312,31 @@ Corollary there_is_a_run u y B l ret : inv u -> switches u y B l ret ->
 Proof.
   intros HI S. pose proof S as (W & HB & HO & HS & HL).
   destruct (reach_ends _ _ _ _ (inside P) _ _ _ _
-    (switch_correct P X_ok u y B l ret HI HB HO HS HL (ways_ok y W) (lands_ok (l_kind l))))
+    (switch_correct P X_ok u y B l ret HI HB HO HS HL (ways_ok y W) (lands_ok (l_kind
+      l))))
     as (s' & R & _).
   - intros s [Hi _]. exact Hi.
-  - intros s [F _]. eapply found_outside; [left; exact HI | intros _; exact HB | exact F].
+  - intros s [F _]. eapply found_outside; [left; exact HI | intros _;
+    exact HB | exact F].
   - exists s'. eapply runs_switch; [exact S | exact R | apply runs_nil].
+Qed.
+
+Corollary there_is_a_run_in_place u B l s1 u2 : inv u -> enters_place u B l s1 ->
+  ext P x_aco_leave_place s1 (a_after L) (st u2) ->
+  call_left P L (with_st u s1) B l (leaving_A P (st u)) u2 ->
+  exists s4, runs u [Switched u2 false B l s4] (placed P u2 B s4).
+Proof.
+  intros HI E X2 CL. pose proof (at_the_call u B l s1 HI E) as AC.
+  pose proof E as (HB & EN & _).
+  destruct (reach_ends _ _ _ _ (inside P) _ _ _ _
+    (place_left P L X_ok u B l s1 u2 place_ok (lands_ok (l_kind l)) HI EN AC CL))
+    as (s4 & R & _).
+  - intros s [Hi _]. exact Hi.
+  - intros s [F _]. eapply found_outside; [right | | exact F].
+    + destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & G & _). exact G.
+    + intros _. exact (cl_B _ _ _ _ _ _ _ CL).
+  - exists s4. rewrite <- (ac_sp P L _ _ _ AC) in R.
+    eapply runs_place; [exact E | exact X2 | exact CL | exact R | apply runs_nil].
 Qed.
 
 (* In place it goes on after the call if aco_leave_place() keeps its contract. *)

@@ -120,7 +120,7 @@ Ltac carry_loads prots m m' E :=
     assert (load n m' b = v) by
       (apply (carried _ _ _ _ _ _ _ E); [prots|]; apply load_store; arith)
   end;
-  clear E; try clear m.
+  try clear m.
 
 (* What does not wrap around, from the inside to the outside. *)
 Ltac small :=
@@ -160,7 +160,7 @@ Ltac stepping code ins place :=
 Ltac one_step code ins place prots :=
   match goal with |- goes _ _ _ _ _ _ _ _ _ (mk _ _ ?m _ _ _ _ _ _) =>
     let E := fresh "E" in let m' := fresh "m" in
-    stepping code ins place; intros m' E; carry_loads prots m m' E
+    stepping code ins place; intros m' E; carry_loads prots m m' E; clear E
   end.
 
 (* Before a conditional jump: both ways. *)
@@ -168,9 +168,10 @@ Ltac branch Z :=
   match goal with |- goes _ _ _ _ _ _ _ _ _ (mk _ _ _ ?z _ _ _ _ _) => destruct z eqn:Z end.
 
 Ltac branch_above Z C :=
-  branch Z; match goal with |- goes _ _ _ _ _ _ _ _ _ (mk _ _ _ _ ?c _ _ _ _) => destruct c eqn:C end.
+  branch Z; match goal with
+  |- goes _ _ _ _ _ _ _ _ _ (mk _ _ _ _ ?c _ _ _ _) => destruct c eqn:C end.
 
-(* ---- words of control ---------------------------------------------------------- *)
+(* ---- control words ---------------------------------------------------------- *)
 
 Lemma mx_ok_range v : mx_ok v = true -> 0 <= v < 65536.
 Proof. unfold mx_ok. intros H. apply andb_prop in H as [H1 H2]. lia. Qed.

@@ -42,7 +42,7 @@ Require Text64 Text32 Switch64 Switch32 Inline Inline64 Inline32 InPlace64 InPla
 Import ListNotations.
 Open Scope Z_scope.
 
-(* ---- amd64 ------------------------------------------------------------------------ *)
+(* ---- amd64 --------------------------------------------------------------------- *)
 
 Section Amd64.
 Import Text64.
@@ -92,15 +92,19 @@ Definition place64 : in_place := {|
   a_call := cbase + InPlace64.call; a_after := cbase + (InPlace64.call + 5) |}.
 
 Let X_ok : X program64 = amd64 \/ X program64 = i386 := or_introl eq_refl.
-Let lib_inside s : Switch64.inside cbase ebase s -> inside program64 s := @or_introl _ _.
+Let lib_inside s : Switch64.inside cbase ebase s ->
+  inside program64 s := @or_introl _ _.
 Let inl_inside s : inl_text s -> inside program64 s := @or_intror _ _.
 
 Lemma ways64_ok y : ways64 y -> way_ok program64 y.
 Proof.
   intros [| | |exch long b red R].
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_switch; assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_fpenv; assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_value; assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_switch;
+    assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_fpenv;
+    assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_value;
+    assumption.
   - apply (inl_ok _ X_ok _ inl_inside); [lia | exact R | auto |].
     intros prot. apply Inline64.inline_64.
 Qed.
@@ -108,10 +112,13 @@ Qed.
 Lemma lands64_ok k : land_ok program64 k.
 Proof.
   destruct k as [| |b|].
-  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch64.land_switch; assumption.
-  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch64.land_value; assumption.
+  - apply (fun_land_ok _ _ lib_inside);
+    auto. intros prot. apply Switch64.land_switch; assumption.
+  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch64.land_value;
+    assumption.
   - apply (inl_land_ok _ _ inl_inside). intros prot. apply Inline64.inline_landing_64.
-  - apply (entry_land_ok _ _ lib_inside). intros prot. apply Switch64.land_entry; assumption.
+  - apply (entry_land_ok _ _ lib_inside). intros prot. apply Switch64.land_entry;
+    assumption.
 Qed.
 
 Lemma pieces64_ok : pieces_ok program64 place64.
@@ -125,7 +132,8 @@ Proof.
   - intros prot. apply InPlace64.in_place_call_64; assumption.
   - intros prot. apply InPlace64.in_place_copy_64; assumption.
   - intros prot. apply InPlace64.in_place_fails_64; assumption.
-  - exists 5. split; [apply InPlace64.call_is; assumption | symmetry; apply Z.add_assoc].
+  - exists 5. split; [apply InPlace64.call_is; assumption | symmetry;
+    apply Z.add_assoc].
 Qed.
 
 Theorem always_back64 u es u' :
@@ -148,9 +156,19 @@ Theorem there_is_a_run64 u y B l ret :
   exists s', runs program64 place64 ways64 u [Switched program64 u (y_exch y) B l s']
     (switched program64 u y B ret s').
 Proof. exact (there_is_a_run _ _ _ X_ok ways64_ok lands64_ok u y B l ret). Qed.
+
+Theorem there_is_a_run_in_place64 u B l s1 u2 :
+  inv u -> enters_place program64 place64 u B l s1 ->
+  ext x_aco_leave_place s1 (a_after place64) (st u2) ->
+  call_left program64 place64 (with_st u s1) B l (leaving_A program64 (st u)) u2 ->
+  exists s4, runs program64 place64 ways64 u
+    [Switched program64 u2 false B l s4] (placed program64 u2 B s4).
+Proof.
+  exact (there_is_a_run_in_place _ _ _ X_ok lands64_ok pieces64_ok u B l s1 u2).
+Qed.
 End Amd64.
 
-(* ---- i386 ------------------------------------------------------------------------ *)
+(* ---- i386 ---------------------------------------------------------------------- *)
 
 Section I386.
 Import Text32.
@@ -200,15 +218,19 @@ Definition place32 : in_place := {|
   a_call := cbase + InPlace32.call; a_after := cbase + (InPlace32.call + 5) |}.
 
 Let X_ok : X program32 = amd64 \/ X program32 = i386 := or_intror eq_refl.
-Let lib_inside s : Switch32.inside cbase ebase s -> inside program32 s := @or_introl _ _.
+Let lib_inside s : Switch32.inside cbase ebase s ->
+  inside program32 s := @or_introl _ _.
 Let inl_inside s : inl_text s -> inside program32 s := @or_intror _ _.
 
 Lemma ways32_ok y : ways32 y -> way_ok program32 y.
 Proof.
   intros [| | |exch long pic b].
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_switch; assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_fpenv; assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_value; assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_switch;
+    assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_fpenv;
+    assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_value;
+    assumption.
   - apply (inl_ok _ X_ok _ inl_inside); [destruct pic; lia | cbn; lia | auto |].
     intros prot. apply Inline32.inline_32.
 Qed.
@@ -216,10 +238,13 @@ Qed.
 Lemma lands32_ok k : land_ok program32 k.
 Proof.
   destruct k as [| |b|].
-  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch32.land_switch; assumption.
-  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch32.land_value; assumption.
+  - apply (fun_land_ok _ _ lib_inside);
+    auto. intros prot. apply Switch32.land_switch; assumption.
+  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch32.land_value;
+    assumption.
   - apply (inl_land_ok _ _ inl_inside). intros prot. apply Inline32.inline_landing_32.
-  - apply (entry_land_ok _ _ lib_inside). intros prot. apply Switch32.land_entry; assumption.
+  - apply (entry_land_ok _ _ lib_inside). intros prot. apply Switch32.land_entry;
+    assumption.
 Qed.
 
 Lemma pieces32_ok : pieces_ok program32 place32.
@@ -233,7 +258,8 @@ Proof.
   - intros prot. apply InPlace32.in_place_call_32; assumption.
   - intros prot. apply InPlace32.in_place_copy_32; assumption.
   - intros prot. apply InPlace32.in_place_fails_32; assumption.
-  - exists 5. split; [apply InPlace32.call_is; assumption | symmetry; apply Z.add_assoc].
+  - exists 5. split; [apply InPlace32.call_is; assumption | symmetry;
+    apply Z.add_assoc].
 Qed.
 
 Theorem always_back32 u es u' :
@@ -256,6 +282,16 @@ Theorem there_is_a_run32 u y B l ret :
   exists s', runs program32 place32 ways32 u [Switched program32 u (y_exch y) B l s']
     (switched program32 u y B ret s').
 Proof. exact (there_is_a_run _ _ _ X_ok ways32_ok lands32_ok u y B l ret). Qed.
+
+Theorem there_is_a_run_in_place32 u B l s1 u2 :
+  inv u -> enters_place program32 place32 u B l s1 ->
+  ext x_aco_leave_place s1 (a_after place32) (st u2) ->
+  call_left program32 place32 (with_st u s1) B l (leaving_A program32 (st u)) u2 ->
+  exists s4, runs program32 place32 ways32 u
+    [Switched program32 u2 false B l s4] (placed program32 u2 B s4).
+Proof.
+  exact (there_is_a_run_in_place _ _ _ X_ok lands32_ok pieces32_ok u B l s1 u2).
+Qed.
 End I386.
 
 Print Assumptions always_back64.

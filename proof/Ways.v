@@ -40,7 +40,8 @@ Proof.
   intros K H. split.
   { unfold room_ok. destruct K as [-> | ->]; cbn; split; reflexivity. }
   intros prot s ta tb ret sb r0 n (S1 & S2 & S3 & S4 & ->) R Hsb SA AP PR WO CE.
-  eapply reach_mono; [| | | apply (H prot s ta tb r0 sb)]; try assumption; try reflexivity.
+  eapply reach_mono; [| | | apply (H prot s ta tb r0 sb)]; try assumption;
+    try reflexivity.
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a Ha. exact Ha.
   - intros s' Q. exact Q.
@@ -49,7 +50,8 @@ Qed.
 
 Lemma inl_ok at_p exch with_bx n red :
   0 <= n -> 0 <= red <= Contracts.red X -> n = 0 \/ red = 0 ->
-  (forall prot, inline_spec X (a_switch P) (a_value P) (a_entry P) (code P) (ext P) prot
+  (forall prot, inline_spec X (a_switch P) (a_value P) (a_entry P) (code P) (ext P)
+    prot
      at_p ins exch with_bx n) ->
   way_ok P (inl at_p exch with_bx n red).
 Proof.
@@ -68,16 +70,19 @@ Proof.
   - intros E. split; [exact WO | exact (CE E)].
 Qed.
 
-Lemma fun_land_ok k : k = Fun \/ k = Value -> (forall prot, land prot ins k) -> land_ok P k.
+Lemma fun_land_ok k : k = Fun \/ k = Value -> (forall prot, land prot ins k) ->
+  land_ok P k.
 Proof.
   intros K H prot s t g from to A F _ LA LP _.
   assert (E : from = low X k g /\ to = s_sp g + w)
     by (unfold from, to; destruct K as [-> | ->]; split; reflexivity).
   destruct E as [E1 E2]. rewrite E1, E2 in *.
-  eapply reach_mono; [| | | destruct K as [-> | ->]; apply (H prot s t g); assumption].
+  eapply reach_mono; [| | | destruct K as [-> | ->]; apply (H prot s t g);
+    assumption].
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a [].
-  - intros s' [Q KP]. split; [exact Q|]. intros a _ Hp. apply KP; [intros [] | exact Hp].
+  - intros s' [Q KP]. split; [exact Q|]. intros a _ Hp. apply KP;
+    [intros [] | exact Hp].
 Qed.
 
 Lemma entry_land_ok : (forall prot, land prot ins Entry) -> land_ok P Entry.
@@ -97,7 +102,8 @@ Lemma inl_land_ok b :
 Proof.
   intros H prot s t g from to A F G LA LP _.
   assert (E : from = s_sp g /\ to = s_sp g) by (split; reflexivity).
-  destruct E as [E1 E2]. rewrite E1, E2 in *. unfold land_apart, land_prot, land_place in *.
+  destruct E as [E1 E2]. rewrite E1, E2 in *.
+  unfold land_apart, land_prot, land_place in *.
   eapply reach_mono; [| | | apply (H prot s t g); auto].
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | cbv beta in I2; lia].
   - intros a [].
@@ -112,7 +118,8 @@ Lemma place_pieces L :
   4 * w <= gap L -> In (breg L) (pushed X) ->
   (forall prot, in_place_call_spec X (code P) (fun _ _ _ _ => False) ins prot (gap L)
      (breg L) (mreg L) (a_in_place L) (a_call L)) ->
-  (forall prot, in_place_copy_spec X (code P) (ext P) ins prot (breg L) (a_after L)) ->
+  (forall prot, in_place_copy_spec X (code P) (ext P) ins prot (breg L) (a_after L))
+    ->
   (forall prot, in_place_fails_spec X (code P) (ext P) ins prot (gap L) (breg L)
      (a_after L)) ->
   (exists n, code P (a_call L) = Some (CallX x_aco_leave_place, n) /\

@@ -94,7 +94,7 @@ Definition view u i a :=
   else if top i - v_zeros (sv u i) * w <=? a then 0
   else mm (st u) (in_save u i a).
 
-(* ---- places of what a suspended context has left -------------------------------- *)
+(* ---- places of what a suspended context has left ------------------------------- *)
 
 (* The lowest byte that it needs. *)
 Definition lowest l := kept_sp X (l_kind l) (l_snap l) - l_red l.
@@ -128,7 +128,7 @@ Definition fits i l :=
   bottom i < lowest l - below (l_kind l) /\
   land_to (l_kind l) (l_snap l) <= top i.
 
-(* ---- the invariant ---------------------------------------------------------------- *)
+(* ---- the invariant ------------------------------------------------------------- *)
 
 (* A context that doesn't own its stack has its bytes in one place, but for
    zeros at the top. *)
@@ -174,12 +174,13 @@ Record inv u : Prop := {
   inv_wd i : gh u i <> None -> has_words u i
 }.
 
-(* ---- lemmas --------------------------------------------------------------------- *)
+(* ---- lemmas -------------------------------------------------------------------- *)
 
 Hypothesis X_ok : X = amd64 \/ X = i386.
 
 Lemma offsets : 4 <= w /\ 0 <= red X /\ 4 * w <= o_ctl X /\
-  o_ctl X + 4 <= o_ctl2 X /\ o_ctl2 X + 2 <= o_fp X /\ used = o_fp X + w /\ 0 <= np X * w.
+  o_ctl X + 4 <= o_ctl2 X /\ o_ctl2 X + 2 <= o_fp X /\ used = o_fp X + w /\
+    0 <= np X * w.
 Proof. destruct X_ok as [-> | ->]; unfold Contracts.used, np; cbn; lia. Qed.
 
 Lemma places l : red_ok l ->
@@ -221,9 +222,11 @@ Lemma form_same m m' v v' t l :
   form m' v' t k g.
 Proof.
   pose proof offsets as O. intros k g F HR HT HV.
-  assert (WT : forall d, 0 <= d -> d + w <= 4 * w -> word m' (t + d) = word m (t + d)).
+  assert (WT : forall d, 0 <= d -> d + w <= 4 * w ->
+    word m' (t + d) = word m (t + d)).
   { intros d d0 d1. apply word_same. intros a Ha. apply HT. left. unfold range. lia. }
-  assert (WV : forall a, keep_from l <= a -> a + w <= high X k g -> word v' a = word v a).
+  assert (WV : forall a, keep_from l <= a -> a + w <= high X k g ->
+    word v' a = word v a).
   { intros a a0 a1. apply word_same. intros b Hb. apply HV. lia. }
   assert (W0 := WT 0). rewrite Z.add_0_r in W0.
   destruct F as [F1 F]. split; [rewrite WT by lia; exact F1|].
@@ -237,19 +240,21 @@ Proof.
     eapply pushes_same; [|exact D]. intros a Ha. apply HV. lia.
   - rewrite W0, !WT by lia. exact F.
   - rewrite W0 by lia. destruct F as [F2 F3]. split; [exact F2|].
-    rewrite <- F3. apply word_same. intros a Ha. apply HT. right. split; [reflexivity|].
+    rewrite <- F3. apply word_same. intros a Ha. apply HT. right. split;
+      [reflexivity|].
     exact Ha.
 Qed.
 
 Lemma view_owner u i : owns u i -> view u i = mm (st u).
-Proof. intros H. unfold view. destruct (owns_dec u i); [reflexivity|contradiction]. Qed.
+Proof. intros H. unfold view. destruct (owns_dec u i);
+  [reflexivity|contradiction]. Qed.
 
 Lemma in_save_range u i l a : kept_apart u i l -> lowest l <= a ->
   a < top i - v_zeros (sv u i) * w ->
   range (v_from (sv u i)) (v_words (sv u i) * w) (in_save u i a).
 Proof. unfold kept_apart, range, in_save. intros (A & B & C & D & E) F G. lia. Qed.
 
-(* ---- what the program does between switches ------------------------------------- *)
+(* ---- what the program does between switches ------------------------------------ *)
 
 (* The context goes on waiting: the bytes may move, but it doesn't see that. *)
 Definition stays u u' i l :=
@@ -307,7 +312,8 @@ Proof.
     + rewrite (inv_cur u HI) in H. discriminate.
     + destruct N. reflexivity.
   - rewrite (rn_cur _ _ R). apply (rn_own _ _ R).
-  - intros i l H. destruct (rn_gh _ _ R _ _ H) as [(H1 & H2 & _)|(_ & _ & _ & H1)]; [|exact H1].
+  - intros i l H. destruct (rn_gh _ _ R _ _ H) as [(H1 & H2 & _)|(_ & _ & _ & H1)];
+    [|exact H1].
     apply (stays_waits u); [|exact H2]. apply (inv_waits u HI). exact H1.
   - apply (rn_spaces _ _ R).
   - apply (rn_words _ _ R).
@@ -316,7 +322,8 @@ Qed.
 
 Lemma ended_owns u i j : owns (ended u i) j <-> owns u j /\ j <> i.
 Proof.
-  unfold owns, ended; cbn [own]. destruct (own u (stk P j)) as [x|]; [|split; [|intros []]; discriminate].
+  unfold owns, ended; cbn [own]. destruct (own u (stk P j)) as [x|]; [|split;
+    [|intros []]; discriminate].
   destruct (ctx_dec P x i) as [->|N].
   - split; [discriminate|]. intros [[= ->] N]. destruct (N eq_refl).
   - split; [intros [= ->]; auto | intros [E _]; exact E].
@@ -328,20 +335,24 @@ Proof.
   assert (AL : forall j, alive (ended u i) j -> alive u j).
   { intros j. unfold alive, ended. cbn [gh cur]. destruct (ctx_dec P j i); tauto. }
   assert (GH : forall j l, gh (ended u i) j = Some l -> gh u j = Some l /\ j <> i).
-  { intros j l. unfold ended. cbn [gh]. destruct (ctx_dec P j i); [discriminate|auto]. }
+  { intros j l. unfold ended. cbn [gh]. destruct (ctx_dec P j i);
+    [discriminate|auto]. }
   assert (GN : forall j, gh (ended u i) j <> None -> gh u j <> None /\ j <> i).
-  { intros j. unfold ended. cbn [gh]. destruct (ctx_dec P j i); [intros []; reflexivity|auto]. }
+  { intros j. unfold ended. cbn [gh]. destruct (ctx_dec P j i); [intros [];
+    reflexivity|auto]. }
   assert (OW : forall j, j <> i -> ~ owns (ended u i) j -> ~ owns u j).
   { intros j Nj H1 H2. apply H1. apply ended_owns. auto. }
   assert (VW : forall j, j <> i -> view (ended u i) j = view u j).
-  { intros j Nj. unfold view. destruct (owns_dec u j) as [O|O], (owns_dec (ended u i) j) as [O'|O'].
+  { intros j Nj. unfold view. destruct (owns_dec u j) as [O|O], (owns_dec (ended u i)
+    j) as [O'|O'].
     - reflexivity.
     - destruct O'. apply ended_owns. auto.
     - apply ended_owns in O'. tauto.
     - reflexivity. }
   pose proof (inv_spaces u HI) as S.
   constructor.
-  - unfold ended. cbn [gh cur]. destruct (ctx_dec P (cur u) i); [reflexivity | apply (inv_cur u HI)].
+  - unfold ended. cbn [gh cur]. destruct (ctx_dec P (cur u) i);
+    [reflexivity | apply (inv_cur u HI)].
   - apply ended_owns. split; [apply (inv_own u HI) | intros E; exact (N (eq_sym E))].
   - intros j l H. destruct (GH j l H) as [H1 Nj].
     destruct (inv_waits u HI j l H1) as (F & V & R & FT & G & K & E).
@@ -359,8 +370,11 @@ Proof.
 Qed.
 End World.
 Arguments st {P}. Arguments cur {P}. Arguments gh {P}. Arguments own {P}.
-Arguments sv {P}. Arguments wd {P}. Arguments sent {P}. Arguments alive {P}. Arguments owns {P}.
+Arguments sv {P}. Arguments wd {P}. Arguments sent {P}. Arguments alive {P}.
+Arguments owns {P}.
 Arguments owns_dec {P}. Arguments view {P}. Arguments in_save {P}.
-Arguments kept_apart {P}. Arguments waits {P}. Arguments spaces {P}. Arguments inv {P}.
-Arguments has_words {P}. Arguments stays {P}. Arguments words_stay {P}. Arguments ran {P}.
+Arguments kept_apart {P}. Arguments waits {P}. Arguments spaces {P}. Arguments inv
+  {P}.
+Arguments has_words {P}. Arguments stays {P}. Arguments words_stay {P}. Arguments ran
+  {P}.
 Arguments ended {P}. Arguments with_st {P}.
