@@ -346,4 +346,20 @@ Definition leave_place_ok := forall u B l s1,
   forall s2, ext P x_aco_leave_place s1 (a_after L) s2 -> exists u2, st u2 = s2 /\
     (call_failed P L (with_st u s1) u2 \/
      call_left P L (with_st u s1) B l (leaving_A P (st u)) u2).
+
+Corollary place_goes_on u B l s1 : leave_place_ok -> inv u -> enters_place u B l s1 ->
+  exists e u', runs u [e] u'.
+Proof.
+  intros OK HI E. pose proof (at_the_call u B l s1 HI E) as AC.
+  pose proof E as (HB & EN & _).
+  destruct (OK u B l s1 HI HB EN AC) as [[s2 X2] C].
+  destruct (C s2 X2) as (u2 & <- & [CF|CL]).
+  - destruct (reach_ends _ _ _ _ (inside P) _ _ _ _
+      (place_fails P L X_ok u B s1 u2 place_ok HI EN AC CF)) as (s3 & R & _).
+    + intros s [Hi _]. exact Hi.
+    + intros s [F _]. destruct (en_goes_on P L _ _ EN) as [G _]. apply G. apply F.
+    + exists (Failed u u2 s3), (with_st u2 s3).
+      eapply runs_fails; [exact E | exact X2 | exact CF | exact R | apply runs_nil].
+  - destruct (there_is_a_run_in_place u B l s1 u2 HI E X2 CL) as [s4 R]. eauto.
+Qed.
 End Runs.

@@ -35,7 +35,12 @@
      call_left, call_failed
                  what aco_leave_place() does, if it returns 0, or anything else
 
-   ways lists the ways out, at_land the landings of inline switches. *)
+   ways lists the ways out, at_land the landings of inline switches.
+
+   Not here: contexts that run at the same time in other threads, and what they
+   share with these; cos that start in aco_entry_tools, and i386 without SSE, of
+   which Switch64.v and Switch32.v have the contracts alone.  Example1.v and
+   Example2.v meet the hypotheses. *)
 Require Import ZArith List Bool Lia.
 Require Import X86 Logic Contracts World Chain Place Runs Ways.
 Require Text64 Text32 Switch64 Switch32 Inline Inline64 Inline32 InPlace64 InPlace32.
