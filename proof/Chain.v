@@ -34,6 +34,7 @@ Local Notation ctx := (ctx P).
 Local Notation world := (world P).
 Local Notation T := (T P).
 Local Notation top i := (hi P (stk P i)).
+Local Notation edge i := (hi P (stk P i) + w).
 Local Notation bottom i := (lo P (stk P i)).
 Hypothesis X_ok : X = amd64 \/ X = i386.
 
@@ -136,7 +137,7 @@ Definition floor (u : world) y B s i : Z :=
   end.
 Definition sw_prot (u : world) y B s a :=
   (exists i, alive u i /\ range (T i) used a) \/
-  (exists i, alive u i /\ owns u i /\ floor u y B s i <= a < top i) \/
+  (exists i, alive u i /\ owns u i /\ floor u y B s i <= a < edge i) \/
   (exists i, gh u i <> None /\ ~ owns u i /\
      range (v_from (sv u i)) (v_words (sv u i) * w) a).
 
@@ -147,7 +148,7 @@ Definition valid (u : world) y B l s :=
   ((rf (st u) RSP - y_room y <= rf s RSP <= rf (st u) RSP /\
     bottom (cur u) < rf s RSP < top (cur u)) \/
    (land_from P k g <= rf s RSP <= land_to P k g /\
-    bottom B < rf s RSP <= top B)).
+    bottom B < rf s RSP <= edge B)).
 
 Definition may_write (u : world) y l a :=
   out_mine (T (cur u)) (y_T y) (rf (st u) RSP) (y_room y) a \/
@@ -183,7 +184,7 @@ Proof.
   rewrite (inv_cur P u HI) in H. discriminate.
 Qed.
 
-Lemma fitsB : bottom B < lowest P l - below P k /\ land_to P k g <= top B.
+Lemma fitsB : bottom B < lowest P l - below P k /\ land_to P k g <= top B + above P k.
 Proof. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & H & _). exact H. Qed.
 Lemma red_B : red_ok P l.
 Proof. destruct (inv_waits P u HI B l HB) as (_ & _ & H & _). exact H. Qed.
@@ -192,7 +193,8 @@ Lemma placesB : lowest P l <= keep_from P l <= first l /\
   lowest P l - below P k <= land_from P k g /\ 0 <= below P k /\
   land_from P k g <= kept_sp X k g <= land_to P k g /\
   first l <= land_to P k g - l_red l /\ 0 <= l_red l /\
-  lowest P l = kept_sp X k g - l_red l.
+  lowest P l = kept_sp X k g - l_red l /\
+  0 <= above P k <= w /\ (above P k = 0 \/ lowest P l = land_to P k g).
 Proof. exact (places P X_ok l red_B). Qed.
 
 Lemma kept_fits i li : gh u i = Some li -> bottom i < lowest P li.
@@ -202,7 +204,7 @@ Proof.
 Qed.
 
 (* The stacks of A and B are apart. *)
-Lemma stacks : r0 < bottom B /\ r0 - n < r0 + w <= bottom B \/ top B < r0 - n.
+Lemma stacks : r0 < bottom B /\ r0 - n < r0 + w <= bottom B \/ edge B < r0 - n.
 Proof.
   destruct HL as [_ _ R1 R2 R3 _ _]. fold A s0 r0 in R1, R2, R3. unfold s0 in *.
   fold r0 in R1, R2, R3.
@@ -295,7 +297,8 @@ Proof.
   - intros s Hs. right. left. exists i. split; [exact Ha|]. split; [exact Ho|].
     unfold floor. rewrite Hi.
     destruct (ctx_dec P i (cur u)) as [E|_]; [destruct (N E)|].
-    destruct (ctx_dec P i B) as [->|_]; [|exact R].
+    pose proof (offsets P X_ok).
+    destruct (ctx_dec P i B) as [->|_]; [|lia].
     rewrite HB in Hi. injection Hi as <-. fold k g in R |- *.
     destruct (out_off_A s Hs) as [[-> Hr] | [-> Hr]]; [lia|].
     pose proof placesB. unfold k, g in *. lia.
@@ -324,11 +327,11 @@ Proof.
   pose proof stacks. lia.
 Qed.
 
-Lemma lmine a : land_mine k g a -> bottom B <= a < top B /\ a < land_to P k g.
+Lemma lmine a : land_mine k g a -> bottom B <= a < edge B /\ a < land_to P k g.
 Proof.
   pose proof fitsB as [F1 F2]. pose proof (offsets P X_ok). pose proof placesB.
-  intros [E R]. rewrite E in *. cbn [below land_to kept_sp] in *. unfold range in R.
-  lia.
+  intros [E R]. rewrite E in *. cbn [below above land_to kept_sp] in *.
+  unfold range in R. lia.
 Qed.
 
 Lemma land_T i a : alive u i -> range (T i) used a -> safe_land a.
@@ -340,20 +343,21 @@ Qed.
 
 Lemma land_A a : r0 - Z.max n (y_red y) <= a < top A -> safe_land a.
 Proof.
-  intros R. pose proof room_A. split.
+  intros R. pose proof room_A. pose proof (offsets P X_ok). split.
   - intros M%lmine.
     pose proof (sp_SS P u (inv_spaces P u HI) A B aliveA aliveB (not_eq_sym HS)).
     unfold apart2 in *. lia.
   - intros s Hs. right. left. exists A. split; [apply aliveA|].
     split; [apply (inv_own P u HI)|]. unfold floor.
     destruct (ctx_dec P A (cur u)) as [_|E]; [|destruct E; reflexivity].
-    rewrite (land_off_A s Hs). exact R.
+    rewrite (land_off_A s Hs). lia.
 Qed.
 
 Lemma land_S i li a : gh u i = Some li -> owns u i -> i <> B ->
   lowest P li <= a < top i -> safe_land a.
 Proof.
-  intros Hi Ho N R. destruct (gh_alive i li Hi) as [Ha NA]. split.
+  intros Hi Ho N R. destruct (gh_alive i li Hi) as [Ha NA].
+  pose proof (offsets P X_ok). split.
   - assert (NS : stk P i <> stk P B).
     { intros E. apply N. unfold owns in *. rewrite E in Ho. congruence. }
     intros M%lmine.
@@ -363,12 +367,12 @@ Proof.
   - intros s Hs. right. left. exists i. split; [exact Ha|]. split; [exact Ho|].
     unfold floor. rewrite Hi.
     destruct (ctx_dec P i (cur u)) as [E|_]; [destruct (NA E)|].
-    destruct (ctx_dec P i B) as [E|_]; [destruct (N E)|exact R].
+    destruct (ctx_dec P i B) as [E|_]; [destruct (N E)|lia].
 Qed.
 
 Lemma land_B a : land_to P k g - l_red l <= a < top B -> safe_land a.
 Proof.
-  intros R. split.
+  intros R. pose proof (offsets P X_ok). split.
   - pose proof placesB. pose proof red_B as RB. unfold red_ok in RB. fold k in RB.
     intros [E R2]. rewrite E in *. cbn [land_to] in *. unfold range in R2. lia.
   - intros s Hs. right. left. exists B. split; [apply aliveB|]. split; [exact HO|].
@@ -451,6 +455,7 @@ Proof.
 Qed.
 
 Lemma high_top i li : red_ok P li -> fits P i li ->
+  high X (l_kind li) (l_snap li) <= keep_from P li \/
   high X (l_kind li) (l_snap li) <= top i.
 Proof.
   intros R [_ F]. pose proof (places P X_ok li R) as PL. cbv zeta in PL. lia.
@@ -499,7 +504,7 @@ Proof.
       pose proof placesB. fold k. fold k in Ra. lia.
   - intros E. fold k in E. pose proof (sp_TS P u SP B B aliveB aliveB).
     pose proof fitsB as [G1 G2]. pose proof placesB.
-    rewrite E in *. cbn [below land_to kept_sp] in *. unfold apart2 in *. lia.
+    rewrite E in *. cbn [below above land_to kept_sp] in *. unfold apart2 in *. lia.
 Qed.
 
 (* ---- and all that holds afterwards --------------------------------------------- *)
@@ -610,7 +615,7 @@ Proof.
   { unfold view. destruct (owns_dec u2 A) as [|NO]; [reflexivity|].
     destruct NO. exact (inv_own P u HI). }
   assert (FT : fits P A (leaving_by y s0 ret)).
-  { unfold fits, below. cbn [leaving_by l_kind l_snap].
+  { unfold fits, below, above. cbn [leaving_by l_kind l_snap].
     destruct (y_kind y) eqn:EK; try (destruct N as (_ & NE & _); congruence).
     all: cbn [land_to left_by s_sp]; unfold s0 at 2; fold r0; lia. }
   unfold waits. cbn [leaving_by l_kind l_snap l_mem]. rewrite VA.
@@ -650,7 +655,8 @@ Proof.
   - intros E. cbn [sent switched u2].
     destruct (ctx_dec P i (cur u)) as [E'|_]; [destruct (NA E')|]. rewrite <- (SV E).
     apply (word_same P X_ok). intros a Hr. apply NS. pose proof (offsets P X_ok).
-    unfold red_ok in RI. rewrite E in *. cbn [kept_sp] in *. unfold high in *. lia.
+    destruct FT as [_ FT]. unfold red_ok in RI. rewrite E in *.
+    cbn [above kept_sp land_to] in *. lia.
 Qed.
 
 Lemma spaces_switched : spaces u2.

@@ -67,13 +67,13 @@ Definition put m a v := store (Z.to_nat (w X)) m a v.
 Definition words m t := store 2 (store 4 m (t + o_ctl X) 0x1f80) (t + o_ctl2 X) 0x37f.
 Definition m0 : mem :=
   let m := words (words (fun _ => 4) (T false)) (T true) in
-  put (put (put (put m (T true) a_entry) (T true + w X) (hi true))
+  put (put (put (put m (T true) a_entry) (T true + w X) (hi true + w X))
     (T true + o_fp X) function) sp main.
 Definition f0 r := if reg_eqb r RSP then sp else if reg_eqb r (freg X) then T false
   else if reg_eqb r (treg X) then T true else if reg_eqb r (lreg X) then land else 0.
 Definition s0 := mk entry f0 m0 false false false 0x1f80 0x37f 0.
 Definition new_co := {| l_kind := Entry;
-  l_snap := {| s_rf := fun _ => 0; s_sp := hi true; s_ret := function |};
+  l_snap := {| s_rf := fun _ => 0; s_sp := hi true + w X; s_ret := function |};
   l_red := 0; l_mem := m0 |}.
 End State.
 
@@ -146,7 +146,7 @@ Lemma is_called : switches P ways u y true (new_co amd64 (a_entry P)) main.
 Proof. calls w_switch. Qed.
 
 (* It arrives in the function of the co. *)
-Example arrives : exists s, pc s = function /\ rf s RSP = hi true - w amd64 /\
+Example arrives : exists s, pc s = function /\ rf s RSP = hi true /\
   runs P (place64 c_at) ways u [Switched P u false true (new_co amd64 (a_entry P)) s]
     (switched P u y true main s).
 Proof.
@@ -194,7 +194,7 @@ Lemma is_called : switches P ways u y true (new_co i386 (a_entry P)) main.
 Proof. calls i_switch. Qed.
 
 (* It arrives in the function of the co. *)
-Example arrives : exists s, pc s = function /\ rf s RSP = hi true - w i386 /\
+Example arrives : exists s, pc s = function /\ rf s RSP = hi true /\
   runs P (place32 c_at) ways u [Switched P u false true (new_co i386 (a_entry P)) s]
     (switched P u y true main s).
 Proof.

@@ -28,6 +28,7 @@ Local Notation ctx := (ctx P).
 Local Notation world := (world P).
 Local Notation T := (T P).
 Local Notation top i := (hi P (stk P i)).
+Local Notation edge i := (hi P (stk P i) + w).
 Local Notation bottom i := (lo P (stk P i)).
 Local Notation no_ext := (fun (_ : Z) (_ : state) (_ : Z) (_ : state) => False).
 Hypothesis X_ok : X = amd64 \/ X = i386.
@@ -113,7 +114,7 @@ Proof.
     load 2 (mm s) (T i + o_ctl2 X) = load 2 (mm (st u)) (T i + o_ctl2 X)).
   { intros i Hi. split; apply load_same; intros a Ha; rewrite (W i); auto. }
   constructor.
-  - reflexivity.
+  - exact (inv_cur P u HI).
   - exact (inv_own P u HI).
   - intros i li H. left. change (gh u i = Some li) in H.
     destruct (GA i li H) as [Ha N].
@@ -248,6 +249,7 @@ Record call_failed (u1 u2 : world) : Prop := {
   cf_rax : rf (st u2) RAX mod 2 ^ 32 <> 0;
   cf_stack a : rf (st u1) RSP + gap L <= a < top (cur u1) ->
     mm (st u2) a = mm (st u1) a;
+  cf_cur : cur u2 = cur u1;
   cf_ran : ran u1 u2
 }.
 
@@ -299,7 +301,7 @@ Proof.
   destruct cf_regs0 as (C1 & C2 & C3 & C4 & C5).
   pose proof (ran_inv P X_ok _ _ HI ac_ran0) as HI1.
   pose proof (ran_inv P X_ok _ _ HI1 cf_ran0) as HI2.
-  assert (CU : cur u2 = cur u) by exact (rn_cur P _ _ cf_ran0).
+  assert (CU : cur u2 = cur u) by exact cf_cur0.
   pose proof (sp_stk P u (inv_spaces P u HI) (cur u) (or_introl eq_refl)) as SA.
   set (r0 := rf (st u) RSP) in *.
   destruct ac_form0 as (A1 & A2 & A3 & A4).
@@ -352,7 +354,7 @@ Definition pl_prot2 (u2 : world) B l rc s a :=
   (exists i, gh u2 i <> None /\ ~ owns u2 i /\
      range (v_from (sv u2 i)) (v_words (sv u2 i) * w) a) \/
   (rf s RSP = rc /\ rc <= a < top B) \/
-  (land_from P k g <= rf s RSP <= land_to P k g /\ rf s RSP - l_red l <= a < top B).
+  (land_from P k g <= rf s RSP <= land_to P k g /\ rf s RSP - l_red l <= a < edge B).
 
 Definition placed (u2 : world) B s4 : world :=
   {| st := s4; cur := B;
@@ -400,7 +402,8 @@ Lemma roomA : bottom A < r0 - room /\ r0 + w <= top A /\ stk P B = stk P A /\
   0 <= bottom A /\ top A <= W X - w /\ room = np X * w + gap L /\ 4 * w <= gap L.
 Proof.
   destruct EN. pose proof (sp_stk P u (inv_spaces P u HI) A (or_introl eq_refl)).
-  pose proof (pk_gap PK). unfold A, r0, room in *. repeat split;
+  pose proof (pk_gap PK). pose proof (offsets P X_ok).
+  unfold A, r0, room in *. repeat split;
     solve [assumption | lia].
 Qed.
 
@@ -465,7 +468,7 @@ Definition safe2 a :=
 Lemma safe2_prot a s : safe2 a -> pl_prot2 u2 B l rc s a.
 Proof. unfold safe2, pl_prot2. tauto. Qed.
 
-Lemma safe2_off a : safe2 a -> ~ bottom B <= a < top B.
+Lemma safe2_off a : safe2 a -> ~ bottom B <= a < edge B.
 Proof.
   pose proof (cl_spaces _ _ _ _ _ CL) as SP.
   pose proof (sp_stk P u2 SP B alive2B) as SB.
@@ -508,7 +511,7 @@ Proof.
   set (nw := v_words (sv u2 B)) in *. set (nz := v_zeros (sv u2 B)) in *.
   set (from := v_from (sv u2 B)) in *. set (e := hi P (stk P A)) in *.
   assert (NW : 0 <= nw * w) by lia. assert (NZ : 0 <= nz * w) by lia.
-  assert (TOT : e - (nw + nz) * w = lowest P l) by lia.
+  assert (TOT : e - (nw + nz) * w = Z.min (lowest P l) e) by lia.
   assert (BR : In (breg L) (saved X)).
   { unfold saved. right. right. exact (pk_breg PK). }
   eapply reach_mono; [| | |apply (pk_copy PK (pl_prot2 u2 B l rc) (st u2) (T B) rc
@@ -524,7 +527,7 @@ Proof.
       * rewrite Q4; [reflexivity|]. unfold range. lia.
       * unfold in_save. rewrite R3. fold e nz nw from.
         pose proof (Q5 (a - (e - (nw + nz) * w))) as Q.
-        replace (lowest P l + (a - (e - (nw + nz) * w))) with a in Q by lia.
+        replace (Z.min (lowest P l) e + (a - (e - (nw + nz) * w))) with a in Q by lia.
         apply Q. lia.
     + intros a Ha. pose proof (safe2_off a Ha) as OFF. rewrite R3 in OFF.
       fold e in OFF.
@@ -571,9 +574,9 @@ Proof.
   assert (LM : forall a, land_mine P k g a ->
     bottom B <= a < land_to P k g - l_red l).
   { intros a [E R]. unfold red_ok in RB. fold k in RB. rewrite E in *.
-    cbn [below land_to kept_sp] in *. unfold range in R. lia. }
+    cbn [below above land_to kept_sp] in *. unfold range in R. lia. }
   assert (PR : forall a s, land_place (land_from P k g) (land_to P k g) s ->
-    rf s RSP - l_red l <= a < top B -> pl_prot2 u2 B l rc s a).
+    rf s RSP - l_red l <= a < edge B -> pl_prot2 u2 B l rc s a).
   { intros a s Hp Ha. right. right. right. right. split; [exact Hp|exact Ha]. }
   eapply reach_mono; [| | |apply (HD (pl_prot2 u2 B l rc) s3 (T B) g)]; cbv zeta.
   - intros s H1; exact H1.
@@ -592,7 +595,7 @@ Proof.
   - intros s Hs. split.
     + intros a Ra. left. exists B. split; [exact alive2B|exact Ra].
     + intros a Ra Hr. fold k in Ra. apply PR; [exact Hs|]. lia.
-  - intros E. fold k in E. rewrite E in *. cbn [below land_to kept_sp] in *.
+  - intros E. fold k in E. rewrite E in *. cbn [below above land_to kept_sp] in *.
     unfold apart2 in *. lia.
 Qed.
 
@@ -713,7 +716,7 @@ End Placed.
 Definition pl_valid s :=
   inside P s /\
   (rf s RSP = rc \/
-   land_from P k g <= rf s RSP <= land_to P k g) /\ bottom B < rf s RSP <= top B.
+   land_from P k g <= rf s RSP <= land_to P k g) /\ bottom B < rf s RSP <= edge B.
 
 Theorem place_left :
   reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc) pl_valid

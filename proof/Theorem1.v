@@ -13,10 +13,14 @@
                  are what B left: it returns from its call, and with 0 or what was
                  sent to it (found, finds, back)
      stack       B's bytes, from its stack pointer to the top of its stack, are
-                 those that it left, wherever they have been
+                 those that it left, wherever they have been.  The word above
+                 them in a share stack, to which the functions of cos return, is
+                 no co's: aco_entry alone writes it, the same for all
      MXCSR, x87  the control words are those of before; or, if the way out
-                 exchanges them, those that were last saved in B's aco_t
-     the rest    is as A left it: direction flag, x87 stack, vector registers
+                 exchanges them, those that were last saved in B's aco_t.  Where
+                 the C code exchanges them before a switch, that is not seen here
+     the rest    is as before the instructions of the switch: direction flag, x87
+                 stack, vector registers
 
    and goes_on_from: in each state on the way the stack pointer is on a valid stack,
    with nothing live below it, and there is a next step.
@@ -37,8 +41,9 @@
 
    ways lists the ways out, at_land the landings of inline switches.
 
-   Not here: contexts that run at the same time in other threads, and what they
-   share with these; cos that start in aco_entry_tools, and i386 without SSE, of
+   A world is what one thread sees.  While it switches, the others do what signal
+   handlers may; between switches they may take contexts that wait, and leave
+   others.  Not here: cos that start in aco_entry_tools, and i386 without SSE, of
    which Switch64.v and Switch32.v have the contracts alone.  Example1.v and
    Example2.v meet the hypotheses. *)
 Require Import ZArith List Bool Lia.

@@ -4,11 +4,14 @@
 
      own k = Some A           B's bytes while A's lie on the stack: sv B
 
-     hi k +-----------+       hi k +- - - - - -+
+          | return    |            | return    |  where the function of a co returns
+     hi k +-----------+       hi k +- - - - - -+  to: the same for all users of k
           | A's bytes |            |   zeros   |  words of zeros that nobody keeps
           +-----------+ low        +- - - - - -+       +-------+
           :           :            |   words   |  <--  | words |  at from
-     lo k '- - - - - -'            +- - - - - -+ low   +-------+ *)
+     lo k '- - - - - -'            +- - - - - -+ low   +-------+
+
+   hi is align_retptr: the word there is no user's, and aco_entry alone writes it. *)
 Require Import ZArith List Bool Lia.
 Require Import X86 Logic Contracts.
 Import ListNotations.
@@ -56,6 +59,7 @@ Local Notation form := (form X (a_switch P) (a_value P) (a_entry P)).
 Local Notation ctx := (ctx P).
 Local Notation T := (T P).
 Local Notation top i := (hi P (stk P i)).
+Local Notation edge i := (hi P (stk P i) + w).
 Local Notation bottom i := (lo P (stk P i)).
 
 (* How a suspended context left, and the memory then. *)
@@ -122,11 +126,13 @@ Definition goes_on k g :=
 
 (* Bytes that the landing writes below: where the function of a co returns to. *)
 Definition below k := match k with Entry => w | _ => 0 end.
+(* A new co begins above the word that it will return to. *)
+Definition above k := match k with Entry => w | _ => 0 end.
 
 (* All of it is on its stack. *)
 Definition fits i l :=
   bottom i < lowest l - below (l_kind l) /\
-  land_to (l_kind l) (l_snap l) <= top i.
+  land_to (l_kind l) (l_snap l) <= top i + above (l_kind l).
 
 (* ---- the invariant ------------------------------------------------------------- *)
 
@@ -136,7 +142,7 @@ Definition kept_apart u i l :=
   let s := sv u i in
   0 <= v_words s /\ 0 <= v_zeros s /\ 0 <= v_from s /\
   v_from s + v_words s * w <= W X /\
-  lowest l = top i - (v_words s + v_zeros s) * w.
+  Z.min (lowest l) (top i) = top i - (v_words s + v_zeros s) * w.
 
 Definition waits u i l :=
   let k := l_kind l in let g := l_snap l in
@@ -149,16 +155,16 @@ Definition waits u i l :=
 (* Things of living contexts are apart. *)
 Record spaces u : Prop := {
   sp_T i : alive u i -> 0 <= T i /\ T i + used <= W X;
-  sp_stk i : alive u i -> 0 <= bottom i /\ bottom i <= top i /\ top i <= W X - w;
+  sp_stk i : alive u i -> 0 <= bottom i /\ bottom i <= top i /\ edge i <= W X - w;
   sp_TT i j : alive u i -> alive u j -> i <> j -> apart2 (T i) used (T j) used;
   sp_TS i j : alive u i -> alive u j ->
-    apart2 (T i) used (bottom j) (top j - bottom j);
+    apart2 (T i) used (bottom j) (edge j - bottom j);
   sp_SS i j : alive u i -> alive u j -> stk P i <> stk P j ->
-    apart2 (bottom i) (top i - bottom i) (bottom j) (top j - bottom j);
+    apart2 (bottom i) (edge i - bottom i) (bottom j) (edge j - bottom j);
   sp_VT i j : gh u i <> None -> ~ owns u i -> alive u j ->
     apart2 (v_from (sv u i)) (v_words (sv u i) * w) (T j) used;
   sp_VS i j : gh u i <> None -> ~ owns u i -> alive u j ->
-    apart2 (v_from (sv u i)) (v_words (sv u i) * w) (bottom j) (top j - bottom j)
+    apart2 (v_from (sv u i)) (v_words (sv u i) * w) (bottom j) (edge j - bottom j)
 }.
 
 Definition has_words u i :=
@@ -190,9 +196,10 @@ Lemma places l : red_ok l ->
   lowest l - below k <= land_from k g /\ 0 <= below k /\
   land_from k g <= kept_sp X k g <= land_to k g /\
   first l <= land_to k g - l_red l /\ 0 <= l_red l /\
-  lowest l = kept_sp X k g - l_red l.
+  lowest l = kept_sp X k g - l_red l /\
+  0 <= above k <= w /\ (above k = 0 \/ lowest l = land_to k g).
 Proof.
-  pose proof offsets. unfold red_ok, first, keep_from, lowest, high, below.
+  pose proof offsets. unfold red_ok, first, keep_from, lowest, high, below, above.
   destruct (l_kind l); cbn [kept_sp land_to land_from]; lia.
 Qed.
 
@@ -269,14 +276,16 @@ Definition stays u u' i l :=
 Definition words_stay u u' i :=
   wd u' i = wd u i \/ wd u' i = (mx (st u), cw (st u)).
 
-(* The program runs, the C code of the library included.  It may make contexts and
-   destroy those that wait, and move bytes, for which it has to make room. *)
+(* The program runs, the C code of the library included.  It may make contexts,
+   destroy those that wait, and move bytes, for which it has to make room.  Other
+   threads may take contexts that wait, and leave others that do; and the running
+   one may become another: a thread can have several main cos. *)
 Record ran u u' : Prop := {
-  rn_cur : cur u' = cur u;
-  rn_own : owns u' (cur u);
+  rn_cur : gh u' (cur u') = None;
+  rn_own : owns u' (cur u');
   rn_gh i l : gh u' i = Some l ->
     gh u i = Some l /\ stays u u' i l /\ words_stay u u' i \/
-    gh u i = None /\ i <> cur u /\ l_kind l = Entry /\ waits u' i l;
+    gh u i = None /\ waits u' i l;
   rn_spaces : spaces u';
   rn_words i : alive u' i -> words_ok X (mm (st u')) (T i);
   rn_wd i : gh u' i <> None -> has_words u' i
@@ -307,12 +316,9 @@ Qed.
 Lemma ran_inv u u' : inv u -> ran u u' -> inv u'.
 Proof.
   intros HI R. constructor.
-  - destruct (gh u' (cur u')) as [l|] eqn:E; [|reflexivity].
-    rewrite (rn_cur _ _ R) in E. destruct (rn_gh _ _ R _ _ E) as [[H _]|(_ & N & _)].
-    + rewrite (inv_cur u HI) in H. discriminate.
-    + destruct N. reflexivity.
-  - rewrite (rn_cur _ _ R). apply (rn_own _ _ R).
-  - intros i l H. destruct (rn_gh _ _ R _ _ H) as [(H1 & H2 & _)|(_ & _ & _ & H1)];
+  - exact (rn_cur _ _ R).
+  - exact (rn_own _ _ R).
+  - intros i l H. destruct (rn_gh _ _ R _ _ H) as [(H1 & H2 & _)|(_ & H1)];
     [|exact H1].
     apply (stays_waits u); [|exact H2]. apply (inv_waits u HI). exact H1.
   - apply (rn_spaces _ _ R).
