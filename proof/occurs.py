@@ -81,6 +81,8 @@ def main(folder, *objects):
                  if os.path.exists(path)]
     if not libraries:
         sys.exit(f"no library in {folder}")
+    if not objects:
+        sys.exit("no object to look for")
     size = 0
     for name in objects:
         code, calls = text(name), list(relocations(name))

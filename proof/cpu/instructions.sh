@@ -11,4 +11,6 @@ for file; do
 	*.bin) objdump -D -b binary -m $machine -w --insn-width=16 "$file" ;;
 	*) objdump -d -w --insn-width=16 "$file" ;;
 	esac
-done | awk -F '\t' '$1 ~ /^ +[0-9a-f]+:$/ { sub(/ +$/, "", $2); print $2 "\t" $3 }'
+done | awk -F '\t' -v files=$# '/file format/ { files-- }
+	$1 ~ /^ +[0-9a-f]+:$/ { sub(/ +$/, "", $2); print $2 "\t" $3 }
+	END { exit files != 0 }'

@@ -28,6 +28,9 @@ fi
 ${COQC:-coqc} -q -R "$proof" Aco Extract.v >/dev/null
 ${OCAMLOPT:-ocamlopt} -w -a share.mli share.ml compare.ml -o compare
 
-for seed in ${SEEDS:-1 2 3 4 5 6 7 8 9 10}; do
-	./trace "$seed" "${OPERATIONS:-10000}" || exit 0
-done | ./compare ${VERBOSE:+verbose}
+{
+	for seed in ${SEEDS:-1 2 3 4 5 6 7 8 9 10}; do
+		./trace "$seed" "${OPERATIONS:-10000}" || exit 0
+	done
+	echo all
+} | ./compare ${VERBOSE:+verbose}
