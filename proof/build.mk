@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The steps of "make proof".  proof.am runs this in proof/work of the build tree:
+# The steps of "make proof" and of "make proof-mutants".  proof.am runs this in
+# proof/work of the build tree:
 #
 #	SRC   the source tree           TOP       the build tree
 #	ARCH  for which TOP is built    COMPILER  of TOP
@@ -109,6 +110,23 @@ cpu-%.done: cpu/compare cpu/step-% instructions-%
 		sh -c 'cpu/compare $* 500 1 cpu/step-$* <instructions-$*'
 mutants-%.done: $(DIR)/cpu/mutants.sh cpu/compare cpu/step-% instructions-%
 	$(STEP) $@ "$(arch_$*): wrong models" sh $< $* cpu/step-$* instructions-$*
+
+# --------------------------------------------------------------------- mutants --
+
+# Changes of the sources that have to be found: "make proof-mutants".
+mutants := $(bits:%=mutants-context-%.done) $(bits:%=mutants-inline-%.done) \
+	$(traced:%=mutants-share-%.done)
+mutants: $(mutants)
+	@echo "proof: changes of the sources: $$(cat $^ | grep -vc ' not as expected$$'), all as expected"
+mutant = $(STEP) $@ "$(arch_$*): changes of $(1)" sh $< $* '$(SRC)' \
+	$(abspath $(top_$*))/lib/.libs $(cc_$*)
+mutants_sources := $(wildcard $(DIR)/mutants/*)
+mutants-context-%.done: $(DIR)/mutants/context.sh $(mutants_sources) Switch%.vo InPlace%.vo
+	$(call mutant,context.S and entry.S)
+mutants-inline-%.done: $(DIR)/mutants/inline.sh $(mutants_sources) Site.vo
+	$(call mutant,the inline switch)
+mutants-share-%.done: $(DIR)/mutants/share.sh $(mutants_sources) Share.vo $$(library_$$*)
+	$(call mutant,save_stack.c)
 
 # ----------------------------------------------------------------- share stacks --
 
