@@ -44,7 +44,7 @@ all: $(bits:%=occurs-%.done) $(bits:%=registers-%.done) \
 	@sed '$$d' theorems.done
 	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
 	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
-	@$(if $(unproved),echo "proof: NOT checked, therefore: $(unproved)")
+	@$(if $(unproved),echo "proof: so NOT checked: $(unproved)")
 	@$(foreach b,$(filter-out $(traced),$(bits)),echo "proof: NOT checked: the random \
 		operations of $(arch_$b), for want of its libaco.a";)
 
