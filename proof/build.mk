@@ -123,8 +123,9 @@ mutants-context-%.done: $(DIR)/mutants/context.sh $(mutants_sources) Switch%.vo 
 	$(call mutant,context.S and entry.S)
 mutants-inline-%.done: $(DIR)/mutants/inline.sh $(mutants_sources) Site.vo
 	$(call mutant,the inline switch)
-mutants-share-%.done: $(DIR)/mutants/share.sh $(mutants_sources) Share.vo $$(library_$$*)
-	$(call mutant,save_stack.c)
+mutants-share-%.done: $(DIR)/trace/mutate.sh $(wildcard $(DIR)/trace/*) Share.vo $$(library_$$*)
+	$(STEP) $@ "$(arch_$*): changes of the copies" env PROOF="$$(pwd)" \
+		sh $< $(abspath $(top_$*))/lib/.libs '$(SRC)' $(arch_$*) $(cc_$*)
 
 # ----------------------------------------------------------------- share stacks --
 
