@@ -36,11 +36,41 @@ struct arena {
 static struct arena *available[ACO_STACK_CLASSES];
 static size_t slots[ACO_STACK_CLASSES];
 
+/*@
+  logic integer slot_of(integer c) = ACO_GUARD_SIZE + class_pages(c) * ACO_PAGE;
+
+  logic integer head_of(integer n) =
+    (sizeof(struct arena) + n * sizeof(aco_share_stack_t) + ACO_PAGE - 1) /
+    ACO_PAGE * ACO_PAGE;
+
+  // The head with its records, and behind it the slots, lie in the mapping.
+  predicate is_arena(struct arena *a) =
+    \valid(&a->fresh) && \valid_read(&a->slots) &&
+    \valid_read(&a->size_class) && a->size_class < ACO_STACK_CLASSES &&
+    0 < a->slots <= MAX_SLOTS &&
+    a->slots * slot_of(a->size_class) <= ACO_MAX_ARENA &&
+    \valid((char *)a + (0 .. head_of(a->slots) +
+      a->slots * slot_of(a->size_class) - 1));
+*/
+
+/*@
+  requires size_class < ACO_STACK_CLASSES;
+  assigns \nothing;
+  exits \false;
+  ensures \result == slot_of(size_class);
+*/
 static size_t slot_size(unsigned size_class)
 {
 	return ACO_GUARD_SIZE + aco_class_pages(size_class) * ACO_PAGE;
 }
 
+/*@
+  requires size_class < ACO_STACK_CLASSES;
+  assigns \nothing;
+  exits \false;
+  ensures \result <= MAX_SLOTS;
+  ensures \result * slot_of(size_class) <= ACO_MAX_ARENA;
+*/
 static size_t max_slots(unsigned size_class)
 {
 	size_t n = ACO_MAX_ARENA / slot_size(size_class);
@@ -53,13 +83,28 @@ int aco_arena_has(unsigned size_class)
 	return max_slots(size_class) > 1;
 }
 
+/*@
+  requires n <= MAX_SLOTS;
+  assigns \nothing;
+  exits \false;
+  ensures \result == head_of(n) && \result <= 64 * ACO_PAGE;
+  ensures sizeof(struct arena) + n * sizeof(aco_share_stack_t) <= \result;
+*/
 static size_t head_size(size_t n)
 {
 	size_t sz = sizeof(struct arena) + n * sizeof(aco_share_stack_t);
 
-	return (sz + ACO_PAGE - 1) & ~(ACO_PAGE - 1);
+	return (sz + ACO_PAGE - 1) / ACO_PAGE * ACO_PAGE;
 }
 
+/*@
+  requires size_class < ACO_STACK_CLASSES && n <= MAX_SLOTS;
+  requires n * slot_of(size_class) <= ACO_MAX_ARENA;
+  assigns \nothing;
+  exits \false;
+  ensures \result == head_of(n) + n * slot_of(size_class);
+  ensures \result <= ACO_MAX_ARENA + 64 * ACO_PAGE;
+*/
 static size_t arena_size(unsigned size_class, size_t n)
 {
 	return head_size(n) + n * slot_size(size_class);
@@ -124,12 +169,46 @@ static void drop(struct arena *a)
 		slots[size_class] -= n;
 }
 
+/*@
+  requires is_arena(a) && i < a->slots;
+  assigns \nothing;
+  exits \false;
+  ensures \valid(\result);
+  ensures \separated(\result, &a->size_class, &a->slots, &a->fresh);
+*/
+static aco_share_stack_t *record_of(struct arena *a, unsigned i)
+{
+	return &a->stacks[i];
+}
+
+/* Where a slot begins, with its guard. */
+/*@
+  requires is_arena(a) && i < a->slots;
+  assigns \nothing;
+  exits \false;
+  ensures \result == (char *)a + head_of(a->slots) + i * slot_of(a->size_class);
+  ensures \valid(\result + (0 .. slot_of(a->size_class) - 1));
+*/
+static char *slot_at(struct arena *a, unsigned i)
+{
+	//@ assert 0 <= (a->slots - 1 - i) * slot_of(a->size_class);
+	return (char *)a + head_size(a->slots) + i * slot_size(a->size_class);
+}
+
 /* A slot that was never used, and has no guard yet. */
+/*@
+  requires is_arena(a) && a->fresh < a->slots;
+  ensures a->fresh == \old(a->fresh) || a->fresh == \old(a->fresh) + 1;
+  ensures \result == \null || \result->slot == \old(a->fresh) &&
+    \result->sz == class_pages(a->size_class) * ACO_PAGE;
+  ensures \result == \null ||
+    (char *)\result->ptr == (char *)a + head_of(a->slots) +
+      \result->slot * slot_of(a->size_class) + ACO_GUARD_SIZE;
+*/
 static aco_share_stack_t *use_fresh_slot(struct arena *a)
 {
-	aco_share_stack_t *sstk = &a->stacks[a->fresh];
-	char *slot = (char *)a + head_size(a->slots) +
-		     a->fresh * slot_size(a->size_class);
+	aco_share_stack_t *sstk = record_of(a, a->fresh);
+	char *slot = slot_at(a, a->fresh);
 
 	if (aco_map_guard(slot) < 0)
 		return NULL;

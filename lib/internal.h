@@ -197,6 +197,11 @@ ACO_HIDDEN int aco_copy_out(aco_t *co);
 ACO_HIDDEN void aco_copy_in_later(aco_t *co, struct aco_move *move);
 
 /* Free the save stack of co unless it is embedded. */
+/*@
+  requires \valid_read(co) && co->save_stack.sz <= SIZE_MAX / 4 * 3 + 8;
+  assigns \nothing;
+  exits \false;
+*/
 ACO_HIDDEN void aco_save_stack_free(aco_t *co);
 
 /* ---- fail.c -------------------------------------------------------------- */

@@ -55,8 +55,10 @@ int aco_map_guard(char *at)
 
 void aco_map_trim(aco_share_stack_t *sstk, const char *end)
 {
-	size_t sz = (size_t)(end - (char *)sstk->ptr) & ~(ACO_PAGE - 1);
+	size_t sz = (size_t)(end - (char *)sstk->ptr) / ACO_PAGE * ACO_PAGE;
 	int saved = errno;
+
+	//@ assert sz % ACO_PAGE == 0 && sz <= end - (char *)sstk->ptr;
 
 	if (sstk->origin == ACO_ORIGIN_ARENA ||
 	    sstk->origin == ACO_ORIGIN_MAPPING)

@@ -74,6 +74,12 @@ static inline void *aco_mem_at_hand(size_t sz)
 }
 
 /* Memory as malloc(3) gives it; NULL with ENOMEM.  sz is not 0. */
+/*@
+  requires 0 < sz;
+  assigns \nothing;
+  exits \false;
+  ensures \result == \null || \valid((char *)\result + (0 .. sz - 1));
+*/
 static inline void *aco_mem_alloc(size_t sz)
 {
 	void *ptr = aco_mem_at_hand(sz);
@@ -82,6 +88,10 @@ static inline void *aco_mem_alloc(size_t sz)
 }
 
 /* Free it; sz is what it was allocated with. */
+/*@
+  assigns \nothing;
+  exits \false;
+*/
 static inline void aco_mem_free(void *ptr, size_t sz)
 {
 	struct aco_magazine *m = aco_thread.magazines;

@@ -32,11 +32,47 @@
 #define LINE 64
 #define SLACK (LINE + sizeof(void *))
 
+/*@
+  requires sz <= SIZE_MAX - SLACK;
+  assigns \nothing;
+  exits \false;
+  ensures \result == (sz < LONG_COPY ? sz : sz + SLACK);
+*/
 static size_t block_size(size_t sz)
 {
 	return sz < LONG_COPY ? sz : sz + SLACK;
 }
 
+/* The address of the block, right before what lies in it.  (Contracts alone: to
+   Frama-C a pointer in memory has no bytes.) */
+/*@
+  requires \valid(ptr + (-sizeof(block) .. -1));
+  assigns ptr[-sizeof(block) .. -1];
+  exits \false;
+*/
+static void put_block(char *ptr, char *block)
+{
+	memcpy(ptr - sizeof(block), &block, sizeof(block));
+}
+
+/*@
+  assigns \nothing;
+  exits \false;
+*/
+static char *block_of(const char *ptr)
+{
+	char *block;
+
+	memcpy(&block, ptr - sizeof(block), sizeof(block));
+	return block;
+}
+
+/*@
+  requires 0 < sz <= SIZE_MAX - SLACK;
+  assigns \nothing;
+  exits \false;
+  ensures \result == \null || \valid((char *)\result + (0 .. sz - 1));
+*/
 static void *ptr_new(size_t sz, const char *alike)
 {
 	char *block = aco_mem_alloc(block_size(sz));
@@ -45,8 +81,8 @@ static void *ptr_new(size_t sz, const char *alike)
 	if (!block || sz < LONG_COPY)
 		return block;
 	ptr += sizeof(block);
-	ptr += (uintptr_t)(alike - ptr) & (LINE - 1);
-	memcpy(ptr - sizeof(block), &block, sizeof(block));
+	ptr += (uintptr_t)(alike - ptr) % LINE;
+	put_block(ptr, block);
 	return ptr;
 }
 
@@ -58,7 +94,7 @@ void aco_save_stack_free(aco_t *co)
 	if (!block || (co->flags & ACO_SAVE_EMBEDDED))
 		return;
 	if (s->sz >= LONG_COPY)
-		memcpy(&block, (char *)s->ptr - sizeof(block), sizeof(block));
+		block = block_of(block);
 	aco_mem_free(block, block_size(s->sz));
 }
 
@@ -70,15 +106,29 @@ void aco_save_stack_free(aco_t *co)
  * first allocation fits exactly, as most cos suspend at one depth; those that
  * go on growing get room ahead.
  */
+/*@
+  requires \valid_read(s) && need <= SIZE_MAX / 2;
+  assigns \nothing;
+  exits \false;
+  ensures \result % 8 == 0;
+  ensures need <= \result <= need + need / 2 + 7;
+*/
 static size_t new_size(const aco_save_stack_t *s, size_t need)
 {
-	size_t ahead = s->sz + s->sz / 2;
-	size_t sz = need > s->sz && need < ahead ? ahead : need;
+	size_t sz = need;
 
+	if (need > s->sz && need < s->sz + s->sz / 2)
+		sz = s->sz + s->sz / 2;
 	/* whole words, and at least as much as malloc hands out anyway */
-	return (sz + 7) & ~(size_t)7;
+	return (sz + 7) / 8 * 8;
 }
 
+/*@
+  requires \valid_read(s);
+  assigns \nothing;
+  exits \false;
+  ensures \result ==> need <= s->sz;
+*/
 static int has_room(const aco_save_stack_t *s, size_t need)
 {
 	if (need > s->sz)
@@ -91,6 +141,20 @@ static int has_room(const aco_save_stack_t *s, size_t need)
  * as far as the red zone of the ABI reaches and the stack goes: whole words,
  * wherever the caller's memory begins.
  */
+/*@
+  logic integer room_of(aco_t *co) = (sp_of(co) - low_of(co)) / 8 * 8;
+  logic integer red_zone_of(aco_t *co) =
+    co->state != ACO_SUSPENDED_INLINE ? 0 :
+    room_of(co) < ACO_RED_ZONE ? room_of(co) : ACO_RED_ZONE;
+*/
+/*@
+  requires suspended(co);
+  assigns \nothing;
+  exits \false;
+  ensures \result == red_zone_of(co);
+  ensures \result <= ACO_RED_ZONE && \result % 8 == 0;
+  ensures \result <= sp_of(co) - low_of(co);
+*/
 static size_t red_zone(const aco_t *co)
 {
 	size_t most = ACO_RED_ZONE, room;
@@ -99,13 +163,20 @@ static size_t red_zone(const aco_t *co)
 		return 0;
 	room = (size_t)((char *)co->reg[ACO_REG_IDX_SP] -
 			(char *)co->share_stack->ptr);
-	return room < most ? room & ~(size_t)7 : most;
+	return room < most ? room / 8 * 8 : most;
 }
 
 /*
  * Where what can be given back of its share stack ends: below its bytes, and
  * below us if co is suspending itself, so that we run there.
  */
+/*@
+  requires suspended(co);
+  assigns \nothing;
+  exits \false;
+  ensures \base_addr(\result) == \base_addr(low_of(co));
+  ensures 0 <= \result - low_of(co) <= sp_of(co) - low_of(co);
+*/
 static char *unused_end(const aco_t *co)
 {
 	if (aco_is_running(co))
@@ -113,10 +184,36 @@ static char *unused_end(const aco_t *co)
 	return (char *)co->reg[ACO_REG_IDX_SP] - red_zone(co);
 }
 
+/* For co_free(): how much room there is behind co. */
+/*@
+  requires \valid_read(co);
+  requires \valid((char *)(co + 1) + (0 .. sizeof(size_t) - 1));
+  assigns ((char *)(co + 1))[0 .. sizeof(size_t) - 1];
+  exits \false;
+*/
+static void keep_first_size(aco_t *co)
+{
+	memcpy(co + 1, &co->save_stack.sz, sizeof(size_t));
+}
+
 /*
  * Give the save stack of co room for need bytes, or take away what a deep call
  * left behind.  What it holds is stale: the bytes lie on the share stack.
  */
+/*@
+  requires suspended(co) && has_save_stack(co);
+  requires 0 < need <= SIZE_MAX / 2;
+  requires (co->flags & ACO_SAVE_EMBEDDED) ==>
+    \valid((char *)(co + 1) + (0 .. sizeof(size_t) - 1));
+  assigns co->save_stack.ptr, co->save_stack.sz, co->flags,
+    ((char *)(co + 1))[0 .. sizeof(size_t) - 1],
+    low_of(co)[0 .. sp_of(co) - low_of(co) - 1];
+  exits \false;
+  ensures \result == 0 || \result == -1;
+  ensures \result == 0 ==> need <= co->save_stack.sz && has_save_stack(co);
+  ensures suspended(co);
+  ensures \result == -1 ==> co->save_stack == \old(co->save_stack);
+*/
 NOINLINE static int resize(aco_t *co, size_t need)
 {
 	aco_save_stack_t *s = &co->save_stack;
@@ -133,11 +230,13 @@ NOINLINE static int resize(aco_t *co, size_t need)
 		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
 	if (co->flags & ACO_SAVE_EMBEDDED) {
-		memcpy(co + 1, &s->sz, sizeof(s->sz)); /* for co_free() */
+		keep_first_size(co);
 		co->flags ^= ACO_SAVE_EMBEDDED | ACO_SAVE_OUTGROWN;
 	}
 	s->ptr = ptr;
 	s->sz = sz;
+	/*@ admit \separated((char *)ptr + (0 .. sz - 1), co, co->share_stack,
+	      low_of(co) + (0 .. end_of(co) - low_of(co) - 1)); */
 	return 0;
 }
 
@@ -145,6 +244,12 @@ NOINLINE static int resize(aco_t *co, size_t need)
 #define WIDE_FROM 256
 
 /* memcpy(3) of bytes of co, or what is faster. */
+/*@
+  requires are_apart(to, from, sz) && \valid_read(co);
+  assigns ((char *)to)[0 .. sz - 1];
+  exits \false;
+  ensures is_copied{Pre, Post}(to, from, sz);
+*/
 ACO_ALWAYS_INLINE void copy(void *to, const void *from, size_t sz,
 			    const aco_t *co)
 {
@@ -157,18 +262,43 @@ ACO_ALWAYS_INLINE void copy(void *to, const void *from, size_t sz,
 	}
 	/* the compiler would know better than to call it, for a constant */
 	__asm__("" : "+r"(piece));
+	//@ admit piece == ACO_COPY_PIECE;
 	if (ACO_COPY_PIECE && sz > ACO_COPY_PIECE && sz <= ACO_COPY_IN_PIECES) {
+		/*@
+		  loop invariant 0 < sz <= \at(sz, Pre);
+		  loop invariant to == (char *)\at(to, Pre) +
+		    (\at(sz, Pre) - sz);
+		  loop invariant from == (char *)\at(from, Pre) +
+		    (\at(sz, Pre) - sz);
+		  loop invariant is_copied{Pre, Here}(\at(to, Pre),
+		    \at(from, Pre), \at(sz, Pre) - sz);
+		  loop invariant is_copied{Pre, Here}(\at(from, Pre),
+		    \at(from, Pre), \at(sz, Pre));
+		  loop assigns to, from, sz,
+		    ((char *)\at(to, Pre))[0 .. \at(sz, Pre) - 1];
+		  loop variant sz;
+		*/
 		for (; sz > piece; sz -= piece) {
 			memcpy(to, from, piece);
 			to = (char *)to + piece;
 			from = (const char *)from + piece;
 		}
 	}
+	/*@ assert to == (char *)\at(to, Pre) + (\at(sz, Pre) - sz) &&
+	      from == (char *)\at(from, Pre) + (\at(sz, Pre) - sz); */
+	/*@ assert is_copied{Pre, Here}(\at(to, Pre), \at(from, Pre),
+	      \at(sz, Pre) - sz); */
 	memcpy(to, from, sz);
 }
 
 /* Bytes that needn't be kept: see copy.h.  Valgrind calls looking at them a
    use of undefined values. */
+/*@
+  requires suspended(co) && live == end_of(co) - sp_of(co);
+  assigns \nothing;
+  exits \false;
+  ensures \result == 0 || \result == ACO_ZEROS < live;
+*/
 ACO_ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 {
 	if ((aco_tools & ~ACO_TOOLS_CXX) ||
@@ -178,6 +308,13 @@ ACO_ALWAYS_INLINE size_t zeros(const aco_t *co, size_t live)
 }
 
 /* Inlined into aco_switch_owner(), though aco_copy_out() is the same. */
+/*@
+  requires suspended(co) && has_save_stack(co);
+  requires (co->flags & ACO_SAVE_EMBEDDED) ==>
+    \valid((char *)(co + 1) + (0 .. sizeof(size_t) - 1));
+  ensures \result == 0 || \result == -1;
+  ensures \result == 0 ==> co->save_stack.valid_sz <= co->save_stack.sz;
+*/
 ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
@@ -190,6 +327,7 @@ ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 	    resize(co, below + keep) < 0)
 		return -1;
 	s->valid_sz = below + keep;
+	//@ assert fits(co, live + below);
 	aco_tools_before_copy_out(co);
 	copy(s->ptr, from, s->valid_sz, co);
 	s->ct_save++;
@@ -199,6 +337,15 @@ ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 }
 
 /* On the share stack, where what is in its save stack belongs. */
+/*@
+  requires \valid_read(co) && (co->state == ACO_INIT || suspended(co));
+  assigns \nothing;
+  exits \false;
+  ensures \result % ACO_WORD == 0;
+  ensures co->state == ACO_INIT ==> \result == 0;
+  ensures co->state != ACO_INIT ==>
+    \result == end_of(co) - sp_of(co) + red_zone_of(co);
+*/
 static size_t bytes_of(const aco_t *co)
 {
 	if (co->state == ACO_INIT)
@@ -206,6 +353,16 @@ static size_t bytes_of(const aco_t *co)
 	return aco_live_bytes(co) + red_zone(co);
 }
 
+/*@
+  requires (co->state == ACO_INIT || suspended(co)) && has_save_stack(co);
+  requires \valid(co) && \valid_read(co->share_stack);
+  requires co->state == ACO_INIT ==> co->save_stack.valid_sz == 0;
+  requires co->state != ACO_INIT ==>
+    fits(co, end_of(co) - sp_of(co) + red_zone_of(co));
+  assigns co->save_stack.valid_sz, co->save_stack.ct_restore,
+    low_of(co)[0 .. end_of(co) - low_of(co) - 1];
+  exits \false;
+*/
 static void copy_in(aco_t *co)
 {
 	aco_save_stack_t *s = &co->save_stack;
@@ -228,6 +385,19 @@ int aco_copy_out(aco_t *co)
 	return copy_out(co);
 }
 
+/*@
+  requires (co->state == ACO_INIT || suspended(co)) && has_save_stack(co);
+  requires \valid(co) && \valid_read(co->share_stack);
+  requires \valid(move) && \separated(move, co, co->share_stack);
+  requires co->state == ACO_INIT ==> co->save_stack.valid_sz == 0;
+  requires co->state != ACO_INIT ==>
+    fits(co, end_of(co) - sp_of(co) + red_zone_of(co));
+  assigns *move, co->save_stack.valid_sz, co->save_stack.ct_restore;
+  exits \false;
+  ensures co->state != ACO_INIT ==>
+    (move->words + move->zeros) * sizeof(void *) ==
+      \old(end_of(co) - sp_of(co) + red_zone_of(co));
+*/
 void aco_copy_in_later(aco_t *co, struct aco_move *move)
 {
 	aco_save_stack_t *s = &co->save_stack;
@@ -236,6 +406,7 @@ void aco_copy_in_later(aco_t *co, struct aco_move *move)
 	move->end = co->share_stack->align_retptr;
 	move->from = s->ptr;
 	move->words = s->valid_sz / sizeof(void *);
+	//@ assert (sz - s->valid_sz) % ACO_WORD == 0;
 	move->zeros = (sz - s->valid_sz) / sizeof(void *);
 	if (sz == 0)
 		return;

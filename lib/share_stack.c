@@ -25,17 +25,42 @@
 #define MAX_STAGGER (15 * CACHE_LINE)
 #define GOLDEN_RATIO 2654435769u /* of 2^32: spreads multiples of a number */
 
+/*@
+  logic integer least_beside = HOUSEKEEPING + LINKER_FRAMES;
+  logic integer most_beside = least_beside + 2 * most_signal_frame;
+
+  // The stack that sz bytes are asked for.
+  logic integer asked_for(integer sz) =
+    sz == 0 ? DEFAULT_SIZE : sz < MIN_SIZE ? MIN_SIZE : sz;
+
+  // A function that is called there finds so many bytes.
+  logic integer room_in(aco_share_stack_t *sstk) =
+    (char *)sstk->align_retptr - (char *)sstk->ptr;
+
+  predicate is_laid_out(aco_share_stack_t *sstk, integer stagger) =
+    is_memory(sstk) && MIN_SIZE <= sstk->sz &&
+    \base_addr((char *)sstk->align_retptr) == \base_addr((char *)sstk->ptr) &&
+    sstk->sz - stagger - ACO_ABOVE_BASE - ACO_WORD - 15 <= room_in(sstk) &&
+    room_in(sstk) <= sstk->sz - ACO_ABOVE_BASE - ACO_WORD;
+*/
+
 /*
  * What a stack has beside what the program asks for.  The program can't tell
  * when the kernel's frame of a signal and the dynamic linker's frames will be
  * there, nor how large they are.
  */
+/*@
+  assigns \nothing;
+  exits \false;
+  ensures least_beside <= \result <= most_beside;
+*/
 static size_t beside(void)
 {
 	static size_t known;
 	size_t sz = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	size_t frame;
 
+	//@ admit sz != 0 ==> least_beside <= sz <= most_beside;
 	if (aco_likely(sz))
 		return sz;
 	frame = aco_signal_frame();
@@ -49,6 +74,13 @@ static size_t beside(void)
  * Tools look at the mappings and at what malloc(3) has given, and are to notice
  * when a stack is used that was destroyed.
  */
+/*@
+  requires 0 < pages;
+  assigns \nothing;
+  exits \false;
+  ensures \result <= ACO_STACK_CLASSES;
+  ensures \result < ACO_STACK_CLASSES ==> pages <= class_pages(\result);
+*/
 static unsigned class_for(size_t pages)
 {
 	if (aco_tools & ~ACO_TOOLS_CXX)
@@ -56,11 +88,23 @@ static unsigned class_for(size_t pages)
 	return aco_stack_class(pages);
 }
 
+/*@
+  requires 0 < sz <= SIZE_MAX - MAX_STAGGER - ACO_PAGE;
+  assigns \nothing;
+  exits \false;
+  ensures sz + MAX_STAGGER <= \result * ACO_PAGE < sz + MAX_STAGGER + ACO_PAGE;
+*/
 static inline size_t pages_for(size_t sz)
 {
 	return (sz + MAX_STAGGER + ACO_PAGE - 1) / ACO_PAGE;
 }
 
+/*@
+  requires 0 < sz <= SIZE_MAX / 2 + most_beside;
+  ensures \result == \null ||
+    is_memory(\result) && sz + MAX_STAGGER <= \result->sz;
+  ensures \result == \null || \result->guard_page_enabled;
+*/
 static aco_share_stack_t *new_guarded(size_t sz)
 {
 	size_t pages = pages_for(sz);
@@ -81,6 +125,12 @@ static aco_share_stack_t *new_guarded(size_t sz)
 	return sstk;
 }
 
+/*@
+  requires 0 < sz <= SIZE_MAX / 2 + most_beside;
+  ensures \result == \null || is_memory(\result) && sz <= \result->sz;
+  ensures \result == \null || !\result->guard_page_enabled ||
+    sz + MAX_STAGGER <= \result->sz;
+*/
 static aco_share_stack_t *make(size_t sz, char guard)
 {
 	return guard ? new_guarded(sz) : aco_stack_get_unguarded(sz);
@@ -91,6 +141,12 @@ static aco_share_stack_t *make(size_t sz, char guard)
  * compete for the few places that caches have for one part of all pages, so
  * they begin up to 15 lines below it.  More would reach into the next page.
  */
+/*@
+  requires \valid_read(sstk);
+  assigns \nothing;
+  exits \false;
+  ensures \result <= (sstk->guard_page_enabled ? MAX_STAGGER : 0);
+*/
 static size_t stagger(const aco_share_stack_t *sstk)
 {
 	uint32_t page = (uint32_t)((uintptr_t)sstk->ptr / ACO_PAGE);
@@ -102,27 +158,55 @@ static size_t stagger(const aco_share_stack_t *sstk)
 
 /* The picture is in stacks.h.  Moves of 16 bytes: for the whole, compilers take a
    string instruction, which needs longer. */
+/*@
+  requires is_laid_out(sstk, MAX_STAGGER);
+  assigns ((char *)sstk->align_retptr)
+    [ACO_WORD .. ACO_WORD + ACO_ABOVE_BASE - 1];
+  exits \false;
+*/
 static inline void write_top(aco_share_stack_t *sstk)
 {
 	const void *top[] = { sstk, aco_no_resumer + 1 };
 	char *base = aco_stack_base(sstk);
 
 #pragma GCC unroll 16
+	/*@
+	  loop invariant 0 <= i <= ACO_ABOVE_BASE && i % 16 == 0;
+	  loop assigns i, base[0 .. ACO_ABOVE_BASE - 1];
+	  loop variant ACO_ABOVE_BASE - i;
+	*/
 	for (size_t i = 0; i < ACO_ABOVE_BASE; i += 16)
 		memset(base + i, 0, 16);
 	memcpy(base, top, sizeof(top));
 }
 
+/*@
+  requires is_memory(sstk) && MIN_SIZE <= sstk->sz;
+  assigns sstk->align_retptr, ((char *)sstk->ptr)[0 .. sstk->sz - 1];
+  exits \false;
+  ensures is_laid_out(sstk, sstk->guard_page_enabled ? MAX_STAGGER : 0);
+*/
 static void lay_out_top(aco_share_stack_t *sstk)
 {
-	uintptr_t end = (uintptr_t)sstk->ptr + sstk->sz - stagger(sstk);
-	char *base = (char *)((end - ACO_ABOVE_BASE) & ~(uintptr_t)15);
+	char *end = (char *)sstk->ptr + sstk->sz - stagger(sstk);
+	char *base = end - ACO_ABOVE_BASE;
 
+	//@ admit an_address_is_unsigned: 0 <= (uintptr_t)base;
+	base -= (uintptr_t)base % 16;
 	sstk->align_retptr = base - sizeof(void *);
 	write_top(sstk);
 }
 
 /* What was made, or NULL: there is no memory. */
+/*@
+  requires sstk == \null || is_memory(sstk) && MIN_SIZE <= sstk->sz;
+  ensures \result == sstk;
+  ensures \result == \null || \result->sz == \old(sstk->sz) &&
+    \result->ptr == \old(sstk->ptr) &&
+    is_laid_out(\result, \result->guard_page_enabled ? MAX_STAGGER : 0);
+  ensures \result == \null ||
+    \result->guard_page_enabled == \old(sstk->guard_page_enabled);
+*/
 static aco_share_stack_t *made(aco_share_stack_t *sstk)
 {
 	if (!sstk) {
@@ -135,6 +219,11 @@ static aco_share_stack_t *made(aco_share_stack_t *sstk)
 	return sstk;
 }
 
+/*@
+  requires MIN_SIZE <= sz <= SIZE_MAX / 2 + most_beside;
+  ensures \result == \null ||
+    sz - HOUSEKEEPING <= room_in(\result) < \result->sz;
+*/
 NOINLINE static aco_share_stack_t *new_slow(size_t sz, char guard)
 {
 	aco_share_stack_t *sstk;
@@ -148,6 +237,11 @@ NOINLINE static aco_share_stack_t *new_slow(size_t sz, char guard)
 }
 
 /* What the thread has just destroyed. */
+/*@
+  requires MIN_SIZE <= sz <= SIZE_MAX / 2 + most_beside;
+  ensures \result == \null ||
+    sz - HOUSEKEEPING <= room_in(\result) < \result->sz;
+*/
 static inline aco_share_stack_t *at_hand(size_t sz)
 {
 	aco_share_stack_t *sstk = aco_stack_at_hand(pages_for(sz));
@@ -159,6 +253,11 @@ static inline aco_share_stack_t *at_hand(size_t sz)
 	return sstk;
 }
 
+/*@
+  ensures sz > SIZE_MAX / 2 ==> \result == \null;
+  ensures \result == \null ||
+    asked_for(sz) + LINKER_FRAMES <= room_in(\result) < \result->sz;
+*/
 aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 {
 	aco_share_stack_t *sstk = NULL;
@@ -182,6 +281,12 @@ aco_share_stack_t *aco_share_stack_new(size_t sz)
 	return aco_share_stack_new2(sz, 1);
 }
 
+/*@
+  requires mem != \null ==> \valid((char *)mem + (0 .. sz - 1));
+  ensures sz < MIN_SIZE ==> \result == \null;
+  ensures \result == \null || \result->ptr == mem && \result->sz == sz &&
+    sz - 200 <= room_in(\result) < sz;
+*/
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz)
 {
 	if (!mem || sz < MIN_SIZE || sz > UINTPTR_MAX - (uintptr_t)mem) {

@@ -6,6 +6,12 @@
 
 #include <sys/auxv.h>
 
+/*@
+  assigns \nothing;
+  exits \false;
+  ensures \result == \null || \valid(\result) && \result->ptr == mem &&
+    \result->sz == sz && !\result->guard_page_enabled;
+*/
 static aco_share_stack_t *new_record(void *mem, size_t sz, int origin)
 {
 	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
@@ -40,6 +46,12 @@ aco_share_stack_t *aco_stack_get_unguarded(size_t sz)
  *	map                     ptr                     ptr + sz
  *	 | guard, no access      | usable, sz bytes      |
  */
+/*@
+  requires 0 < pages && pages * ACO_PAGE <= SIZE_MAX - ACO_GUARD_SIZE;
+  assigns \nothing;
+  ensures \result == \null || \result->sz == pages * ACO_PAGE;
+  ensures \result == \null || is_memory(\result);
+*/
 static aco_share_stack_t *mapping_get(size_t pages)
 {
 	size_t sz = pages * ACO_PAGE;

@@ -43,7 +43,23 @@ enum {
  */
 #define ACO_STACK_CLASSES 64
 
+/*@
+  logic integer class_pages(integer c) =
+    c < 16 ? c + 1 : c < 24 ? (c - 7) * 2 : c < 32 ? (c - 15) * 4 :
+    c < 40 ? (c - 23) * 8 : c < 48 ? (c - 31) * 16 : c < 56 ? (c - 39) * 32 :
+    (c - 47) * 64;
+*/
+
 /* ACO_STACK_CLASSES when it is larger than all of them. */
+/*@
+  requires 0 < pages;
+  assigns \nothing;
+  exits \false;
+  ensures pages > 1024 ==> \result == ACO_STACK_CLASSES;
+  ensures pages <= 1024 ==> \result < ACO_STACK_CLASSES;
+  ensures pages <= 1024 ==>
+    pages <= class_pages(\result) <= pages + pages / 8;
+*/
 static inline unsigned aco_stack_class(size_t pages)
 {
 	size_t q = pages - 1;
@@ -58,12 +74,34 @@ static inline unsigned aco_stack_class(size_t pages)
 	return 8 * shift + (unsigned)(q >> shift);
 }
 
+/*@
+  requires size_class < ACO_STACK_CLASSES;
+  assigns \nothing;
+  exits \false;
+  ensures \result == class_pages(size_class);
+  ensures 1 <= \result <= 1024;
+*/
 static inline size_t aco_class_pages(unsigned size_class)
 {
 	unsigned shift = size_class < 16 ? 0 : size_class / 8 - 1;
 
 	return (size_t)(size_class - 8 * shift + 1) << shift;
 }
+
+/*@
+  // No kernel, and no processor, has a frame of so many bytes.
+  logic integer most_signal_frame = 1 << 21;
+
+  // The memory of a stack, and beside it the record.
+  predicate is_memory(aco_share_stack_t *sstk) =
+    \valid(sstk) && sstk->sz <= PTRDIFF_MAX &&
+    \valid((char *)sstk->ptr + (0 .. sstk->sz - 1)) &&
+    \separated(sstk, (char *)sstk->ptr + (0 .. sstk->sz - 1));
+
+  // Stacks come in whole pages, as many as their class has.
+  logic integer pages_of(integer pages, integer size_class) =
+    size_class == ACO_STACK_CLASSES ? pages : class_pages(size_class);
+*/
 
 /* ---- the top of a stack -------------------------------------------------- */
 
@@ -115,21 +153,50 @@ static inline int aco_is_destroyed(const aco_share_stack_t *sstk)
 /* ---- mapping.c ----------------------------------------------------------- */
 
 /* sz bytes of new memory, to read and write; NULL when there is none. */
+/*@
+  requires 0 < sz;
+  assigns \nothing;
+  exits \false;
+  ensures \result == \null || \valid(\result + (0 .. sz - 1));
+*/
 ACO_HIDDEN char *aco_map(size_t sz);
 
 /* Forbid access to the ACO_GUARD_SIZE bytes from there up; -1: can't be. */
+/*@
+  requires \valid(at + (0 .. ACO_GUARD_SIZE - 1));
+  assigns \nothing;
+  exits \false;
+*/
 ACO_HIDDEN int aco_map_guard(char *at);
 
 /* Give back what lies from the stack's low end up to there, unless it is the C
    library's.  Leaves errno alone. */
+/*@
+  requires \valid(sstk);
+  requires \base_addr(end) == \base_addr((char *)sstk->ptr);
+  requires (char *)sstk->ptr <= end;
+  assigns ((char *)sstk->ptr)[0 .. end - (char *)sstk->ptr - 1];
+  exits \false;
+*/
 ACO_HIDDEN void aco_map_trim(aco_share_stack_t *sstk, const char *end);
 
 /* ---- arena.c ------------------------------------------------------------- */
 
 /* Whether stacks of a size come from arenas. */
+/*@
+  requires size_class < ACO_STACK_CLASSES;
+  assigns \nothing;
+  exits \false;
+*/
 ACO_HIDDEN int aco_arena_has(unsigned size_class);
 
 /* A guarded stack whose memory is all zeros; NULL when there is no memory. */
+/*@
+  requires size_class < ACO_STACK_CLASSES;
+  assigns \nothing;
+  ensures \result == \null || is_memory(\result) &&
+    \result->sz == class_pages(size_class) * ACO_PAGE;
+*/
 ACO_HIDDEN aco_share_stack_t *aco_arena_get(unsigned size_class);
 
 /* Give the stack's memory back; it can't fail. */
@@ -139,14 +206,37 @@ ACO_HIDDEN void aco_arena_put(aco_share_stack_t *sstk);
 
 /* A guarded stack of so many pages and of their class, or one without a guard of
    sz bytes, or in the caller's memory; NULL when there is no memory. */
+/*@
+  requires 0 < pages && size_class <= ACO_STACK_CLASSES;
+  requires pages * ACO_PAGE <= SIZE_MAX - ACO_GUARD_SIZE;
+  assigns \nothing;
+  ensures \result == \null || is_memory(\result) &&
+    \result->sz == pages_of(pages, size_class) * ACO_PAGE;
+*/
 ACO_HIDDEN aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class);
+/*@
+  assigns \nothing;
+  ensures \result == \null || is_memory(\result) && \result->sz == sz &&
+    !\result->guard_page_enabled;
+*/
 ACO_HIDDEN aco_share_stack_t *aco_stack_get_unguarded(size_t sz);
+/*@
+  requires \valid((char *)mem + (0 .. sz - 1));
+  assigns \nothing;
+  ensures \result == \null || is_memory(\result) && \result->sz == sz &&
+    \result->ptr == mem && !\result->guard_page_enabled;
+*/
 ACO_HIDDEN aco_share_stack_t *aco_stack_get_caller(void *mem, size_t sz);
 
 /* Give a stack back to where it came from. */
 ACO_HIDDEN void aco_stack_give_back(aco_share_stack_t *sstk);
 
 /* The most that the kernel takes of a stack for a signal, red zone included. */
+/*@
+  assigns \nothing;
+  exits \false;
+  ensures ACO_RED_ZONE <= \result <= most_signal_frame;
+*/
 ACO_HIDDEN size_t aco_signal_frame(void);
 
 /* ---- stack_cache.c ------------------------------------------------------- */
@@ -182,6 +272,12 @@ static inline int aco_keeper_change(struct aco_keeper *k, uintptr_t from,
 }
 
 /* The stack, as it was left, if it is the one to take for so many pages; or NULL. */
+/*@
+  requires pages * ACO_PAGE <= SIZE_MAX;
+  assigns \nothing;
+  ensures \result == \null || is_memory(\result) &&
+    pages * ACO_PAGE <= \result->sz;
+*/
 static inline aco_share_stack_t *aco_stack_at_hand(size_t pages)
 {
 	struct aco_keeper *k = aco_thread.keeper;
@@ -206,6 +302,12 @@ static inline int aco_stack_to_hand(aco_share_stack_t *sstk)
 }
 
 /* A stack, as it was left; NULL when there is none of that size. */
+/*@
+  requires size_class < ACO_STACK_CLASSES;
+  assigns \nothing;
+  ensures \result == \null || is_memory(\result) &&
+    \result->sz == class_pages(size_class) * ACO_PAGE;
+*/
 ACO_HIDDEN aco_share_stack_t *aco_stack_cache_get(unsigned size_class);
 
 /* 1, or 0 when there is no room. */

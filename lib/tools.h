@@ -68,6 +68,10 @@ static inline size_t aco_tools_record_size(void)
 
 ACO_HIDDEN void aco_tools_co_new(aco_t *co);
 ACO_HIDDEN void aco_tools_co_free(aco_t *co); /* if there are tools */
+/*@
+  assigns \nothing;
+  exits \false;
+*/
 ACO_HIDDEN void aco_tools_stack_new(aco_share_stack_t *sstk);
 ACO_HIDDEN void aco_tools_stack_free(aco_share_stack_t *sstk);
 
@@ -163,7 +167,15 @@ ACO_HIDDEN void aco_tools_defined_args(size_t n);
  * The bytes of co are about to leave its stack, as many as its save stack now
  * says, or to be written to it.
  */
+/*@
+  assigns \nothing;
+  exits \false;
+*/
 ACO_HIDDEN void aco_tools_copy_out(aco_t *co);
+/*@
+  assigns \nothing;
+  exits \false;
+*/
 ACO_HIDDEN void aco_tools_copy_in(aco_t *co, void *to, size_t sz);
 ACO_HIDDEN void aco_tools_move(const struct aco_move *move);
 

@@ -87,6 +87,11 @@ static inline void aco_control_exchange(aco_t *from, const aco_t *to)
 #define ACO_VECTOR_TARGET
 #define ACO_HAS_VECTORS(co) 1
 
+/*@
+  requires \valid(dst + (0 .. 15)) && \valid_read(src + (0 .. 15));
+  assigns dst[0 .. 15];
+  exits \false;
+*/
 static inline void aco_copy_16(char *dst, const char *src)
 {
 	_mm_storeu_si128((__m128i_u *)(void *)dst,

@@ -100,6 +100,11 @@ static inline void aco_control_exchange(aco_t *from, const aco_t *to)
 #define ACO_VECTOR_TARGET __attribute__((__target__("sse")))
 #define ACO_HAS_VECTORS(co) ((co)->flags & ACO_FLAG_SSE_)
 
+/*@
+  requires \valid(dst + (0 .. 15)) && \valid_read(src + (0 .. 15));
+  assigns dst[0 .. 15];
+  exits \false;
+*/
 ACO_VECTOR_TARGET static inline void aco_copy_16(char *dst, const char *src)
 {
 	_mm_storeu_ps((float *)(void *)dst,
