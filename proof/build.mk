@@ -33,6 +33,10 @@ files := $(if $(left_out),$(shell sh $(DIR)/without.sh Text$(left_out) $(DIR) $(
 # They wrap a function of the library, so they want the static one.
 traced := $(if $(wildcard $(TOP)/lib/.libs/libaco.a),$(own)) $(filter $(other),$(bits))
 
+# Not every system has these provers; 32 bits need no compiler.
+framed := $(shell command -v frama-c >/dev/null && command -v why3 >/dev/null && \
+	command -v cvc4 >/dev/null && echo 64 32)
+
 # What is shown only where both architectures are there.
 unproved := $(filter-out $(files),$(COQ))
 
@@ -43,13 +47,16 @@ mutants := $(bits:%=mutants-context-%.done) $(bits:%=mutants-inline-%.done) \
 .DELETE_ON_ERROR:
 all: $(bits:%=occurs-%.done) $(bits:%=registers-%.done) \
 		$(bits:%=cpu-%.done) mutants-$(own).done $(traced:%=trace-%.done) \
-		$(files:.v=.vo) $(bits:%=Sites%.vo) $(mutants) theorems.done
+		$(files:.v=.vo) $(bits:%=Sites%.vo) $(framed:%=frama-%.done) \
+		$(mutants) theorems.done
 	@sed '$$d' theorems.done
 	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
 	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
 	@$(if $(unproved),echo "proof: so NOT checked: $(unproved)")
 	@$(foreach b,$(filter-out $(traced),$(bits)),echo "proof: NOT checked: the random \
 		operations of $(arch_$b), for want of its libaco.a";)
+	@$(if $(framed),,echo "proof: NOT checked: sizes and bounds, for want of frama-c, \
+		why3 and cvc4";)
 
 # -------------------------------------------------------------------- the bytes --
 
@@ -132,3 +139,8 @@ mutants-share-%.done: $(DIR)/trace/mutate.sh $(wildcard $(DIR)/trace/*) Share.vo
 trace-%.done: $(DIR)/trace/run.sh $(wildcard $(DIR)/trace/*) Share.vo $$(library_$$*)
 	$(STEP) $@ "$(arch_$*): random operations" env PROOF="$$(pwd)" \
 		sh $< $(abspath $(top_$*))/lib/.libs '$(SRC)/include' $(cc_$*)
+
+# ------------------------------------------------------------ sizes and bounds --
+
+frama-%.done: $(DIR)/frama/run.sh $(wildcard $(DIR)/frama/* $(DIR)/frama/include/*) $(sources)
+	$(STEP) $@ "$(arch_$*): sizes and bounds" sh $< $(arch_$*)
