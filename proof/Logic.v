@@ -148,14 +148,5 @@ Proof.
     + rewrite (call_is_no_step _ _ _ Hc) in Hst'. discriminate.
     + rewrite Hc in Hc'. injection Hc'; intros <- <-. eapply IH; eauto.
 Qed.
-
-(* and it never gets stuck *)
-Lemma reach_progress (good : state -> Prop) mine Q s :
-  reach b64 code ext prot good mine Q s -> Q s \/ exists s1, one_step s s1.
-Proof.
-  intros H; destruct H as [s Hs | s s1 Hg Hst Hm HR | s f n Hg Hc [s1 He] HR]; [auto| |].
-  - right. exists (with_mem s1 (pc s1) (mm s1)). constructor; auto.
-  - right. exists s1. eapply one_call; eauto.
-Qed.
 End Paths.
 

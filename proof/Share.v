@@ -1377,6 +1377,3 @@ Example and_come_back :
                         stack nat s 0)) (run_all (start nat) (there ++ [Resume nat 0 true]))
   = Some ([61; 62], Some 0, [0; 0; 0; 0; 0; 51; 52; 53]).
 Proof. vm_compute. reflexivity. Qed.
-
-Print Assumptions always.
-Print Assumptions found_again.

@@ -17,10 +17,6 @@ Proof. intros; unfold acc. apply andb_true_intro; split; apply Z.leb_le; assumpt
 Lemma acc32 a n : 0 <= a -> a + n <= 4294967296 -> acc false a n = true.
 Proof. intros; unfold acc. apply andb_true_intro; split; apply Z.leb_le; assumption. Qed.
 
-Lemma ranged_upd W (f : reg -> Z) r v :
-  (forall q, 0 <= f q < W) -> 0 <= v < W -> forall q, 0 <= upd f r v q < W.
-Proof. intros H Hv q. unfold upd. destruct (reg_eqb q r); auto. Qed.
-
 Ltac norm_pc :=
   repeat match goal with
   | |- context [?b + ?x + ?y] =>
@@ -88,16 +84,6 @@ Ltac allowed :=
   repeat match goal with
   | H : ?c = true |- context [if ?c then _ else _] => rewrite H
   end.
-
-(* The same where the code is given by equations. *)
-Ltac do_step_eq :=
-  unfold step; cbn [pc];
-  match goal with H : ?code ?p = Some _ |- context [?code ?p] => rewrite H end;
-  cbn [exec]; unfold push, ld, st, addr; tidy;
-  repeat (first [rewrite acc64 by arith | rewrite acc32 by arith]);
-  change (Z.to_nat 8) with 8%nat; change (Z.to_nat 4) with 4%nat;
-  change (Z.to_nat 2) with 2%nat; change (Z.to_nat 1) with 1%nat;
-  look; loads; allowed; reflexivity.
 
 (* Goal: step ... = Some ?s. *)
 Ltac do_step code_at :=

@@ -303,8 +303,3 @@ Proof.
   exact (there_is_a_run_in_place _ _ _ X_ok lands32_ok pieces32_ok u B l s1 u2).
 Qed.
 End I386.
-
-Print Assumptions always_back64.
-Print Assumptions always_goes_on64.
-Print Assumptions always_back32.
-Print Assumptions always_goes_on32.
