@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fd.c - descriptors: what is known of them, and waiting for them
+ *
+ * Each is registered with epoll once, edge-triggered, for all events, when a task
+ * first waits for it.  An edge sets a bit of ready; EAGAIN clears it.  So a call
+ * makes its system call at once, unless an earlier one was told that nothing is
+ * there.
+ *
+ * Descriptors of libraries, which read by themselves, are not known to be ready
+ * or not, and may be another file since the last time: each wait arms them again,
+ * by which epoll reports what is there already.
+ */
+#define _GNU_SOURCE 1
+
+#include "internal.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#define BOTH (ACO_IO_READ | ACO_IO_WRITE)
+
+/* ---- the table ----------------------------------------------------------- */
+
+static const struct descriptor unknown = { .ready = BOTH };
+
+static int grow(aco_io_t *io, size_t count)
+{
+	size_t n = io->fd_count ? io->fd_count : 64;
+	struct descriptor *fds;
+
+	while (n < count)
+		n *= 2;
+	fds = realloc(io->fds, n * sizeof(struct descriptor));
+	if (!fds)
+		return -1;
+	io->fds = fds;
+	for (; io->fd_count < n; io->fd_count++)
+		fds[io->fd_count] = unknown;
+	return 0;
+}
+
+struct descriptor *aco_io_fd_get(int fd)
+{
+	aco_io_t *io = aco_io_thread;
+
+	if (fd < 0) {
+		errno = EBADF;
+		return NULL;
+	}
+	if ((size_t)fd >= io->fd_count && grow(io, (size_t)fd + 1))
+		return NULL;
+	return &io->fds[fd];
+}
+
+void aco_io_fd_forget(int fd, int flags)
+{
+	aco_io_t *io = aco_io_thread;
+
+	if ((size_t)fd >= io->fd_count)
+		return; /* it will be unknown */
+	io->fds[fd] = unknown;
+	io->fds[fd].flags = (uint8_t)flags;
+}
+
+static struct task **waiting(struct descriptor *d, int event)
+{
+	return &d->waiting[event == ACO_IO_WRITE];
+}
+
+static bool is_busy(struct descriptor *d, int events)
+{
+	return ((events & ACO_IO_READ) && d->waiting[0]) ||
+	       ((events & ACO_IO_WRITE) && d->waiting[1]);
+}
+
+static void wake(struct descriptor *d, int event, int error)
+{
+	struct task **task = waiting(d, event);
+
+	if (*task)
+		aco_io_wake(*task, error);
+	*task = NULL;
+}
+
+void aco_io_fd_event(aco_io_t *io, int fd, uint32_t events)
+{
+	const uint32_t ends = EPOLLHUP | EPOLLERR;
+	struct descriptor *d = &io->fds[fd];
+
+	if (events & (ends | EPOLLRDHUP | EPOLLPRI))
+		d->flags |= FD_DOUBT;
+	if (events & (ends | EPOLLRDHUP | EPOLLPRI | EPOLLIN)) {
+		d->ready |= ACO_IO_READ;
+		wake(d, ACO_IO_READ, 0);
+	}
+	if (events & (ends | EPOLLOUT)) {
+		d->ready |= ACO_IO_WRITE;
+		wake(d, ACO_IO_WRITE, 0);
+	}
+}
+
+/* ---- registration -------------------------------------------------------- */
+
+static int control(int operation, int fd)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
+		.data.fd = fd,
+	};
+
+	return epoll_ctl(aco_io_thread->epoll_fd, operation, fd, &event);
+}
+
+/* Arms it, too: what is ready now will be reported. */
+static int register_fd(int fd, struct descriptor *d)
+{
+	int result = control(EPOLL_CTL_ADD, fd);
+
+	if (result && errno == EEXIST)
+		result = control(EPOLL_CTL_MOD, fd);
+	if (!result)
+		d->flags |= FD_REGISTERED;
+	return result;
+}
+
+static int arm(int fd, struct descriptor *d)
+{
+	if ((d->flags & FD_REGISTERED) && !control(EPOLL_CTL_MOD, fd))
+		return 0;
+	return register_fd(fd, d);
+}
+
+/* ---- waiting ------------------------------------------------------------- */
+
+/* The running task is no longer one that waits for fd. */
+static void withdraw(int fd, int events)
+{
+	aco_io_t *io = aco_io_thread;
+
+	if ((size_t)fd >= io->fd_count)
+		return;
+	for (int event = ACO_IO_READ; event <= ACO_IO_WRITE; event++)
+		if ((events & event) &&
+		    *waiting(&io->fds[fd], event) == io->running)
+			*waiting(&io->fds[fd], event) = NULL;
+}
+
+static void enter(int fd, int events)
+{
+	aco_io_t *io = aco_io_thread;
+
+	for (int event = ACO_IO_READ; event <= ACO_IO_WRITE; event++)
+		if (events & event)
+			*waiting(&io->fds[fd], event) = io->running;
+}
+
+static int wait_registered(int fd, int events, int64_t deadline)
+{
+	struct task *task = aco_io_thread->running;
+	int result;
+
+	enter(fd, events);
+	task->fd = fd;
+	task->events = (uint8_t)events;
+	result = aco_io_give_way(deadline, NULL);
+	task->fd = -1;
+	withdraw(fd, events);
+	return result;
+}
+
+int aco_io_fd_block(int fd, int event, int64_t deadline)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+
+	if (is_busy(d, event))
+		return fail(EBUSY);
+	if (!(d->flags & FD_REGISTERED) && register_fd(fd, d))
+		return -1;
+	return wait_registered(fd, event, deadline);
+}
+
+/* Without waiting. */
+static int ready_now(int fd, int events)
+{
+	struct pollfd p = { .fd = fd };
+	int result = 0;
+
+	if (events & ACO_IO_READ)
+		p.events = POLLIN;
+	if (events & ACO_IO_WRITE)
+		p.events |= POLLOUT;
+	if (poll(&p, 1, 0) < 0)
+		return -1;
+	if (p.revents & POLLNVAL)
+		return fail(EBADF);
+	if (p.revents & (POLLIN | POLLHUP | POLLERR))
+		result = ACO_IO_READ;
+	if (p.revents & (POLLOUT | POLLHUP | POLLERR))
+		result |= ACO_IO_WRITE;
+	return result & events;
+}
+
+/* Regular files, which epoll refuses, are always ready. */
+static int wait_armed(int fd, int events, int64_t deadline)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+	bool is_known = d->flags & FD_OURS;
+
+	if (is_known && (d->flags & FD_REGISTERED))
+		;
+	else if (is_known ? register_fd(fd, d) : arm(fd, d))
+		return errno == EPERM ? events : -1;
+	/* What is there will be reported, if it was not. */
+	d->ready &= (uint8_t)~events;
+	if (wait_registered(fd, events, deadline))
+		return -1;
+	return aco_io_thread->fds[fd].ready & events;
+}
+
+int aco_io_wait(int fd, int events, int64_t deadline)
+{
+	struct descriptor *d;
+	int result = 0;
+
+	if (aco_io_take_turn())
+		return -1;
+	if (!events || (events & ~BOTH))
+		return fail(EINVAL);
+	d = aco_io_fd_get(fd);
+	if (!d)
+		return -1;
+	if (is_busy(d, events))
+		return fail(EBUSY);
+	if (is_past(deadline) || ((d->flags & FD_OURS) && (d->ready & events)))
+		result = ready_now(fd, events);
+	while (!result) {
+		if (is_past(deadline))
+			return fail(ETIMEDOUT);
+		result = wait_armed(fd, events, deadline);
+	}
+	return result;
+}
+
+/* ---- several ------------------------------------------------------------- */
+
+static int events_of(const struct pollfd *p)
+{
+	return (p->events & POLLOUT ? ACO_IO_WRITE : 0) |
+	       (p->events & ~POLLOUT ? ACO_IO_READ : 0);
+}
+
+static void withdraw_all(const struct pollfd *fds, nfds_t n)
+{
+	for (nfds_t i = 0; i < n; i++)
+		if (fds[i].fd >= 0)
+			withdraw(fds[i].fd, BOTH);
+}
+
+static int enter_one(const struct pollfd *p)
+{
+	int events = events_of(p) ? events_of(p) : ACO_IO_READ;
+	struct descriptor *d = aco_io_fd_get(p->fd);
+
+	if (!d)
+		return -1;
+	withdraw(p->fd, events); /* it may be in fds twice */
+	if (is_busy(d, events))
+		return fail(EBUSY);
+	if (arm(p->fd, d))
+		return -1;
+	enter(p->fd, events);
+	return 0;
+}
+
+/* A descriptor that epoll refuses is always ready: poll(2) has said so. */
+static int wait_for_all(const struct pollfd *fds, nfds_t n, int64_t deadline)
+{
+	int result = 0;
+
+	for (nfds_t i = 0; i < n && !result; i++)
+		if (fds[i].fd >= 0)
+			result = enter_one(&fds[i]);
+	if (!result)
+		result = aco_io_give_way(deadline, NULL);
+	withdraw_all(fds, n);
+	return result;
+}
+
+int aco_io_poll(struct pollfd *fds, nfds_t n, int64_t deadline)
+{
+	int result;
+
+	if (aco_io_take_turn())
+		return -1;
+	while (!(result = poll(fds, n, 0)) && !is_past(deadline))
+		if (wait_for_all(fds, n, deadline) && errno != ETIMEDOUT)
+			return -1;
+	return result;
+}
+
+/* ---- calls on descriptors ------------------------------------------------ */
+
+/* A descriptor that came from elsewhere would block the thread. */
+static int check_mode(int fd, struct descriptor *d)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -1;
+	if (!(flags & O_NONBLOCK))
+		return fail(EINVAL);
+	d->flags |= FD_NONBLOCKING;
+	return 0;
+}
+
+int aco_io_fd_begin(const struct attempt *a)
+{
+	struct descriptor *d;
+
+	if (aco_io_take_turn())
+		return -1;
+	d = aco_io_fd_get(a->fd);
+	if (!d)
+		return -1;
+	d->flags |= FD_OURS;
+	return d->flags & FD_NONBLOCKING ? 0 : check_mode(a->fd, d);
+}
+
+int aco_io_fd_ready(struct attempt *a)
+{
+	bool may_try = aco_io_thread->fds[a->fd].ready & a->event;
+
+	if (!may_try && is_past(a->deadline)) {
+		if (a->tried)
+			return fail(ETIMEDOUT);
+		may_try = true;
+	}
+	a->tried = true;
+	return may_try ? 0 : aco_io_fd_block(a->fd, a->event, a->deadline);
+}
+
+bool aco_io_fd_again(const struct attempt *a)
+{
+	if (errno == EAGAIN)
+		aco_io_thread->fds[a->fd].ready &= (uint8_t)~a->event;
+	return errno == EAGAIN || errno == EINTR;
+}
+
+/* ---- handing over, and closing ------------------------------------------- */
+
+int aco_io_adopt(int fd)
+{
+	struct descriptor *d;
+	int flags;
+
+	if (!aco_io_thread)
+		return fail(EPERM);
+	d = aco_io_fd_get(fd);
+	if (!d)
+		return -1;
+	if (is_busy(d, BOTH))
+		return fail(EBUSY);
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0)
+		return -1;
+	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return -1;
+	aco_io_fd_forget(fd, FD_NONBLOCKING);
+	return 0;
+}
+
+int aco_io_close(int fd)
+{
+	aco_io_t *io = aco_io_thread;
+
+	if (io && fd >= 0 && (size_t)fd < io->fd_count) {
+		wake(&io->fds[fd], ACO_IO_READ, EBADF);
+		wake(&io->fds[fd], ACO_IO_WRITE, EBADF);
+		aco_io_fd_forget(fd, 0);
+	}
+	return close(fd);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * group.c - groups, which end after their tasks
+ */
+#include "internal.h"
+
+aco_io_group_t *aco_io_group_new(void)
+{
+	aco_io_group_t *group;
+
+	if (!aco_io_thread) {
+		errno = EPERM;
+		return NULL;
+	}
+	group = calloc(1, sizeof(*group));
+	if (group)
+		group->io = aco_io_thread;
+	return group;
+}
+
+static bool is_in(const aco_io_group_t *group)
+{
+	const aco_io_t *io = aco_io_thread;
+
+	return io && io->running && io->running->group == group;
+}
+
+/* Woken by the end of the last task: group may have been freed since. */
+int aco_io_group_wait(aco_io_group_t *group, int64_t deadline)
+{
+	if (!group)
+		return fail(EINVAL);
+	if (!running() || group->io != aco_io_thread)
+		return fail(EPERM);
+	if (is_in(group))
+		return fail(EDEADLK);
+	if (!group->count)
+		return aco_io_take_turn();
+	return aco_io_give_way(deadline, &group->waiting);
+}
+
+/* Nobody adds tasks to a cancelled group: when it has none, it stays so. */
+static int wait_shielded(aco_io_group_t *group)
+{
+	int was_shielded = aco_io_shield(1);
+	int result;
+
+	if (was_shielded < 0)
+		return -1;
+	result = aco_io_give_way(ACO_IO_NEVER, &group->waiting);
+	aco_io_shield(was_shielded);
+	return result;
+}
+
+int aco_io_group_destroy(aco_io_group_t *group)
+{
+	if (!group)
+		return fail(EINVAL);
+	if (is_in(group))
+		return fail(EDEADLK);
+	if (group->count && !running())
+		return -1;
+	if (aco_io_group_cancel(group))
+		return -1;
+	if (group->count && wait_shielded(group))
+		return -1;
+	free(group);
+	return 0;
+}

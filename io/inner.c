@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inner.c - cos of a task's own, in which it waits, too
+ *
+ *	scheduler        task's co              generator
+ *	-------------    -------------------    ----------------
+ *	aco_try_resume > aco_io_resume()      > aco_io_read()
+ *	              .- sees inner_waits    <- inner_waits, yields
+ *	others run  <-'  and yields
+ *	...
+ *	aco_try_resume > resumes it again     > ...has read
+ *	                 aco_io_resume()     <- aco_yield()
+ *	                 returns
+ */
+#include "internal.h"
+
+static bool lies_on(const void *p, const aco_share_stack_t *stack)
+{
+	return (uintptr_t)p - (uintptr_t)stack->ptr < stack->sz;
+}
+
+bool aco_io_is_movable(const void *p)
+{
+	const aco_io_t *io = aco_io_thread;
+	const struct inner *inner;
+
+	if (!io || !io->running)
+		return false;
+	if (io->running->is_shared && lies_on(p, io->shared))
+		return true;
+	for (inner = io->running->inner; inner; inner = inner->outer)
+		if (lies_on(p, inner->co->share_stack))
+			return true;
+	return false;
+}
+
+/* There is no memory for the stack of a co in whose wait the task stands: what
+   that wait ended with is not to be lost. */
+static void wait_for_memory(struct task *task)
+{
+	uint16_t error = task->error;
+	bool was_shielded = task->is_shielded;
+
+	task->is_shielded = true;
+	aco_io_give_way(aco_io_thread->now + RETRY_AFTER, NULL);
+	task->is_shielded = was_shielded;
+	task->error = error;
+}
+
+int aco_io_resume(aco_t *co)
+{
+	aco_io_t *io = aco_io_thread;
+	struct task *task = io ? io->running : NULL;
+	struct inner inner = { co, task ? task->inner : NULL };
+	int result;
+
+	if (!task)
+		return aco_try_resume(co);
+	task->inner = &inner;
+	result = aco_try_resume(co);
+	while (!result && task->inner_waits) {
+		task->inner = inner.outer;
+		/* The scheduler's next, or that of an outer aco_io_resume(). */
+		task->inner_waits = inner.outer != NULL;
+		aco_yield();
+		while (task->inner = &inner, aco_try_resume(co)) {
+			task->inner = inner.outer;
+			wait_for_memory(task);
+		}
+	}
+	task->inner = inner.outer;
+	return result;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.c - sockets and pipes: connections, reading and writing
+ */
+#define _GNU_SOURCE 1
+
+#include "internal.h"
+
+#include <netinet/in.h>
+#include <sys/sendfile.h>
+
+_Static_assert(sizeof(off_t) == sizeof(int64_t), "_FILE_OFFSET_BITS=64");
+
+/* ---- what a short read says ---------------------------------------------- */
+
+static bool is_tcp(int fd)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+	int protocol;
+	socklen_t len = sizeof(protocol);
+
+	if (d->flags & FD_TYPE_KNOWN)
+		return d->flags & FD_IS_TCP;
+	d->flags |= FD_TYPE_KNOWN;
+	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	    protocol == IPPROTO_TCP)
+		d->flags |= FD_IS_TCP;
+	return d->flags & FD_IS_TCP;
+}
+
+/*
+ * A read of TCP that got less than it asked for has taken all: the next byte is
+ * an edge, and the read(2) that would be told EAGAIN can be saved.  Other kinds
+ * end a read where a datagram, line or message does.
+ */
+static void note_short_read(int fd)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+
+	if (is_tcp(fd) &&
+	    (d->flags & (FD_REGISTERED | FD_DOUBT)) == FD_REGISTERED)
+		d->ready &= (uint8_t)~ACO_IO_READ;
+}
+
+/* ---- connections --------------------------------------------------------- */
+
+int aco_io_socket(int domain, int type, int protocol)
+{
+	int fd = socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	if (fd >= 0 && aco_io_thread)
+		aco_io_fd_forget(fd, FD_NONBLOCKING);
+	return fd;
+}
+
+/* The next one may be there, if this has gone before it was accepted. */
+static bool is_gone(int error)
+{
+	return error == ECONNABORTED || error == EPROTO;
+}
+
+int aco_io_accept(int fd, struct sockaddr *addr, socklen_t *len,
+		  int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_READ, deadline, false };
+	int connection, flags = FD_NONBLOCKING | FD_TYPE_KNOWN;
+
+	if (aco_io_fd_begin(&a))
+		return -1;
+	do {
+		if (aco_io_fd_ready(&a))
+			return -1;
+		connection = accept4(fd, addr, len,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC);
+	} while (connection < 0 && (aco_io_fd_again(&a) || is_gone(errno)));
+	if (connection < 0)
+		return -1;
+	if (is_tcp(fd))
+		flags |= FD_IS_TCP;
+	aco_io_fd_forget(connection, flags);
+	return connection;
+}
+
+static int finish_connect(int fd, int64_t deadline)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	aco_io_thread->fds[fd].ready &= (uint8_t)~ACO_IO_WRITE;
+	if (aco_io_fd_block(fd, ACO_IO_WRITE, deadline) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return -1;
+	return error ? fail(error) : 0;
+}
+
+/* A local socket whose server has no place for more connections tells nobody
+   when it has: so ask from time to time. */
+static int connect_later(int64_t deadline)
+{
+	int64_t next = aco_io_thread->now + MSEC;
+
+	if (is_past(deadline))
+		return fail(ETIMEDOUT);
+	return aco_io_sleep(deadline >= 0 && deadline < next ? deadline : next);
+}
+
+int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
+		   int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+
+	if (aco_io_fd_begin(&a))
+		return -1;
+	while (connect(fd, addr, len)) {
+		if (errno == EINPROGRESS || errno == EINTR)
+			return finish_connect(fd, deadline);
+		if (errno != EAGAIN || connect_later(deadline))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_READ, deadline, false };
+	ssize_t n;
+
+	if (aco_io_fd_begin(&a))
+		return -1;
+	do {
+		if (aco_io_fd_ready(&a))
+			return -1;
+		n = read(fd, buf, len);
+	} while (n < 0 && aco_io_fd_again(&a));
+	if (n > 0 && (size_t)n < len)
+		note_short_read(fd);
+	return n;
+}
+
+ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_READ, deadline, false };
+	ssize_t n;
+
+	if (aco_io_fd_begin(&a))
+		return -1;
+	do {
+		if (aco_io_fd_ready(&a))
+			return -1;
+		n = recvmsg(fd, msg, flags);
+	} while (n < 0 && aco_io_fd_again(&a));
+	return n;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
+		       int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	ssize_t n;
+
+	if (aco_io_fd_begin(&a))
+		return -1;
+	do {
+		if (aco_io_fd_ready(&a))
+			return -1;
+		n = sendmsg(fd, msg, flags | MSG_NOSIGNAL);
+	} while (n < 0 && aco_io_fd_again(&a));
+	return n;
+}
+
+ssize_t aco_io_sendfile(int fd, int file, int64_t *offset, size_t len,
+			int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	off_t at = offset ? *offset : 0;
+	ssize_t n;
+
+	if (aco_io_fd_begin(&a))
+		return -1;
+	do {
+		if (aco_io_fd_ready(&a))
+			return -1;
+		n = sendfile(fd, file, offset ? &at : NULL, len);
+	} while (n < 0 && aco_io_fd_again(&a));
+	if (offset)
+		*offset = at;
+	return n;
+}
+
+/* Only sockets can be told to send no signal. */
+static ssize_t send_or_write(int fd, const char *buf, size_t len, int flags)
+{
+	ssize_t n = send(fd, buf, len, flags | MSG_NOSIGNAL);
+
+	if (n < 0 && errno == ENOTSOCK && !flags)
+		n = write(fd, buf, len);
+	return n;
+}
+
+ssize_t aco_io_send(int fd, const void *buf, size_t len, int flags,
+		    int64_t deadline)
+{
+	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	size_t sent = 0;
+	ssize_t n;
+
+	do {
+		if (aco_io_fd_begin(&a))
+			return -1;
+		do {
+			if (aco_io_fd_ready(&a))
+				return -1;
+			n = send_or_write(fd, (const char *)buf + sent,
+					  len - sent, flags);
+		} while (n < 0 && aco_io_fd_again(&a));
+		if (n < 0)
+			return -1;
+		sent += (size_t)n;
+	} while (sent < len);
+	return (ssize_t)len;
+}
+
+ssize_t aco_io_write(int fd, const void *buf, size_t len, int64_t deadline)
+{
+	return aco_io_send(fd, buf, len, 0, deadline);
+}
