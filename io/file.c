@@ -73,7 +73,7 @@ static ssize_t by_thread(const struct transfer *from)
 /* What is cached: then at most one piece is missing, up to the end of the file. */
 static ssize_t read_cached(const struct transfer *t)
 {
-#if defined(HAVE_PREADV2) && defined(RWF_NOWAIT)
+#ifdef RWF_NOWAIT /* then there is preadv2(), too */
 	struct iovec v = { t->buf, t->len };
 
 	return preadv2(t->fd, &v, 1, t->offset, RWF_NOWAIT);
