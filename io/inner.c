@@ -14,26 +14,6 @@
  */
 #include "internal.h"
 
-static bool lies_on(const void *p, const aco_share_stack_t *stack)
-{
-	return (uintptr_t)p - (uintptr_t)stack->ptr < stack->sz;
-}
-
-bool aco_io_is_movable(const void *p)
-{
-	const aco_io_t *io = aco_io_thread;
-	const struct inner *inner;
-
-	if (!io || !io->running)
-		return false;
-	if (io->running->is_shared && lies_on(p, io->shared))
-		return true;
-	for (inner = io->running->inner; inner; inner = inner->outer)
-		if (lies_on(p, inner->co->share_stack))
-			return true;
-	return false;
-}
-
 /* There is no memory for the stack of a co in whose wait the task stands: what
    that wait ended with is not to be lost. */
 static void wait_for_memory(struct task *task)

@@ -19,38 +19,6 @@
 
 #define EVENTS 256
 
-__thread aco_io_t *aco_io_thread;
-
-int64_t aco_io_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * (1000 * MSEC) + t.tv_nsec;
-}
-
-int64_t aco_io_now(void)
-{
-	aco_io_t *io = aco_io_thread;
-
-	return io && io->running ? io->now : aco_io_clock();
-}
-
-int64_t aco_io_after(int64_t ms)
-{
-	int64_t now = aco_io_now();
-
-	if (ms < 0)
-		return ACO_IO_NEVER;
-	return ms < (INT64_MAX - 1 - now) / MSEC ? now + ms * MSEC
-						 : ACO_IO_NEVER;
-}
-
-aco_io_t *aco_io_current(void)
-{
-	return aco_io_thread;
-}
-
 const char *aco_io_version(void)
 {
 	return ACO_IO_VERSION;

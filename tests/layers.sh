@@ -25,7 +25,9 @@ uses() {
 		}' | sort -u
 }
 
+# check DIRECTORY: of the library in it, if this build has it.
 check() {
+	[ -e "$top_builddir/$1/.libs" ] || return 0
 	uses "$1" >"$scratch/uses"
 	[ -s "$scratch/uses" ] || skip "the objects of $1/ have no symbols (LTO)"
 	tsort "$scratch/uses" >"$scratch/order" 2>"$scratch/loops" ||
@@ -34,4 +36,17 @@ $(cat "$scratch/loops")"
 	echo "$1/, from the users to the used: $(paste -sd' ' "$scratch/order")"
 }
 
+# libaco-io is a user of libaco like any other, and libaco does not know it.
+! grep -rnE 'aco[_-]io' "$top_srcdir/lib" "$include/aco" "$include"/aco.h* \
+	"$include/aco_assert_override.h" || fail "libaco tells of libaco-io"
+! grep -nE '^# *include *("|<aco)' "$top_srcdir"/io/*.[ch] "$include/aco_io.h" |
+	grep -vE '"(internal|aco_io)\.h"|<aco\.h>' ||
+	fail "libaco-io includes more than aco.h of libaco"
+find "$top_builddir/io" -name '*.o' -exec nm {} + 2>/dev/null |
+	sed -n 's/^ *U \(aco_\)/\1/p' | grep -v '^aco_io_' | sort -u >"$scratch/called"
+sed -n 's/^\t\([a-z_0-9]*\);$/\1/p' "$top_srcdir/lib/libaco.map" >"$scratch/exported"
+! grep -vxF -f "$scratch/exported" "$scratch/called" ||
+	fail "libaco-io calls what libaco does not export"
+
 check lib
+check io
