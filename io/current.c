@@ -5,7 +5,7 @@
  */
 #include "internal.h"
 
-__thread aco_io_t *aco_io_thread;
+ACO_IO_THREAD_LOCAL aco_io_t *aco_io_thread;
 
 int64_t aco_io_clock(void)
 {

@@ -170,8 +170,10 @@ struct aco_io_s {
 	struct jobs posted; /* under lock */
 };
 
-extern __thread aco_io_t *aco_io_thread
-	__attribute__((__tls_model__("initial-exec")));
+/* Read without a call, as threads have it from their start. */
+#define ACO_IO_THREAD_LOCAL \
+	__thread __attribute__((__tls_model__("initial-exec")))
+extern ACO_IO_THREAD_LOCAL aco_io_t *aco_io_thread;
 
 int64_t aco_io_clock(void);
 
