@@ -16,6 +16,16 @@ nodes() {
 	' "$1" | sort
 }
 
+# A package whose binary interface has a name of its own, on which others depend.
+check_abi_name() {
+	abi=$(sed -n '1s/.*, //p' "$top_srcdir/$1")
+	[ -n "$abi" ] || return 0
+	grep -qx "Provides: $abi" "$top_srcdir/debian/control" ||
+		fail "debian/control: no package provides $abi, which $1 asks for"
+	oldest=$(sed -n 's/^LIBACO_.*_\([0-9.]*\) {$/\1/p' "$top_srcdir/$2" | head -n 1)
+	[ "$oldest" = "${abi##*-}" ] || fail "$1 asks for $abi, and $2 begins with $oldest"
+}
+
 # check_library PATH VERSION: what abi/libraries says of it.
 check_library() {
 	name=${1##*/}
@@ -26,7 +36,8 @@ check_library() {
 	diff -u --label "$package" --label "$1.map" \
 		"$scratch/package" "$scratch/map" ||
 		fail "add to $package what has a plus, with the release that" \
-			"brings it; what has a minus can't go without a new SONAME"
+			"brings it; RELEASING.md tells when what has a minus may go"
+	check_abi_name "$package" "$1.map"
 	for arch in amd64 i386; do
 		[ -s "$top_srcdir/abi/$name-$arch.abi" ] ||
 			fail "no abi/$name-$arch.abi: make abi-accept"

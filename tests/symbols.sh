@@ -58,6 +58,7 @@ check_static() {
 	nm --defined-only "$1" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ {
 		print $3 }' | grep -v '^__x86.get_pc_thunk' | sort >"$scratch/globals"
 	! grep -v '^aco_' "$scratch/globals" || fail "$1: names that may clash"
+	cat "$scratch/globals" >>"$scratch/all"
 	grep -xF -f "$scratch/map" "$scratch/globals" >"$scratch/static"
 	same map static
 }
@@ -76,7 +77,8 @@ check_library() {
 	[ ! -e "$built.so" ] || check_shared "$built.so"
 	[ ! -e "$built.a" ] || check_static "$built.a"
 	echo "$name: $(wc -l <"$scratch/map") names"
-	find "$top_builddir/${library%/*}" -name '*.o' >>"$scratch/objects"
+	[ ! -e "${built%/*}" ] ||
+		find "${built%/.libs/*}" -name '*.o' >>"$scratch/objects"
 }
 
 # The C files are left to the compiler; the assembly has to say itself what it is.
@@ -96,6 +98,8 @@ while read -r line; do
 	# shellcheck disable=SC2086 # a list of words
 	check_library $line
 done <"$scratch/libraries"
+[ ! -e "$scratch/all" ] || [ -z "$(sort "$scratch/all" | uniq -d)" ] ||
+	fail "in two static libraries: $(sort "$scratch/all" | uniq -d)"
 while read -r object; do
 	check_object "$object"
 done <"$scratch/objects"
