@@ -8,6 +8,8 @@ set -eu
 # shellcheck disable=SC2034 # for those that source this
 include=$top_srcdir/include
 libdir=$top_builddir/lib/.libs
+# shellcheck disable=SC2034 # is not there with --disable-io
+io_libdir=$top_builddir/io/.libs
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/libaco-test.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -83,4 +85,32 @@ library() {
 	else
 		echo "$libdir/libaco.a"
 	fi
+}
+
+# The same of libaco-io, with the libaco that it needs.
+io_library() {
+	if [ -e "$io_libdir/libaco-io.so" ]; then
+		echo "-L$io_libdir -laco-io -Wl,-rpath,$(cd "$io_libdir" && pwd) $(library)"
+	else
+		echo "$io_libdir/libaco-io.a $(library)"
+	fi
+}
+
+# compile_library lib|io DIR COMPILER FLAG...: makes an object in DIR of each source,
+# which is $file.
+compile_library() {
+	directory=$1 objects=$2
+	shift 2
+	arch=$(arch_of "$@")
+	case $directory in
+	lib) set -- "$@" -DACO_BUILDING_ -I"$top_srcdir/lib/arch/$arch" ;;
+	io) set -- "$@" -D_FILE_OFFSET_BITS=64 -DACO_IO_VERSION='"0"' ;;
+	esac
+	mkdir -p "$objects"
+	for file in "$top_srcdir/$directory"/*.c "$top_srcdir/$directory"/arch/*.c \
+		"$top_srcdir/$directory/arch/$arch"/*.S; do
+		[ -e "$file" ] || continue
+		"$@" -std=gnu11 -I"$include" -c "$file" \
+			-o "$objects/$directory-${file##*/}.o" || return 1
+	done
 }

@@ -139,19 +139,15 @@ for cc in $found; do
 	done
 done
 
-# The library itself, in the C that it is written in.
-# shellcheck disable=SC2086 # words
-arch=$(arch_of $CC)
+# The libraries themselves, in the C that they are written in.
 for cc in $found; do
-	for file in "$top_srcdir"/lib/*.c "$top_srcdir"/lib/arch/*.c \
-		"$top_srcdir/lib/arch/$arch"/*.S; do
+	for directory in lib io; do
 		# shellcheck disable=SC2046 # words
-		"$cc" $(arch_flags) -std=gnu11 -Wall -Wextra -Wpedantic -Werror \
-			-I"$include" -I"$top_srcdir/lib/arch/$arch" \
-			-DACO_BUILDING_ -c "$file" -o "$scratch/out.o" ||
-			fail "$cc lib/${file##*/}"
-		compiled=$((compiled + 1))
+		compile_library $directory "$scratch/objects" "$cc" $(arch_flags) \
+			-Wall -Wextra -Wpedantic -Werror || fail "$cc $file"
 	done
+	set -- "$scratch"/objects/*
+	compiled=$((compiled + $#))
 done
 
 # What would go wrong in silence is refused.

@@ -21,16 +21,10 @@ build() {
 build_with_library() {
 	with=$1 name=$2 source=$3
 	shift 3
-	arch=$(arch_of "$with" "$@")
-	mkdir -p "$scratch/objects"
-	rm -f "$scratch"/objects/*
-	for file in "$top_srcdir"/lib/*.c "$top_srcdir"/lib/arch/*.c \
-		"$top_srcdir/lib/arch/$arch"/*.S; do
-		"$with" -std=gnu11 -g "$@" -I"$include" -DACO_BUILDING_ \
-			-I"$top_srcdir/lib/arch/$arch" -c "$file" -o "$scratch/objects/${file##*/}.o" \
-			2>"$scratch/log" || return 1
-		[ ! -s "$scratch/log" ] || return 1
-	done
+	rm -rf "$scratch/objects"
+	compile_library lib "$scratch/objects" "$with" -g "$@" 2>"$scratch/log" ||
+		return 1
+	[ ! -s "$scratch/log" ] || return 1
 	"$with" -g "$@" -I"$include" "$top_srcdir/tests/$source" \
 		"$scratch"/objects/* -o "$scratch/$name" -pthread -lm -ldl \
 		2>"$scratch/log"

@@ -2,7 +2,8 @@
 /*
  * unload-host.c - loads unload-plugin.c and closes it while the process goes on
  *
- * Arguments: the path of the plugin, and the name of a test below.
+ * Arguments: the path of the plugin, and the name of a test below.  Without any it
+ * prints their names; with "io", those for unload-io-plugin.c.
  */
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
@@ -10,6 +11,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,17 +235,21 @@ static void later_handler_stays(void)
 	CHECK(action().sa_handler == says_nothing);
 }
 
-static void forks(void)
+static void fork_once(void)
 {
 	int status;
-	pid_t pid;
+	pid_t pid = fork();
 
-	live("plugin_use_stacks");
-	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0)
 		_exit(0);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void forks(void)
+{
+	live("plugin_use_stacks");
+	fork_once();
 }
 
 /* ---- exit(3), which calls the same destructors --------------------------- */
@@ -309,10 +315,63 @@ static void exits_while_a_thread_runs(void)
 	exit(0);
 }
 
-static const struct {
+/* ---- libaco-io, with unload-io-plugin.c ----------------------------------- */
+
+static void io_without_threads(void)
+{
+	for (int i = 0; i < 10; i++) {
+		load();
+		call("plugin_run");
+		unload();
+		fork_once();
+	}
+}
+
+/* Their threads go on, in the library. */
+static void io_calls_given_up(void)
+{
+	for (int i = 0; i < 100; i++) {
+		load();
+		call("plugin_give_up");
+		unload();
+	}
+	fork_once();
+}
+
+static void *runs_and_waits(void *arg)
+{
+	call("plugin_run");
+	sem_post(&done);
+	sem_wait(&go_on);
+	return arg;
+}
+
+static void io_thread_ends(void)
+{
+	pthread_t thread;
+
+	CHECK(sem_init(&done, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
+	load();
+	CHECK(!pthread_create(&thread, NULL, runs_and_waits, NULL));
+	sem_wait(&done);
+	unload();
+	sem_post(&go_on);
+	CHECK(!pthread_join(thread, NULL));
+}
+
+struct test {
 	const char *name;
 	void (*fn)(void);
-} tests[] = {
+};
+
+static const struct test io_tests[] = {
+	{ "io_without_threads", io_without_threads },
+	{ "io_calls_given_up", io_calls_given_up },
+	{ "io_thread_ends", io_thread_ends },
+	{ NULL, NULL },
+};
+
+static const struct test core_tests[] = {
 	{ "thread_ends", thread_ends },
 	{ "thread_with_alternate_stack_ends",
 	  thread_with_alternate_stack_ends },
@@ -327,22 +386,28 @@ static const struct {
 	{ "exits_from_handler", exits_from_handler },
 	{ "exits_in_a_co", exits_in_a_co },
 	{ "exits_while_a_thread_runs", exits_while_a_thread_runs },
+	{ NULL, NULL },
 };
+
+/* Without a name: prints those there are. */
+static bool run(const struct test *test, const char *name)
+{
+	for (; test->name; test++)
+		if (!name) {
+			puts(test->name);
+		} else if (!strcmp(name, test->name)) {
+			test->fn();
+			return true;
+		}
+	return false;
+}
 
 int main(int argc, char **argv)
 {
-	size_t n = sizeof(tests) / sizeof(tests[0]);
-
 	if (argc != 3) {
-		for (size_t i = 0; i < n; i++)
-			puts(tests[i].name);
+		run(argc == 2 ? io_tests : core_tests, NULL);
 		return 0;
 	}
 	path = argv[1];
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(argv[2], tests[i].name)) {
-			tests[i].fn();
-			return 0;
-		}
-	return 99;
+	return run(core_tests, argv[2]) || run(io_tests, argv[2]) ? 0 : 99;
 }

@@ -10,4 +10,7 @@ void plugin_report(int on);
 void plugin_fault(void);
 void plugin_exit_in_co(void);
 
+void plugin_run(void);
+void plugin_give_up(void);
+
 #endif /* ACO_TEST_UNLOAD_PLUGIN_H */
