@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The library as its users meet it: installed, found by pkg-config, shared and
-# static, with a program written for 1.2.4 and the one of the README.
+# The libraries as their users meet them: installed, found by pkg-config, shared and
+# static, with a program written for 1.2.4, the one of the README and one with tasks;
+# and removed again.
 . "${top_srcdir:-.}/tests/common.sh"
 
 command -v pkg-config >/dev/null || skip "no pkg-config here"
@@ -21,20 +22,60 @@ installed=$(dirname "$PKG_CONFIG_LIBDIR")
 sed -n '/^```c$/,/^```$/p' "$top_srcdir/README.md" | sed '1d;$d' >"$scratch/readme.c"
 grep -q main "$scratch/readme.c" || fail "no program in README.md"
 
-# run NAME EXPECTED: compiles with what pkg-config says, and runs.
+# run MODULE NAME EXPECTED: compiles with what pkg-config says, and runs.
 run() {
 	# shellcheck disable=SC2046,SC2086 # words
-	$CC -Wall -Wextra -Werror -o "$scratch/$1" "$scratch/$1.c" \
-		$(pkg-config --cflags --libs aco) || fail "$1 does not compile"
-	out=$(LD_LIBRARY_PATH=$installed "$scratch/$1") || fail "$1 ends with $?"
-	[ "$out" = "$2" ] || fail "$1 prints: $out"
+	$CC -Wall -Wextra -Werror -o "$scratch/$2" "$scratch/$2.c" \
+		$(pkg-config --cflags --libs "$1") || fail "$2 does not compile"
+	out=$(LD_LIBRARY_PATH=$installed "$scratch/$2") || fail "$2 ends with $?"
+	[ "$out" = "$3" ] || fail "$2 prints: $out"
+}
+
+# run_static MODULE NAME EXPECTED
+run_static() {
+	[ -e "$installed/lib$1.a" ] || return 0
+	mkdir -p "$scratch/static"
+	cp "$installed"/lib*.a "$scratch/static"
+	# shellcheck disable=SC2046,SC2086 # words
+	$CC -static -Wl,--fatal-warnings -o "$scratch/$2" "$scratch/$2.c" \
+		-L"$scratch/static" $(pkg-config --static --cflags --libs "$1") ||
+		fail "$2 does not compile as a static program"
+	[ "$("$scratch/$2")" = "$3" ] || fail "$2 fails as a static program"
 }
 
 cp "$top_srcdir/tests/compat.c" "$scratch/compat.c"
-run readme "1
+run aco readme "1
 2
 3"
-run compat ok
+run aco compat ok
+run_static aco compat ok
+
+cat >"$scratch/tasks.c" <<'C'
+#include <aco_io.h>
+#include <stdio.h>
+
+static void task(void *arg)
+{
+	if (aco_io_sleep(aco_io_after(1)) == 0)
+		puts(arg);
+}
+
+int main(void)
+{
+	static char words[] = "has slept";
+	aco_io_t *io = aco_io_new(NULL);
+
+	return !io || !aco_io_go(NULL, task, words, 0) || aco_io_run(io) ||
+	       aco_io_destroy(io);
+}
+C
+if [ -e "$io_libdir" ]; then
+	run aco-io tasks "has slept"
+	run_static aco-io tasks "has slept"
+else
+	parts=$(find "$root" -name '*aco[-_]io*')
+	[ -z "$parts" ] || fail "there is no libaco-io, but $parts"
+fi
 
 # The Makefile for those who have the installed library and the examples.  The
 # servers are left out: for a second architecture their libraries have other names.
@@ -50,12 +91,9 @@ chmod -R u+w "$scratch/examples"
 LD_LIBRARY_PATH=$installed "$scratch/examples/generator" >/dev/null ||
 	fail "the generator that examples/Makefile has built ends with $?"
 
-if [ -e "$installed/libaco.a" ]; then
-	mkdir "$scratch/static"
-	cp "$installed/libaco.a" "$scratch/static"
-	# shellcheck disable=SC2046,SC2086 # words
-	$CC -static -Wl,--fatal-warnings -o "$scratch/compat" "$scratch/compat.c" \
-		-L"$scratch/static" $(pkg-config --static --cflags --libs aco) ||
-		fail "does not compile as a static program"
-	[ "$("$scratch/compat")" = ok ] || fail "the static program fails"
-fi
+make -C "$top_builddir" uninstall DESTDIR="$root" >"$scratch/uninstall.log" 2>&1 || {
+	cat "$scratch/uninstall.log"
+	fail "make uninstall"
+}
+left=$(find "$root" ! -type d)
+[ -z "$left" ] || fail "make uninstall leaves $left"

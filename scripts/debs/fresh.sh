@@ -71,7 +71,8 @@ add_repository() {
 try_packages() {
 	add_repository "try-$1"
 	sed -n '/^```c$/,/^```$/{/^```/!p}' "$root/README.md" >"$work/count.c"
-	put "try-$1" /srv "$work/count.c"
+	sed -n '/^cat >tasks.c/,/^C$/{//!p}' "$root/debian/tests/programs" >"$work/tasks.c"
+	put "try-$1" /srv "$work/count.c" "$work/tasks.c"
 	inside "try-$1" '
 		files() {
 			find / -xdev \( -path /proc -o -path /tmp -o -path /var/cache \
@@ -82,7 +83,7 @@ try_packages() {
 		apt-get install -y --no-install-recommends gcc libc6-dev man-db pkgconf
 		files >/srv/before
 		apt-get install -y --no-install-recommends libaco-dev
-		dpkg --verify libaco-dev libaco2
+		if dpkg-query -W libaco-io0; then exit 1; fi
 		pkg-config --cflags --libs aco
 		man aco_resume | grep aco_resume
 		man aco | grep libaco
@@ -91,10 +92,18 @@ try_packages() {
 		test "$(./count | tr "\n" " ")" = "1 2 3 "
 		cc -static -o count-static count.c $(pkg-config --static --cflags --libs aco)
 		test "$(./count-static | tr "\n" " ")" = "1 2 3 "
-		apt-get purge -y libaco-dev libaco2
+		apt-get install -y --no-install-recommends libaco-io-dev
+		dpkg --verify '"$packages"'
+		man aco_io | grep libaco-io
+		cc -o tasks tasks.c $(pkg-config --cflags --libs aco-io)
+		./tasks
+		cc -static -o tasks-static tasks.c $(pkg-config --static --cflags --libs aco-io)
+		./tasks-static
+		apt-get purge -y '"$packages"'
 		files >/srv/after
 		diff -u /srv/before /srv/after'
 	cp "$work/try-$1/srv/count" "$work/count-$1"
+	cp "$work/try-$1/srv/tasks" "$work/tasks-$1"
 }
 
 run_autopkgtest() {
@@ -108,14 +117,16 @@ run_autopkgtest() {
 # Both architectures in one system, and a program of each runs.
 try_side_by_side() {
 	add_repository side-amd64
-	put side-amd64 /srv "$work/count-amd64" "$work/count-i386"
+	put side-amd64 /srv "$work"/count-* "$work"/tasks-*
 	inside side-amd64 '
 		dpkg --add-architecture i386
 		apt-get update
-		apt-get install -y --no-install-recommends libaco-dev:amd64 libaco-dev:i386
+		apt-get install -y --no-install-recommends libaco-io-dev:amd64 libaco-io-dev:i386
 		dpkg --verify
-		/srv/count-amd64
-		/srv/count-i386'
+		for arch in amd64 i386; do
+			/srv/count-$arch
+			/srv/tasks-$arch
+		done'
 }
 
 # ----------------------------------------------------------------------- main --

@@ -24,14 +24,16 @@ build() {
 
 # Systems made for containers leave out manuals and documentation.
 install() {
+	set --
+	for package in $packages; do set -- "$@" "./${package}"_*.deb; done
 	apt_get install --no-install-recommends \
 		-o Dpkg::Options::="--path-include=/usr/share/man/*" \
-		-o Dpkg::Options::="--path-include=/usr/share/doc/libaco*" \
-		./libaco2_*.deb ./libaco-dev_*.deb
+		-o Dpkg::Options::="--path-include=/usr/share/doc/libaco*" "$@"
 }
 
 remove() {
-	apt_get purge libaco-dev libaco2
+	# shellcheck disable=SC2086 # a list of words
+	apt_get purge $packages
 }
 
 # What autopkgtest says of each test: "NAME PASS", "NAME SKIP why".
@@ -72,9 +74,11 @@ run_autopkgtest() {
 
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
-for package in libaco2:amd64 libaco2:i386 libaco-dev:amd64 libaco-dev:i386; do
-	! package_is_installed $package ||
-		fail "$package is installed on this machine, and --here needs to install its own"
+for package in $packages; do
+	for arch in amd64 i386; do
+		! package_is_installed "$package:$arch" ||
+			fail "$package:$arch is installed on this machine, and --here needs to install its own"
+	done
 done
 install_packages build-essential autoconf automake libtool pkgconf xz-utils \
 	check mandoc valgrind debhelper lintian autopkgtest

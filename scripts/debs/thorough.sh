@@ -54,9 +54,11 @@ build_without() {
 	build_elsewhere without "$1" build-essential "nocheck nodoc" -Pnocheck,nodoc
 	inside "without-$1" '
 		cd /build
-		dpkg -c libaco-dev_*.deb >contents
-		grep aco.h contents
-		! grep share/man contents'
+		for deb in libaco-dev_*.deb libaco-io-dev_*.deb; do
+			dpkg -c $deb >contents
+			grep "include/aco.*\.h" contents
+			if grep share/man contents; then exit 1; fi
+		done'
 }
 
 # The programs of the tests run on this processor, too.
@@ -64,15 +66,19 @@ build_cross() {
 	inside cross-amd64 'dpkg --add-architecture i386; apt-get update'
 	build_elsewhere cross amd64 "build-essential crossbuild-essential-i386" \
 		crossbuildcanrunhostbinaries -ai386 -Pcross
-	inside cross-amd64 'ls /build/libaco2_*_i386.deb'
+	inside cross-amd64 'ls /build/libaco2_*_i386.deb /build/libaco-io0_*_i386.deb'
 }
 
 run_piuparts() {
 	as_root tar -czf "$work/base.tgz" -C "$work/base-$1" .
-	put "piuparts-$1" /srv "$work/base.tgz" "$output"/libaco*_"$1".deb
-	inside "piuparts-$1" '
+	name=piuparts-$1 arch=$1
+	set -- "$work/base.tgz"
+	for package in $packages; do
+		set -- "$@" "$output/${package}"_*_"$arch".deb
+	done
+	put "$name" /srv "$@"
+	inside "$name" '
 		apt-get install -y --no-install-recommends piuparts
 		cd /srv
-		piuparts -b base.tgz -d '"$suite"' --mirror '"'$mirror main'"' \
-			libaco2_*.deb libaco-dev_*.deb'
+		piuparts -b base.tgz -d '"$suite"' --mirror '"'$mirror main'"' *.deb'
 }
