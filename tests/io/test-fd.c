@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test-fd.c - descriptors: waiting, closing, numbers that are used again
+ */
+#define _GNU_SOURCE 1
+
+#include "ioutil.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+
+static int fds[2];
+static int results[4], errors[4];
+
+/* ---- aco_io_wait() ------------------------------------------------------- */
+
+IO_TEST(wait_for_what_is_there)
+{
+	char c;
+
+	io_pair(fds);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_WRITE, 0), ACO_IO_WRITE);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, 0), ETIMEDOUT);
+	io_put(fds[1], "xy", 2);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, 0), ACO_IO_READ);
+	/* Who reads is not the library, and it need not be everything. */
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	io_get(fds[0], &c, 1);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	io_get(fds[0], &c, 1);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(SHORT)),
+		 ETIMEDOUT);
+	ck_assert_int_eq(
+		aco_io_wait(fds[0], ACO_IO_READ | ACO_IO_WRITE, ACO_IO_NEVER),
+		ACO_IO_WRITE);
+	io_put(fds[1], "z", 1);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ | ACO_IO_WRITE, 0),
+			 ACO_IO_READ | ACO_IO_WRITE);
+	close(fds[1]);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	close(fds[0]);
+}
+
+IO_TEST(wait_of_a_descriptor_of_these_calls)
+{
+	char buf[8];
+
+	io_pair(fds);
+	io_fails(aco_io_read(fds[0], buf, sizeof(buf), 0), ETIMEDOUT);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(SHORT)),
+		 ETIMEDOUT);
+	io_put(fds[1], "abcd", 4);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	ck_assert_int_eq(aco_io_read(fds[0], buf, 2, ACO_IO_NEVER), 2);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	io_get(fds[0], buf, 2);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(SHORT)),
+		 ETIMEDOUT);
+	io_put(fds[1], "e", 1);
+	ck_assert_int_eq(aco_io_read(fds[0], buf, 8, ACO_IO_NEVER), 1);
+	aco_io_close(fds[0]);
+	aco_io_close(fds[1]);
+}
+
+IO_TEST(wait_refuses)
+{
+	int file = io_file();
+
+	io_pair(fds);
+	io_fails(aco_io_wait(fds[0], 0, 0), EINVAL);
+	io_fails(aco_io_wait(fds[0], 4, 0), EINVAL);
+	io_fails(aco_io_wait(-1, ACO_IO_READ, 0), EBADF);
+	close(fds[1]);
+	io_fails(aco_io_wait(fds[1], ACO_IO_READ, 0), EBADF);
+	io_fails(aco_io_wait(fds[1], ACO_IO_READ, ACO_IO_NEVER), EBADF);
+	close(fds[0]);
+	/* A regular file is always ready. */
+	ck_assert_int_eq(aco_io_wait(file, ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	ck_assert_int_eq(aco_io_wait(file, ACO_IO_WRITE, 0), ACO_IO_WRITE);
+	close(file);
+}
+
+/* ---- two directions, two tasks ------------------------------------------- */
+
+static void waits_to_read(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	results[i] = aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER);
+	errors[i] = errno;
+}
+
+static void reads_one(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+	char c;
+
+	results[i] = (int)aco_io_read(fds[0], &c, 1, ACO_IO_NEVER);
+	errors[i] = errno;
+}
+
+static void waits_to_write(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	results[i] = aco_io_wait(fds[0], ACO_IO_WRITE, ACO_IO_NEVER);
+	errors[i] = errno;
+}
+
+static void fill(int fd)
+{
+	static const char zeros[65536];
+
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+static void drain(int fd)
+{
+	static char buf[65536];
+
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+IO_TEST(a_second_one_is_busy)
+{
+	struct pollfd p = { .events = POLLIN };
+	char c;
+
+	io_pair(fds);
+	p.fd = fds[0];
+	io_go(NULL, reads_one, NULL);
+	io_settle();
+	io_fails(aco_io_read(fds[0], &c, 1, ACO_IO_NEVER), EBUSY);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER), EBUSY);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ | ACO_IO_WRITE, ACO_IO_NEVER),
+		 EBUSY);
+	io_fails(aco_io_poll(&p, 1, ACO_IO_NEVER), EBUSY);
+	io_fails(aco_io_adopt(fds[0]), EBUSY);
+	/* The other direction is free. */
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_WRITE, ACO_IO_NEVER),
+			 ACO_IO_WRITE);
+	fill(fds[0]);
+	io_go(NULL, waits_to_write, (void *)1);
+	io_settle();
+	io_fails(aco_io_write(fds[0], "x", 1, ACO_IO_NEVER), EBUSY);
+	ck_assert_int_eq(results[0], -9);
+	ck_assert_int_eq(results[1], -9);
+	/* Each of the two is woken for its own. */
+	io_put(fds[1], "x", 1);
+	io_turns(3);
+	ck_assert_int_eq(results[0], 1);
+	ck_assert_int_eq(results[1], -9);
+	drain(fds[1]);
+	io_turns(3);
+	ck_assert_int_eq(results[1], ACO_IO_WRITE);
+	aco_io_close(fds[0]);
+	aco_io_close(fds[1]);
+}
+
+IO_TEST(close_wakes_who_waits)
+{
+	io_pair(fds);
+	fill(fds[0]);
+	io_go(NULL, reads_one, NULL);
+	io_go(NULL, waits_to_write, (void *)1);
+	io_settle();
+	ck_assert_int_eq(aco_io_close(fds[0]), 0);
+	io_settle();
+	io_fails(results[0], (errno = errors[0], EBADF));
+	io_fails(results[1], (errno = errors[1], EBADF));
+	io_fails(aco_io_close(fds[0]), EBADF);
+	io_fails(aco_io_close(-1), EBADF);
+	close(fds[1]);
+}
+
+/* ---- numbers of descriptors, used again ---------------------------------- */
+
+static void move_to(int from, int to)
+{
+	ck_assert_int_eq(dup2(from, to), to);
+	close(from);
+}
+
+/* Others have closed a number and opened it as another file. */
+IO_TEST(numbers_that_others_use_again)
+{
+	char c;
+
+	io_pair(fds);
+	for (int i = 0; i < 5; i++) {
+		int others[2];
+
+		io_go(NULL, waits_to_read, NULL);
+		io_turns(2);
+		ck_assert_int_eq(results[0], -9);
+		io_put(fds[1], "x", 1);
+		io_turns(2);
+		ck_assert_int_eq(results[0], ACO_IO_READ);
+		results[0] = -9;
+		io_get(fds[0], &c, 1);
+		close(fds[0]);
+		close(fds[1]);
+		io_pair(others);
+		if (others[0] != fds[0]) /* the order in which they are given */
+			move_to(others[0], fds[0]);
+		fds[1] = others[1] == fds[0] ? fds[1] : others[1];
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A number that is closed by aco_io_close(), while a copy of it is open. */
+IO_TEST(a_copy_is_open)
+{
+	char c;
+	int copy;
+
+	io_pair(fds);
+	for (int i = 0; i < 4; i++) {
+		io_fails(aco_io_read(fds[0], &c, 1, aco_io_after(1)),
+			 ETIMEDOUT);
+		copy = dup(fds[0]);
+		aco_io_close(fds[0]);
+		move_to(copy, fds[0]);
+		io_go(NULL, reads_one, NULL);
+		io_turns(2);
+		ck_assert_int_eq(results[0], -9);
+		io_put(fds[1], "x", 1);
+		io_turns(2);
+		ck_assert_int_eq(results[0], 1);
+		results[0] = -9;
+	}
+	aco_io_close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- poll ---------------------------------------------------------------- */
+
+static int many[8][2];
+
+static void polls_all(void *unused)
+{
+	struct pollfd p[10];
+
+	(void)unused;
+	for (int i = 0; i < 8; i++)
+		p[i] = (struct pollfd){ .fd = many[i][0], .events = POLLIN };
+	p[8] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	p[9] = p[3]; /* twice */
+	results[0] = aco_io_poll(p, 10, ACO_IO_NEVER);
+	results[1] = 0;
+	for (int i = 0; i < 10; i++)
+		if (p[i].revents == POLLIN)
+			results[1] |= 1 << i;
+}
+
+IO_TEST(poll_of_several)
+{
+	char c;
+
+	for (int i = 0; i < 8; i++)
+		io_pair(many[i]);
+	for (int i = 0; i < 8; i++) {
+		io_go(NULL, polls_all, NULL);
+		io_turns(2);
+		ck_assert_int_eq(results[0], -9);
+		io_put(many[i][1], "x", 1);
+		io_turns(2);
+		ck_assert_int_eq(results[0], i == 3 ? 2 : 1);
+		ck_assert_int_eq(results[1], 1 << i | (i == 3 ? 1 << 9 : 0));
+		io_get(many[i][0], &c, 1);
+		results[0] = -9;
+	}
+	for (int i = 0; i < 8; i++) {
+		close(many[i][0]);
+		close(many[i][1]);
+	}
+}
+
+IO_TEST(poll_at_once_and_at_the_deadline)
+{
+	struct pollfd p[2] = { { .events = POLLIN },
+			       { .events = POLLIN | POLLOUT } };
+
+	io_pair(fds);
+	p[0].fd = fds[0];
+	p[1].fd = fds[1];
+	ck_assert_int_eq(aco_io_poll(p, 2, ACO_IO_NEVER), 1);
+	ck_assert_int_eq(p[1].revents, POLLOUT);
+	ck_assert_int_eq(aco_io_poll(p, 1, 0), 0);
+	ck_assert_int_eq(aco_io_poll(p, 1, aco_io_after(SHORT)), 0);
+	ck_assert_int_eq(aco_io_poll(NULL, 0, aco_io_after(1)), 0);
+	close(fds[1]);
+	ck_assert_int_eq(aco_io_poll(p, 2, ACO_IO_NEVER), 2);
+	ck_assert_int_eq(p[1].revents, POLLNVAL);
+	ck_assert_int_ne(p[0].revents & POLLHUP, 0);
+	close(fds[0]);
+}
+
+/* After a poll nothing of it is left: others may wait. */
+IO_TEST(poll_leaves_nothing)
+{
+	struct pollfd p = { .events = POLLIN | POLLOUT };
+	char c;
+
+	io_pair(fds);
+	fill(fds[0]);
+	p.fd = fds[0];
+	ck_assert_int_eq(aco_io_poll(&p, 1, aco_io_after(1)), 0);
+	io_go(NULL, reads_one, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	io_fails(aco_io_read(fds[0], &c, 1, 0), ETIMEDOUT);
+	aco_io_close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- blocking descriptors, and adoption ---------------------------------- */
+
+IO_TEST(a_blocking_one_is_refused)
+{
+	struct msghdr msg = { .msg_flags = 0 };
+	int64_t offset = 0;
+	char c;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	io_fails(aco_io_read(fds[0], &c, 1, 0), EINVAL);
+	io_fails(aco_io_write(fds[0], "x", 1, 0), EINVAL);
+	io_fails(aco_io_recvmsg(fds[0], &msg, 0, 0), EINVAL);
+	io_fails(aco_io_sendmsg(fds[0], &msg, 0, 0), EINVAL);
+	io_fails(aco_io_sendfile(fds[0], fds[0], &offset, 1, 0), EINVAL);
+	io_fails(aco_io_accept(fds[0], NULL, NULL, 0), EINVAL);
+	io_fails(aco_io_connect(fds[0], NULL, 0, 0), EINVAL);
+	ck_assert_int_eq(aco_io_adopt(fds[0]), 0);
+	ck_assert_int_ne(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+	io_fails(aco_io_read(fds[0], &c, 1, 0), ETIMEDOUT);
+	io_put(fds[1], "x", 1);
+	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, 0), 1);
+	aco_io_close(fds[0]);
+	close(fds[1]);
+	io_fails(aco_io_adopt(fds[1]), EBADF);
+	io_fails(aco_io_adopt(-1), EBADF);
+	io_fails(aco_io_read(fds[1], &c, 1, 0), EBADF);
+	io_fails(aco_io_read(-1, &c, 1, ACO_IO_NEVER), EBADF);
+}
+
+/* What the scheduler knew of a number is forgotten: it is not registered. */
+IO_TEST(adopt_forgets)
+{
+	char c;
+
+	io_pair(fds);
+	io_fails(aco_io_read(fds[0], &c, 1, aco_io_after(1)), ETIMEDOUT);
+	close(fds[0]);
+	close(fds[1]);
+	io_pair(fds);
+	ck_assert_int_eq(aco_io_adopt(fds[0]), 0);
+	io_go(NULL, reads_one, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	aco_io_close(fds[0]);
+	close(fds[1]);
+}
+
+/* Numbers above all that were seen before. */
+IO_TEST(a_large_number)
+{
+	uint64_t count = 7;
+	int fd = eventfd(0, EFD_NONBLOCK), large = 700;
+
+	ck_assert_int_eq(dup2(fd, large), large);
+	io_fails(aco_io_read(large, &count, 8, 0), ETIMEDOUT);
+	ck_assert_int_eq(aco_io_write(large, &count, 8, ACO_IO_NEVER), 8);
+	count = 0;
+	ck_assert_int_eq(aco_io_read(large, &count, 8, ACO_IO_NEVER), 8);
+	ck_assert_uint_eq(count, 7);
+	aco_io_close(large);
+	close(fd);
+}
+
+/* The number is used again before a socket of the library is known. */
+IO_TEST(a_new_socket_is_unknown)
+{
+	int fd;
+	char c;
+
+	io_pair(fds);
+	fill(fds[0]);
+	io_fails(aco_io_write(fds[0], "x", 1, 0), ETIMEDOUT);
+	close(fds[0]);
+	fd = aco_io_socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(fd, fds[0]);
+	ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+	io_fails(aco_io_read(fd, &c, 1, 0), ETIMEDOUT);
+	aco_io_close(fd);
+	close(fds[1]);
+}
+
+void t_reset(void)
+{
+	for (int i = 0; i < 4; i++)
+		results[i] = -9;
+}
+
+Suite *t_suite(void)
+{
+	Suite *s = suite_create("io-fd");
+	TCase *tc = io_case(s, "wait");
+
+	io_add(tc, wait_for_what_is_there);
+	io_add(tc, wait_of_a_descriptor_of_these_calls);
+	io_add(tc, wait_refuses);
+	io_add(tc, a_second_one_is_busy);
+	io_add(tc, close_wakes_who_waits);
+	tc = io_case(s, "numbers");
+	io_add(tc, numbers_that_others_use_again);
+	io_add(tc, a_copy_is_open);
+	io_add(tc, a_large_number);
+	io_add(tc, a_new_socket_is_unknown);
+	tc = io_case(s, "poll");
+	io_add(tc, poll_of_several);
+	io_add(tc, poll_at_once_and_at_the_deadline);
+	io_add(tc, poll_leaves_nothing);
+	tc = io_case(s, "modes");
+	io_add(tc, a_blocking_one_is_refused);
+	io_add(tc, adopt_forgets);
+	return s;
+}
