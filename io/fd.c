@@ -22,8 +22,6 @@
 
 /* ---- the table ----------------------------------------------------------- */
 
-static const struct descriptor unknown = { .ready = BOTH };
-
 static int grow(aco_io_t *io, size_t count)
 {
 	size_t n = io->fd_count ? io->fd_count : 64;
@@ -36,7 +34,7 @@ static int grow(aco_io_t *io, size_t count)
 		return -1;
 	io->fds = fds;
 	for (; io->fd_count < n; io->fd_count++)
-		fds[io->fd_count] = unknown;
+		fds[io->fd_count] = (struct descriptor){ .ready = BOTH };
 	return 0;
 }
 
@@ -56,11 +54,14 @@ struct descriptor *aco_io_fd_get(int fd)
 void aco_io_fd_forget(int fd, int flags)
 {
 	aco_io_t *io = aco_io_thread;
+	struct descriptor *d;
 
 	if ((size_t)fd >= io->fd_count)
 		return; /* it will be unknown */
-	io->fds[fd] = unknown;
-	io->fds[fd].flags = (uint8_t)flags;
+	d = &io->fds[fd];
+	*d = (struct descriptor){ .ready = BOTH,
+				  .flags = (uint8_t)flags,
+				  .file = (uint16_t)(d->file + 1) };
 }
 
 static struct task **waiting(struct descriptor *d, int event)
@@ -155,9 +156,12 @@ static void enter(int fd, int events)
 			*waiting(&io->fds[fd], event) = io->running;
 }
 
+/* A task that an event has woken finds the number closed, and perhaps in use
+   again, if that happened before it ran. */
 static int wait_registered(int fd, int events, int64_t deadline)
 {
 	struct task *task = aco_io_thread->running;
+	uint16_t file = aco_io_thread->fds[fd].file;
 	int result;
 
 	enter(fd, events);
@@ -166,6 +170,8 @@ static int wait_registered(int fd, int events, int64_t deadline)
 	result = aco_io_give_way(deadline, NULL);
 	task->fd = -1;
 	withdraw(fd, events);
+	if (!result && aco_io_thread->fds[fd].file != file)
+		return fail(EBADF);
 	return result;
 }
 
@@ -314,15 +320,27 @@ static int check_mode(int fd, struct descriptor *d)
 	return 0;
 }
 
-int aco_io_fd_begin(const struct attempt *a)
+int aco_io_fd_check(const struct attempt *a)
+{
+	return aco_io_thread->fds[a->fd].file == a->file ? 0 : fail(EBADF);
+}
+
+int aco_io_fd_begin(struct attempt *a)
 {
 	struct descriptor *d;
 
-	if (aco_io_take_turn())
+	if (!running())
 		return -1;
 	d = aco_io_fd_get(a->fd);
 	if (!d)
 		return -1;
+	if (!a->begun)
+		a->file = d->file;
+	a->begun = true;
+	/* Others may run here, close it, or have more descriptors. */
+	if (aco_io_take_turn() || aco_io_fd_check(a))
+		return -1;
+	d = &aco_io_thread->fds[a->fd];
 	d->flags |= FD_OURS;
 	return d->flags & FD_NONBLOCKING ? 0 : check_mode(a->fd, d);
 }

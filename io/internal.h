@@ -125,6 +125,7 @@ struct descriptor {
 	struct task *waiting[2]; /* for ACO_IO_READ, ACO_IO_WRITE */
 	uint8_t ready;		 /* may be; what is missing is certainly not */
 	uint8_t flags;
+	uint16_t file; /* changes when the number comes to be another's */
 };
 
 /* ------------------------------------------------------------ scheduler -- */
@@ -268,7 +269,7 @@ int aco_io_fd_block(int fd, int event, int64_t deadline);
  * The frame of each call that makes a system call on fd until it is not told
  * EAGAIN:
  *
- *	struct attempt a = { fd, event, deadline, false };
+ *	struct attempt a = { .fd = fd, .event = event, .deadline = deadline };
  *
  *	if (aco_io_fd_begin(&a))
  *		return -1;
@@ -281,9 +282,12 @@ int aco_io_fd_block(int fd, int event, int64_t deadline);
 struct attempt {
 	int fd, event;
 	int64_t deadline;
-	bool tried;
+	bool tried, begun;
+	uint16_t file;
 };
-int aco_io_fd_begin(const struct attempt *attempt);
+int aco_io_fd_begin(struct attempt *attempt);
+/* Fails with EBADF if fd was closed since, be the number in use again or not. */
+int aco_io_fd_check(const struct attempt *attempt);
 int aco_io_fd_ready(struct attempt *attempt);
 bool aco_io_fd_again(const struct attempt *attempt);
 

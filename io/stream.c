@@ -62,7 +62,9 @@ static bool is_gone(int error)
 int aco_io_accept(int fd, struct sockaddr *addr, socklen_t *len,
 		  int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_READ, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_READ,
+			     .deadline = deadline };
 	int connection, flags = FD_NONBLOCKING | FD_TYPE_KNOWN;
 
 	if (aco_io_fd_begin(&a))
@@ -107,14 +109,17 @@ static int connect_later(int64_t deadline)
 int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
 		   int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_WRITE,
+			     .deadline = deadline };
 
 	if (aco_io_fd_begin(&a))
 		return -1;
 	while (connect(fd, addr, len)) {
 		if (errno == EINPROGRESS || errno == EINTR)
 			return finish_connect(fd, deadline);
-		if (errno != EAGAIN || connect_later(deadline))
+		if (errno != EAGAIN || connect_later(deadline) ||
+		    aco_io_fd_check(&a))
 			return -1;
 	}
 	return 0;
@@ -124,7 +129,9 @@ int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
 
 ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_READ, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_READ,
+			     .deadline = deadline };
 	ssize_t n;
 
 	if (aco_io_fd_begin(&a))
@@ -141,7 +148,9 @@ ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
 
 ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_READ, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_READ,
+			     .deadline = deadline };
 	ssize_t n;
 
 	if (aco_io_fd_begin(&a))
@@ -159,7 +168,9 @@ ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline)
 ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
 		       int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_WRITE,
+			     .deadline = deadline };
 	ssize_t n;
 
 	if (aco_io_fd_begin(&a))
@@ -175,7 +186,9 @@ ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
 ssize_t aco_io_sendfile(int fd, int file, int64_t *offset, size_t len,
 			int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_WRITE,
+			     .deadline = deadline };
 	off_t at = offset ? *offset : 0;
 	ssize_t n;
 
@@ -204,7 +217,9 @@ static ssize_t send_or_write(int fd, const char *buf, size_t len, int flags)
 ssize_t aco_io_send(int fd, const void *buf, size_t len, int flags,
 		    int64_t deadline)
 {
-	struct attempt a = { fd, ACO_IO_WRITE, deadline, false };
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_WRITE,
+			     .deadline = deadline };
 	size_t sent = 0;
 	ssize_t n;
 

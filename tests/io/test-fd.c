@@ -12,6 +12,12 @@
 static int fds[2];
 static int results[4], errors[4];
 
+static void check_failed(int i, int error)
+{
+	ck_assert_int_eq(results[i], -1);
+	ck_assert_int_eq(errors[i], error);
+}
+
 /* ---- aco_io_wait() ------------------------------------------------------- */
 
 IO_TEST(wait_for_what_is_there)
@@ -175,8 +181,8 @@ IO_TEST(close_wakes_who_waits)
 	io_settle();
 	ck_assert_int_eq(aco_io_close(fds[0]), 0);
 	io_settle();
-	io_fails(results[0], (errno = errors[0], EBADF));
-	io_fails(results[1], (errno = errors[1], EBADF));
+	check_failed(0, EBADF);
+	check_failed(1, EBADF);
 	io_fails(aco_io_close(fds[0]), EBADF);
 	io_fails(aco_io_close(-1), EBADF);
 	close(fds[1]);
@@ -241,6 +247,86 @@ IO_TEST(a_copy_is_open)
 	}
 	aco_io_close(fds[0]);
 	close(fds[1]);
+}
+
+static int others[2], sign[2];
+
+static void takes_the_number(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(aco_io_wait(sign[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	aco_io_close(fds[0]);
+	io_pair(others);
+	if (others[0] != fds[0])
+		move_to(others[0], fds[0]);
+	io_put(others[1], "o", 1);
+}
+
+/* A task that has been woken, but did not run yet, must not read what came for
+   the file that has the number now. */
+static void check_number_taken(aco_io_func_t fn)
+{
+	char c;
+
+	io_pair(fds);
+	io_pair(sign);
+	io_go(NULL, takes_the_number, NULL);
+	io_go(NULL, fn, NULL);
+	io_turns(3);
+	/* One look at the descriptors sees both, in this order. */
+	io_put(sign[1], "!", 1);
+	io_put(fds[1], "x", 1);
+	io_turns(3);
+	check_failed(0, EBADF);
+	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, 0), 1);
+	ck_assert_int_eq(c, 'o');
+	aco_io_close(fds[0]);
+	close(fds[1]);
+	close(others[1]);
+	close(sign[0]);
+	close(sign[1]);
+}
+
+IO_TEST(a_number_taken_from_a_reader)
+{
+	check_number_taken(reads_one);
+}
+
+IO_TEST(a_number_taken_from_a_waiter)
+{
+	check_number_taken(waits_to_read);
+}
+
+/* Nor may the rest of what a task writes go there. */
+static void writes_much(void *unused)
+{
+	static char buf[1 << 20];
+
+	(void)unused;
+	results[0] = (int)aco_io_write(fds[0], buf, sizeof(buf), ACO_IO_NEVER);
+	errors[0] = errno;
+}
+
+IO_TEST(a_number_taken_from_a_writer)
+{
+	char c;
+
+	io_pair(fds);
+	io_pair(sign);
+	io_go(NULL, takes_the_number, NULL);
+	io_go(NULL, writes_much, NULL);
+	io_turns(3);
+	io_put(sign[1], "!", 1);
+	drain(fds[1]);
+	io_turns(3);
+	check_failed(0, EBADF);
+	ck_assert_int_eq(read(others[1], &c, 1), -1);
+	aco_io_close(fds[0]);
+	close(fds[1]);
+	close(others[1]);
+	close(sign[0]);
+	close(sign[1]);
 }
 
 /* ---- poll ---------------------------------------------------------------- */
@@ -429,6 +515,9 @@ Suite *t_suite(void)
 	tc = io_case(s, "numbers");
 	io_add(tc, numbers_that_others_use_again);
 	io_add(tc, a_copy_is_open);
+	io_add(tc, a_number_taken_from_a_reader);
+	io_add(tc, a_number_taken_from_a_waiter);
+	io_add(tc, a_number_taken_from_a_writer);
 	io_add(tc, a_large_number);
 	io_add(tc, a_new_socket_is_unknown);
 	tc = io_case(s, "poll");
