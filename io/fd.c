@@ -263,7 +263,7 @@ static void withdraw_all(const struct pollfd *fds, nfds_t n)
 			withdraw(fds[i].fd, BOTH);
 }
 
-static int enter_one(const struct pollfd *p)
+static int enter_one(const struct pollfd *p, bool is_armed)
 {
 	int events = events_of(p) ? events_of(p) : ACO_IO_READ;
 	struct descriptor *d = aco_io_fd_get(p->fd);
@@ -273,35 +273,41 @@ static int enter_one(const struct pollfd *p)
 	withdraw(p->fd, events); /* it may be in fds twice */
 	if (is_busy(d, events))
 		return fail(EBUSY);
-	if (arm(p->fd, d))
+	if (!is_armed && arm(p->fd, d))
 		return -1;
 	enter(p->fd, events);
 	return 0;
 }
 
 /* A descriptor that epoll refuses is always ready: poll(2) has said so. */
-static int wait_for_all(const struct pollfd *fds, nfds_t n, int64_t deadline)
+static int wait_for_all(const struct pollfd *fds, nfds_t n, bool is_armed,
+			int64_t deadline)
 {
 	int result = 0;
 
 	for (nfds_t i = 0; i < n && !result; i++)
 		if (fds[i].fd >= 0)
-			result = enter_one(&fds[i]);
+			result = enter_one(&fds[i], is_armed);
 	if (!result)
 		result = aco_io_give_way(deadline, NULL);
 	withdraw_all(fds, n);
 	return result;
 }
 
+/* Armed once: again and again epoll would report what nobody asked for. */
 int aco_io_poll(struct pollfd *fds, nfds_t n, int64_t deadline)
 {
+	bool is_armed = false;
 	int result;
 
 	if (aco_io_take_turn())
 		return -1;
-	while (!(result = poll(fds, n, 0)) && !is_past(deadline))
-		if (wait_for_all(fds, n, deadline) && errno != ETIMEDOUT)
+	while (!(result = poll(fds, n, 0)) && !is_past(deadline)) {
+		if (wait_for_all(fds, n, is_armed, deadline) &&
+		    errno != ETIMEDOUT)
 			return -1;
+		is_armed = true;
+	}
 	return result;
 }
 

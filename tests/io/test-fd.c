@@ -392,6 +392,48 @@ IO_TEST(poll_at_once_and_at_the_deadline)
 	close(fds[0]);
 }
 
+static void polls_for_little(void *arg)
+{
+	struct pollfd p = { .fd = fds[0], .events = (short)(intptr_t)arg };
+
+	results[0] = aco_io_poll(&p, 1, ACO_IO_NEVER);
+	results[1] = p.revents;
+}
+
+/* What is there, but was not asked for, wakes nobody again and again. */
+static void check_little(int events, int revents)
+{
+	struct pollfd p = { .events = POLLIN };
+	bool sleeps = false;
+
+	io_pair(fds);
+	io_put(fds[1], "x", 1);
+	io_go(NULL, polls_for_little, (void *)(intptr_t)events);
+	io_turns(3);
+	p.fd = aco_io_fd(aco_io_current());
+	/* When nothing else runs, the scheduler has nothing to do. */
+	for (int i = 0; i < 5; i++) {
+		sleeps = poll(&p, 1, 0) == 0;
+		io_turns(1);
+	}
+	ck_assert(sleeps);
+	ck_assert_int_eq(results[0], -9);
+	close(fds[1]);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	ck_assert_int_eq(results[1], revents);
+	close(fds[0]);
+}
+
+IO_TEST(poll_for_little)
+{
+	check_little(0, POLLHUP);
+	results[0] = -9;
+	check_little(POLLPRI, POLLHUP);
+	results[0] = -9;
+	check_little(POLLRDHUP, POLLHUP | POLLRDHUP);
+}
+
 /* After a poll nothing of it is left: others may wait. */
 IO_TEST(poll_leaves_nothing)
 {
@@ -523,6 +565,7 @@ Suite *t_suite(void)
 	tc = io_case(s, "poll");
 	io_add(tc, poll_of_several);
 	io_add(tc, poll_at_once_and_at_the_deadline);
+	io_add(tc, poll_for_little);
 	io_add(tc, poll_leaves_nothing);
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
