@@ -139,7 +139,7 @@ struct job {
 	struct task *task; /* NULL: a post */
 	aco_io_t *io;
 	aco_io_func_t drop; /* frees arg, when nobody waits any more */
-	enum { JOB_QUEUED, JOB_RUNS, JOB_GIVEN_UP } state;
+	enum { JOB_QUEUED, JOB_RUNS, JOB_GIVEN_UP, JOB_ARRIVED } state;
 };
 
 struct jobs {

@@ -96,15 +96,16 @@ void aco_io_job_drop(struct job *job)
 	free(job);
 }
 
-/* An offloaded call has ended. */
+/* An offloaded call has ended.  Its task frees the job: it may have been woken by
+   its deadline before, and be about to give up. */
 static void arrive(struct job *job)
 {
 	if (job->state == JOB_GIVEN_UP) {
 		aco_io_job_drop(job);
 		return;
 	}
+	job->state = JOB_ARRIVED;
 	aco_io_wake(job->task, 0);
-	free(job);
 }
 
 static bool start(aco_io_t *io, struct job *job)

@@ -144,10 +144,10 @@ static bool give_up(struct pool *pool, struct job *job)
 	bool is_taken;
 
 	pthread_mutex_lock(&pool->lock);
-	is_taken = job->state != JOB_QUEUED;
+	is_taken = job->state == JOB_RUNS;
 	if (is_taken)
 		job->state = JOB_GIVEN_UP;
-	else
+	else if (job->state == JOB_QUEUED)
 		remove_job(&pool->jobs, job);
 	pthread_mutex_unlock(&pool->lock);
 	if (!is_taken)
@@ -179,7 +179,8 @@ int aco_io_pool_call(aco_io_func_t fn, void *arg, aco_io_func_t drop,
 		*given_up = give_up(io->pool, job);
 		return fail(error);
 	}
-	return 0; /* its arrival has freed the job */
+	free(job);
+	return 0;
 }
 
 void aco_io_pool_close(struct pool *pool)
