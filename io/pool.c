@@ -14,7 +14,7 @@ struct pool {
 	pthread_mutex_t lock;
 	pthread_cond_t has_jobs;
 	struct jobs jobs;
-	unsigned idle, threads, limit;
+	unsigned queued, idle, threads, limit;
 	bool is_closed;
 };
 
@@ -42,6 +42,7 @@ static void pool_free(struct pool *pool)
 static void call(struct pool *pool, struct job *job)
 {
 	job->state = JOB_RUNS;
+	pool->queued--;
 	pthread_mutex_unlock(&pool->lock);
 	job->fn(job->arg);
 	pthread_mutex_lock(&pool->lock);
@@ -95,17 +96,19 @@ static int start_thread(struct pool *pool)
 	return error;
 }
 
-/* Where no thread can be started, those there are have more to do. */
+/* An idle thread may have been woken for a job that is queued.  Where no thread can
+   be started, those there are have more to do. */
 static int submit(struct pool *pool, struct job *job)
 {
 	int error = 0;
 
 	pthread_mutex_lock(&pool->lock);
-	if (!pool->idle && pool->threads < pool->limit)
+	if (pool->queued >= pool->idle && pool->threads < pool->limit)
 		error = start_thread(pool);
 	if (pool->threads) {
 		error = 0;
 		aco_io_jobs_add(&pool->jobs, job);
+		pool->queued++;
 		pthread_cond_signal(&pool->has_jobs);
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -126,8 +129,9 @@ static struct job *job_new(aco_io_func_t fn, void *arg, aco_io_func_t drop)
 	return job;
 }
 
-static void remove_job(struct jobs *jobs, const struct job *job)
+static void remove_job(struct pool *pool, const struct job *job)
 {
+	struct jobs *jobs = &pool->jobs;
 	struct job **link = &jobs->head;
 
 	while (*link != job)
@@ -135,6 +139,7 @@ static void remove_job(struct jobs *jobs, const struct job *job)
 	*link = job->next;
 	if (!*link)
 		jobs->tail = link;
+	pool->queued--;
 }
 
 /* Returns whether arg is no longer the caller's: a thread has the job, or the
@@ -148,7 +153,7 @@ static bool give_up(struct pool *pool, struct job *job)
 	if (is_taken)
 		job->state = JOB_GIVEN_UP;
 	else if (job->state == JOB_QUEUED)
-		remove_job(&pool->jobs, job);
+		remove_job(pool, job);
 	pthread_mutex_unlock(&pool->lock);
 	if (!is_taken)
 		free(job);

@@ -20,10 +20,12 @@ int __wrap_getaddrinfo(const char *node, const char *service,
 		       const struct addrinfo *hints, struct addrinfo **res);
 void __real_freeaddrinfo(struct addrinfo *res);
 void __wrap_freeaddrinfo(struct addrinfo *res);
+int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool is_open;
+static bool is_open, threads_are_late;
 static int inside, found, freed; /* under lock */
 
 /* Results are made here, so that nothing is read from files. */
@@ -46,7 +48,7 @@ int __wrap_getaddrinfo(const char *node, const char *service,
 	inside++;
 	pthread_cond_broadcast(&changed);
 	while (!is_open)
-		pthread_cond_wait(&changed, &lock);
+		__real_pthread_cond_wait(&changed, &lock);
 	inside--;
 	result = find(res);
 	pthread_cond_broadcast(&changed);
@@ -75,12 +77,34 @@ static void gate(bool open)
 	pthread_mutex_unlock(&lock);
 }
 
+static void late(bool on)
+{
+	pthread_mutex_lock(&lock);
+	threads_are_late = on;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+/* A thread of the library that was woken takes its time. */
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	int result = __real_pthread_cond_wait(cond, mutex);
+
+	pthread_mutex_unlock(mutex);
+	pthread_mutex_lock(&lock);
+	while (threads_are_late)
+		__real_pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(mutex);
+	return result;
+}
+
 /* Blocks this thread, until n lookups are at the gate. */
 static void wait_inside(int n)
 {
 	pthread_mutex_lock(&lock);
-	while (inside != n)
-		pthread_cond_wait(&changed, &lock);
+	while (inside < n)
+		__real_pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -88,7 +112,7 @@ static void wait_freed(int n)
 {
 	pthread_mutex_lock(&lock);
 	while (freed != n)
-		pthread_cond_wait(&changed, &lock);
+		__real_pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -228,6 +252,27 @@ START_TEST(the_scheduler_goes_first)
 }
 END_TEST
 
+/* An idle thread that was woken for the first of several can't do all of them. */
+IO_TEST(idle_threads_and_more_to_do)
+{
+	gate(true);
+	looks_up_until(0, ACO_IO_NEVER);
+	ck_assert_int_eq(results[0], 0);
+	gate(false);
+	late(true);
+	for (int i = 1; i < 4; i++)
+		io_go(NULL, looks_up, (void *)(intptr_t)i);
+	aco_io_yield();
+	wait_inside(2);
+	late(false);
+	gate(true);
+	for (int i = 1; i < 4; i++) {
+		while (results[i] == -9)
+			io_turns(1);
+		ck_assert_int_eq(results[i], 0);
+	}
+}
+
 static void yields(void *unused)
 {
 	(void)unused;
@@ -286,7 +331,7 @@ IO_TEST(late_when_it_ends)
 
 void t_reset(void)
 {
-	is_open = false;
+	is_open = threads_are_late = false;
 	inside = found = freed = 0;
 	for (int i = 0; i < 8; i++)
 		results[i] = -9;
@@ -302,6 +347,7 @@ Suite *t_suite(void)
 	io_add(tc, given_up_by_cancellation);
 	io_add(tc, given_up_at_the_deadline);
 	io_add(tc, the_scheduler_goes_first);
+	io_add(tc, idle_threads_and_more_to_do);
 	io_add(tc, cancelled_when_it_ends);
 	io_add(tc, late_when_it_ends);
 	return s;
