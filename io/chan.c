@@ -11,6 +11,7 @@ struct aco_io_chan_s {
 	struct queue receivers, senders;
 	size_t size, count; /* of items */
 	size_t used, first;
+	size_t waits; /* of tasks that wait, or have been woken and did not run */
 	bool is_closed;
 	char items[] __attribute__((__aligned__(16)));
 };
@@ -46,6 +47,16 @@ static int begin(const aco_io_chan_t *chan)
 	return aco_io_self() ? aco_io_take_turn() : 0;
 }
 
+static int wait_in(aco_io_chan_t *chan, struct queue *queue, int64_t deadline)
+{
+	int result;
+
+	chan->waits++;
+	result = aco_io_give_way(deadline, queue);
+	chan->waits--;
+	return result;
+}
+
 /*
  * A task that is woken for an item, or a free place, may find that another one
  * took it: then it waits on.  One that is cancelled meanwhile still takes it.
@@ -55,7 +66,7 @@ int aco_io_chan_send(aco_io_chan_t *chan, const void *item, int64_t deadline)
 	if (begin(chan))
 		return -1;
 	while (!chan->is_closed && chan->used == chan->count)
-		if (aco_io_give_way(deadline, &chan->senders))
+		if (wait_in(chan, &chan->senders, deadline))
 			return -1;
 	if (chan->is_closed)
 		return fail(EPIPE);
@@ -72,7 +83,7 @@ int aco_io_chan_recv(aco_io_chan_t *chan, void *item, int64_t deadline)
 	while (!chan->used) {
 		if (chan->is_closed)
 			return fail(EPIPE);
-		if (aco_io_give_way(deadline, &chan->receivers))
+		if (wait_in(chan, &chan->receivers, deadline))
 			return -1;
 	}
 	memcpy(item, item_at(chan, chan->first), chan->size);
@@ -96,7 +107,7 @@ int aco_io_chan_destroy(aco_io_chan_t *chan)
 {
 	if (!chan)
 		return 0;
-	if (chan->receivers.head || chan->senders.head)
+	if (chan->waits)
 		return fail(EBUSY);
 	free(chan);
 	return 0;
