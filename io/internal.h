@@ -91,7 +91,7 @@ struct task {
 	uint8_t calls;	/* since it last gave way */
 	uint8_t state;
 	uint8_t events; /* of fd */
-	bool is_shared, is_cancelled, is_shielded, inner_waits;
+	bool is_shared, has_started, is_cancelled, is_shielded, inner_waits;
 };
 
 /* By which an aco_io_task_t finds its task. */
@@ -224,11 +224,14 @@ int aco_io_take_turn(void);
 void aco_io_enqueue(struct queue *queue, struct task *task);
 void aco_io_dequeue(struct task *task);
 void aco_io_task_end(struct task *task);
+/* Frees a task that ends no more, in whatever it waits. */
+void aco_io_task_forget(struct task *task);
 aco_io_task_t aco_io_task_id(const struct task *task);
 /* aco_io_go() without its checks; a task of a cancelled group is cancelled, too. */
 struct task *aco_io_start(aco_io_group_t *group, aco_io_func_t fn, void *arg,
 			  unsigned flags);
 void aco_io_locals_end(struct task *task);
+void aco_io_locals_forget(struct task *task);
 
 /* ------------------------------------------------------------------ jobs -- */
 

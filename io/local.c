@@ -52,6 +52,16 @@ void *aco_io_get_local(const aco_io_key_t *key)
 	return local ? local->value : NULL;
 }
 
+void aco_io_locals_forget(struct task *task)
+{
+	struct local *local;
+
+	while ((local = task->locals)) {
+		task->locals = local->next;
+		free(local);
+	}
+}
+
 /* Before the task ends, so that destroy() may wait. */
 void aco_io_locals_end(struct task *task)
 {

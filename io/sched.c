@@ -129,8 +129,9 @@ failed:
 }
 
 /*
- * A child's copy: its tasks can't run any more.  What threads of the parent may
- * have been changing is left alone.
+ * A child's copy: its tasks can't run any more.  Nobody is to be woken for their
+ * end, and the queues they wait in may lie on stacks that are gone.  What threads
+ * of the parent may have been changing is left alone.
  */
 static int destroy_copy(aco_io_t *io)
 {
@@ -138,7 +139,7 @@ static int destroy_copy(aco_io_t *io)
 		return fail(EPERM);
 	for (size_t i = 0; i < io->slot_count; i++)
 		if (io->slots[i].task)
-			aco_io_task_end(io->slots[i].task);
+			aco_io_task_forget(io->slots[i].task);
 	free_all(io);
 	return 0;
 }

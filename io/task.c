@@ -101,6 +101,7 @@ static void entry(void)
 	struct task *task = aco_get_arg();
 	void *arg = task->arg;
 
+	task->has_started = true;
 	task->locals = NULL;
 	task->fn(arg);
 	aco_io_locals_end(task);
@@ -238,6 +239,14 @@ void aco_io_task_end(struct task *task)
 	leave(task);
 	leave_slot(io, task);
 	io->tasks--;
+	free_co(task);
+	free(task);
+}
+
+void aco_io_task_forget(struct task *task)
+{
+	if (task->has_started)
+		aco_io_locals_forget(task);
 	free_co(task);
 	free(task);
 }
