@@ -31,7 +31,7 @@ static void print_wait(const aco_io_t *io, const struct task *task, int fd)
 
 void aco_io_dump(const aco_io_t *io, int fd)
 {
-	for (size_t i = 0; i < io->slot_count; i++) {
+	for (size_t i = 0; io && i < io->slot_count; i++) {
 		const struct task *task = io->slots[i].task;
 
 		if (!task)

@@ -30,6 +30,8 @@ int aco_io_set_local(const aco_io_key_t *key, void *value)
 
 	if (!task)
 		return -1;
+	if (!key)
+		return fail(EINVAL);
 	if (aco_io_is_movable(key))
 		return fail(EFAULT);
 	local = find(key);

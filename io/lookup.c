@@ -63,6 +63,10 @@ int aco_io_getaddrinfo(const char *node, const char *service,
 	bool given_up;
 	int result;
 
+	if (!res) {
+		errno = EINVAL;
+		return EAI_SYSTEM;
+	}
 	if (aco_io_take_turn())
 		return EAI_SYSTEM;
 	l = lookup_new(node, service, hints);

@@ -11,6 +11,8 @@ int aco_io_sigwait(const sigset_t *set, int64_t deadline)
 	struct signalfd_siginfo info;
 	int fd, result, error;
 
+	if (!set)
+		return fail(EINVAL);
 	if (!running())
 		return -1;
 	fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -159,6 +159,13 @@ IO_TEST(numbers)
 			 EAI_NONAME);
 }
 
+IO_TEST(nowhere_to_put_the_result)
+{
+	ck_assert_int_eq(aco_io_getaddrinfo("slow", NULL, NULL, NULL, 0),
+			 EAI_SYSTEM);
+	ck_assert_int_eq(errno, EINVAL);
+}
+
 IO_TEST(others_run_meanwhile)
 {
 	io_go(NULL, looks_up, NULL);
@@ -343,6 +350,7 @@ Suite *t_suite(void)
 	TCase *tc = io_case(s, "lookup");
 
 	io_add(tc, numbers);
+	io_add(tc, nowhere_to_put_the_result);
 	io_add(tc, others_run_meanwhile);
 	io_add(tc, given_up_by_cancellation);
 	io_add(tc, given_up_at_the_deadline);
