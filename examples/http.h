@@ -2,9 +2,9 @@
 /*
  * http.h - a small HTTP/1.1 server, without the I/O
  *
- * The handler is written as if every call blocked.  httpd gives it calls that
- * yield (one co per connection), httpd-threads calls that do block (one thread
- * per connection); the handler can't tell the difference.
+ * The handler is written as if every call blocked.  httpd gives it calls of
+ * libaco-io (one task per connection), httpd-threads calls that do block (one
+ * thread per connection); the handler can't tell the difference.
  *
  *   http_options.c  options of the command line
  *   http_server.c   start, listening socket, statistics
@@ -26,6 +26,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -51,13 +52,11 @@ struct http_server {
 	atomic_bool draining;
 
 	atomic_ulong requests, connections, connections_peak;
-	unsigned long (*switches)(void); /* the program's */
 };
 
 /*
  * A connection as the program sees it: part of an object of the program's.
- * Timeouts are in milliseconds; what fails returns -1 with errno, ETIMEDOUT
- * when it was the time.
+ * What fails returns -1 with errno, ETIMEDOUT when the deadline has passed.
  */
 struct http_io {
 	const struct http_io_ops *ops;
@@ -67,16 +66,20 @@ struct http_io {
 };
 
 struct http_io_ops {
+	/* The deadline in msec milliseconds: nanoseconds on a clock of the
+	   program's, and not 0.  One deadline can cover many calls. */
+	int64_t (*after)(int msec);
 	/* Wait for the next request, where that needs less memory than a
 	   read() that blocks; else return 0 at once. */
-	int (*wait)(struct http_io *io, int timeout);
-	ssize_t (*read)(struct http_io *io, void *buf, size_t len, int timeout);
-	/* With more set: do not send a packet for this alone. */
-	ssize_t (*write)(struct http_io *io, const void *buf, size_t len,
-			 bool more, int timeout);
-	ssize_t (*sendfile)(struct http_io *io, int file, off_t *off,
-			    size_t len, int timeout);
-	int (*sleep)(struct http_io *io, int msec);
+	int (*wait)(struct http_io *io, int64_t deadline);
+	ssize_t (*read)(struct http_io *io, void *buf, size_t len,
+			int64_t deadline);
+	/* All of it.  With more set: do not send a packet for this alone. */
+	int (*write)(struct http_io *io, const void *buf, size_t len, bool more,
+		     int64_t deadline);
+	ssize_t (*sendfile)(struct http_io *io, int file, int64_t *off,
+			    size_t len, int64_t deadline);
+	int (*sleep)(struct http_io *io, int64_t deadline);
 };
 
 /* http_server.c */
@@ -92,9 +95,12 @@ void http_announce(const struct http_server *srv);
 /* False: too many, refuse it. */
 bool http_connection_begin(struct http_server *srv);
 void http_connection_end(struct http_server *srv);
+/* Say so to a new connection, which the caller closes. */
 void http_refuse(int fd);
 /* Milliseconds to wait after accept() failed with error. */
 int http_accept_delay(int error);
+/* Of the threads of this process, by the kernel. */
+unsigned long http_count_switches(void);
 void http_print_statistics(const struct http_server *srv);
 
 /* http_options.c */

@@ -11,19 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* Of a connection that the server ends: how much input to wait for. */
 #define LINGER_MSEC 1000
 #define LINGER_BYTES (256 * 1024)
-
-long long http_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 /*
  * To close a socket with unread input makes the kernel reset the connection,
@@ -31,15 +22,14 @@ long long http_now(void)
  */
 static void linger(struct http_conn *c)
 {
-	long long deadline = http_now() + LINGER_MSEC;
 	struct http_io *io = c->io;
+	int64_t deadline = io->ops->after(LINGER_MSEC);
 	size_t got = 0;
 	ssize_t n;
-	int left;
 
 	shutdown(io->fd, SHUT_WR);
-	while (got < LINGER_BYTES && (left = deadline - http_now()) > 0) {
-		n = io->ops->read(io, c->req->in, sizeof(c->req->in), left);
+	while (got < LINGER_BYTES) {
+		n = io->ops->read(io, c->req->in, sizeof(c->req->in), deadline);
 		if (n <= 0)
 			break;
 		got += n;
@@ -72,11 +62,13 @@ static bool answer(struct http_conn *c)
 /* Make c->req; false: the connection ends here. */
 static bool wait_for_request(struct http_conn *c)
 {
+	struct http_io *io = c->io;
+
 	/* First idle, then look at draining.  The thread that drains does it
 	   the other way round, so one of the two sees the other. */
-	atomic_store(&c->io->idle, true);
+	atomic_store(&io->idle, true);
 	if (atomic_load(&c->srv->draining) ||
-	    c->io->ops->wait(c->io, c->srv->opt.idle_timeout))
+	    io->ops->wait(io, io->ops->after(c->srv->opt.idle_timeout)))
 		return false;
 	c->req = malloc(sizeof(*c->req));
 	if (!c->req) {

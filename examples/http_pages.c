@@ -54,7 +54,7 @@ static int page_status(struct http_conn *c, const char *query)
 		       "requests %lu\nswitches %lu\n",
 		       atomic_load(&srv->connections),
 		       atomic_load(&srv->connections_peak),
-		       atomic_load(&srv->requests), srv->switches());
+		       atomic_load(&srv->requests), http_count_switches());
 	return http_reply(c, 200, TEXT, body, len);
 }
 
@@ -69,7 +69,7 @@ static int page_sleep(struct http_conn *c, const char *query)
 	if (*end || ms > SLEEP_MAX_MSEC)
 		return http_reply_error(c, 400, "");
 	/* Just this request: all other connections go on. */
-	if (c->io->ops->sleep(c->io, ms))
+	if (c->io->ops->sleep(c->io, c->io->ops->after(ms)))
 		return -1;
 	return http_reply(c, 200, TEXT, "done\n", 5);
 }

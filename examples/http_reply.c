@@ -15,16 +15,11 @@
 
 int http_write(struct http_conn *c, const char *buf, size_t len, bool more)
 {
-	struct http_io *io = c->io;
-	ssize_t n;
+	const struct http_io_ops *ops = c->io->ops;
 
-	for (; len; buf += n, len -= n) {
-		n = io->ops->write(io, buf, len, more,
-				   c->srv->opt.write_timeout);
-		if (n < 0)
-			return -1;
-	}
-	return 0;
+	return len ? ops->write(c->io, buf, len, more,
+				ops->after(c->srv->opt.write_timeout))
+		   : 0;
 }
 
 static const char *status_text(unsigned status)
@@ -127,7 +122,8 @@ int http_reply_file(struct http_conn *c, unsigned status, const char *fields,
 {
 	struct http_request *r = c->req;
 	size_t head = format_head(c, status, fields, len);
-	struct http_io *io = c->io;
+	const struct http_io_ops *ops = c->io->ops;
+	int64_t at = off;
 	ssize_t n;
 
 	if (r->parser.method == HTTP_HEAD)
@@ -135,10 +131,9 @@ int http_reply_file(struct http_conn *c, unsigned status, const char *fields,
 	if (http_write(c, r->out, head, len > 0))
 		return -1;
 	for (; len; len -= n, r->reply_bytes += n) {
-		n = io->ops->sendfile(io, file, &off,
-				      len < SENDFILE_BYTES ? len
-							   : SENDFILE_BYTES,
-				      c->srv->opt.write_timeout);
+		n = ops->sendfile(c->io, file, &at,
+				  len < SENDFILE_BYTES ? len : SENDFILE_BYTES,
+				  ops->after(c->srv->opt.write_timeout));
 		/* The file has been truncated, so the reply can't be completed
 		   any more. */
 		if (!n)

@@ -129,24 +129,22 @@ static const http_callbacks_t callbacks = {
 
 /* ------------------------------------------------------ reading requests -- */
 
-/* How long the next read() may take. */
-static int read_timeout(struct http_conn *c, long long *deadline)
+/* Of the next read(). */
+static int64_t read_deadline(struct http_conn *c, int64_t *deadline)
 {
 	const struct http_options *opt = &c->srv->opt;
-	long long left;
 
 	if (!c->req->started)
-		return opt->idle_timeout;
-	/* One limit for the whole head, else a peer could send it byte by byte;
-	   a body may take as long as something comes. */
+		return c->io->ops->after(opt->idle_timeout);
+	/* One for the whole head, else a peer could send it byte by byte; a
+	   body may take as long as something comes. */
 	if (!*deadline || c->req->head_done)
-		*deadline = http_now() + opt->read_timeout;
-	left = *deadline - http_now();
-	return left > 0 ? (int)left : 0;
+		*deadline = c->io->ops->after(opt->read_timeout);
+	return *deadline;
 }
 
 /* Get more input.  False: there is none; unless status is set, just go. */
-static bool fill(struct http_conn *c, long long *deadline)
+static bool fill(struct http_conn *c, int64_t *deadline)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct http_request *r = c->req;
@@ -158,7 +156,7 @@ static bool fill(struct http_conn *c, long long *deadline)
 		if (http_write(c, go_on, strlen(go_on), false))
 			return false;
 	}
-	n = io->ops->read(io, r->in, sizeof(r->in), read_timeout(c, deadline));
+	n = io->ops->read(io, r->in, sizeof(r->in), read_deadline(c, deadline));
 	atomic_store(&io->idle, false);
 	if (n < 0 && errno == ETIMEDOUT && r->started)
 		r->status = 408;
@@ -214,7 +212,7 @@ static void parse(struct http_request *r, size_t max_head)
 bool http_read_request(struct http_conn *c)
 {
 	struct http_request *r = c->req;
-	long long deadline = 0;
+	int64_t deadline = 0;
 
 	memset(r, 0, offsetof(struct http_request, field));
 	http_parse_init(&r->parser, &callbacks, c);

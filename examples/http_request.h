@@ -100,7 +100,4 @@ int http_answer(struct http_conn *c);
 void http_log_peer(struct http_io *io);
 void http_log_access(const struct http_conn *c);
 
-/* http_conn.c */
-long long http_now(void); /* milliseconds */
-
 #endif /* HTTP_REQUEST_H */

@@ -200,7 +200,6 @@ void http_refuse(int fd)
 
 	/* Fits into the empty buffer of a new socket, so it does not block. */
 	send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(fd);
 }
 
 int http_accept_delay(int error)
@@ -213,6 +212,14 @@ int http_accept_delay(int error)
 	return 100;
 }
 
+unsigned long http_count_switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_nvcsw + usage.ru_nivcsw;
+}
+
 void http_print_statistics(const struct http_server *srv)
 {
 	struct rusage usage;
@@ -222,6 +229,6 @@ void http_print_statistics(const struct http_server *srv)
 		"%s: requests=%lu connections_peak=%lu switches=%lu "
 		"max_rss_kib=%ld\n",
 		srv->name, atomic_load(&srv->requests),
-		atomic_load(&srv->connections_peak), srv->switches(),
+		atomic_load(&srv->connections_peak), http_count_switches(),
 		usage.ru_maxrss);
 }

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -43,8 +42,31 @@ static bool have_last_ended;
 
 /* ---------------------------------------------------------- blocking I/O -- */
 
-static void set_timeout(int fd, int option, int *current, int timeout)
+static int64_t now(void)
 {
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static int64_t io_after(int msec)
+{
+	return now() + msec * INT64_C(1000000);
+}
+
+/* In milliseconds, rounded up: it is mostly that of the last time, and need not
+   be set again. */
+static int timeout_until(int64_t deadline)
+{
+	int64_t left = deadline - now();
+
+	return left > 0 ? (int)((left + 999999) / 1000000) : 0;
+}
+
+static void set_timeout(int fd, int option, int *current, int64_t deadline)
+{
+	int timeout = timeout_until(deadline);
 	struct timeval tv;
 
 	if (timeout < 1)
@@ -65,53 +87,66 @@ static ssize_t result_of(ssize_t n)
 	return n;
 }
 
-static int io_wait(struct http_io *io, int timeout)
+static int io_wait(struct http_io *io, int64_t deadline)
 {
 	/* A system call more for each request would buy nothing here. */
 	(void)io;
-	(void)timeout;
+	(void)deadline;
 	return 0;
 }
 
-static ssize_t io_read(struct http_io *io, void *buf, size_t len, int timeout)
+static ssize_t io_read(struct http_io *io, void *buf, size_t len,
+		       int64_t deadline)
 {
 	struct connection *conn = (struct connection *)io;
 
-	set_timeout(io->fd, SO_RCVTIMEO, &conn->rcv_timeout, timeout);
+	set_timeout(io->fd, SO_RCVTIMEO, &conn->rcv_timeout, deadline);
 	return result_of(recv(io->fd, buf, len, 0));
 }
 
-static ssize_t io_write(struct http_io *io, const void *buf, size_t len,
-			bool more, int timeout)
+static int io_write(struct http_io *io, const void *buf, size_t len, bool more,
+		    int64_t deadline)
 {
 	struct connection *conn = (struct connection *)io;
 	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+	const char *at = buf;
+	ssize_t n;
 
-	set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, timeout);
-	return result_of(send(io->fd, buf, len, flags));
+	for (; len; at += n, len -= n) {
+		set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, deadline);
+		n = result_of(send(io->fd, at, len, flags));
+		if (n < 0)
+			return -1;
+	}
+	return 0;
 }
 
-static ssize_t io_sendfile(struct http_io *io, int file, off_t *off, size_t len,
-			   int timeout)
+static ssize_t io_sendfile(struct http_io *io, int file, int64_t *off,
+			   size_t len, int64_t deadline)
 {
 	struct connection *conn = (struct connection *)io;
+	off_t at = *off;
+	ssize_t n;
 
-	set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, timeout);
-	return result_of(sendfile(io->fd, file, off, len));
+	set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, deadline);
+	n = result_of(sendfile(io->fd, file, &at, len));
+	*off = at;
+	return n;
 }
 
 /* Ends early when the connection is shut down, by us or by the peer. */
-static int io_sleep(struct http_io *io, int msec)
+static int io_sleep(struct http_io *io, int64_t deadline)
 {
 	struct pollfd p = { .fd = io->fd };
 
-	if (!poll(&p, 1, msec))
+	if (!poll(&p, 1, timeout_until(deadline)))
 		return 0;
 	errno = ECANCELED;
 	return -1;
 }
 
 static const struct http_io_ops io_ops = {
+	.after = io_after,
 	.wait = io_wait,
 	.read = io_read,
 	.write = io_write,
@@ -189,6 +224,7 @@ static void start_connection(int fd)
 
 	if (!http_connection_begin(&server)) {
 		http_refuse(fd);
+		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -204,6 +240,7 @@ static void start_connection(int fd)
 	http_connection_end(&server);
 	http_log_error("refused: %s", strerror(error));
 	http_refuse(fd);
+	close(fd);
 }
 
 /* The signals that end the server are delivered only where this waits. */
@@ -265,14 +302,6 @@ static void end_connections(void)
 		pthread_join(last_ended, NULL);
 }
 
-static unsigned long count_switches(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_nvcsw + usage.ru_nivcsw;
-}
-
 static void on_signal(int signo)
 {
 	(void)signo;
@@ -288,7 +317,6 @@ int main(int argc, char **argv)
 	int listen_fd;
 
 	http_server_init(&server, "httpd-threads", false, argc, argv);
-	server.switches = count_switches;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

@@ -1,77 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * httpd.c - HTTP server with one co per connection
+ * httpd.c - HTTP server with one task of libaco-io per connection
  *
  * Each worker thread has a scheduler, a listening socket of its own
  * (SO_REUSEPORT: the kernel spreads the connections) and these tasks: one that
- * accepts, and one for each connection, which runs the same blocking-style
- * handler that httpd-threads runs on a thread.
+ * accepts, one for each connection, which runs the same blocking-style handler
+ * that httpd-threads runs on a thread, and at the end one that shuts down.
  */
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 
-#include "coio.h"
 #include "http.h"
 
+#include <aco_io.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct worker {
 	pthread_t thread;
 	int listen_fd;
-	struct coio sched;
-	struct coio_task acceptor;
-	ev_async stop;
-	ev_timer grace;
+	aco_io_t *io;
+	aco_io_group_t *acceptor, *connections;
+	struct connection *first; /* of connections */
 };
 
-/* In the heap and not on the connection's stack: the event loop and the
-   shutdown code look at it while the connection sleeps. */
+/* In the heap and not on the connection's stack: the task that shuts down looks
+   at it while the connection sleeps. */
 struct connection {
-	struct coio_task task; /* first: a task is its connection */
-	struct http_io io;
+	struct http_io io; /* first: an io is its connection */
+	struct worker *worker;
+	aco_io_task_t task;
+	struct connection *next, **link;
 };
 
 static struct http_server server;
 static struct worker *workers;
 static pthread_barrier_t barrier;
+static unsigned task_flags; /* of connections */
 
 /* ----------------------------------------------------------- connections -- */
 
-/* These run on the connection's own co. */
+/* These run in the connection's own task. */
 
-static int io_wait(struct http_io *io, int timeout)
+static int64_t io_after(int msec)
 {
-	return coio_wait(io->fd, EV_READ, timeout);
+	return aco_io_after(msec);
 }
 
-static ssize_t io_read(struct http_io *io, void *buf, size_t len, int timeout)
+static int io_wait(struct http_io *io, int64_t deadline)
 {
-	return coio_read(io->fd, buf, len, timeout);
+	return aco_io_wait(io->fd, ACO_IO_READ, deadline) < 0 ? -1 : 0;
 }
 
-static ssize_t io_write(struct http_io *io, const void *buf, size_t len,
-			bool more, int timeout)
+static ssize_t io_read(struct http_io *io, void *buf, size_t len,
+		       int64_t deadline)
 {
-	return coio_write(io->fd, buf, len, more, timeout);
+	return aco_io_read(io->fd, buf, len, deadline);
 }
 
-static ssize_t io_sendfile(struct http_io *io, int file, off_t *off, size_t len,
-			   int timeout)
+static int io_write(struct http_io *io, const void *buf, size_t len, bool more,
+		    int64_t deadline)
 {
-	return coio_sendfile(io->fd, file, off, len, timeout);
+	int flags = more ? MSG_MORE : 0;
+
+	return aco_io_send(io->fd, buf, len, flags, deadline) < 0 ? -1 : 0;
 }
 
-static int io_sleep(struct http_io *io, int msec)
+static ssize_t io_sendfile(struct http_io *io, int file, int64_t *off,
+			   size_t len, int64_t deadline)
+{
+	return aco_io_sendfile(io->fd, file, off, len, deadline);
+}
+
+static int io_sleep(struct http_io *io, int64_t deadline)
 {
 	(void)io;
-	return coio_sleep(msec);
+	return aco_io_sleep(deadline);
 }
 
 static const struct http_io_ops io_ops = {
+	.after = io_after,
 	.wait = io_wait,
 	.read = io_read,
 	.write = io_write,
@@ -79,93 +93,104 @@ static const struct http_io_ops io_ops = {
 	.sleep = io_sleep,
 };
 
-static void run_connection(struct coio_task *task)
+static void list(struct connection *conn)
 {
-	struct connection *conn = (struct connection *)task;
+	conn->next = conn->worker->first;
+	conn->link = &conn->worker->first;
+	if (conn->next)
+		conn->next->link = &conn->next;
+	conn->worker->first = conn;
+}
+
+static void unlist(struct connection *conn)
+{
+	*conn->link = conn->next;
+	if (conn->next)
+		conn->next->link = conn->link;
+}
+
+static void run_connection(void *arg)
+{
+	struct connection *conn = arg;
 
 	http_serve(&server, &conn->io);
-	coio_close(conn->io.fd);
-}
-
-static void connection_ended(struct coio_task *task)
-{
+	aco_io_close(conn->io.fd);
 	http_connection_end(&server);
-	free(task);
+	unlist(conn);
+	free(conn);
 }
 
-static void start_connection(struct coio *sched, int fd)
+/* False, with errno: there is no memory. */
+static bool start_task(struct worker *w, int fd)
 {
-	struct connection *conn;
+	struct connection *conn = calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return false;
+	conn->io.ops = &io_ops;
+	conn->io.fd = fd;
+	conn->worker = w;
+	conn->task = aco_io_go(w->connections, run_connection, conn,
+			       task_flags);
+	if (!conn->task) {
+		free(conn);
+		return false;
+	}
+	list(conn);
+	return true;
+}
+
+static void start_connection(struct worker *w, int fd)
+{
 	int on = 1;
 
-	if (!http_connection_begin(&server)) {
-		http_refuse(fd);
-		return;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	conn = calloc(1, sizeof(*conn));
-	if (conn) {
-		conn->io.ops = &io_ops;
-		conn->io.fd = fd;
-		if (!coio_spawn(sched, &conn->task, run_connection,
-				connection_ended))
+	if (http_connection_begin(&server)) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		if (start_task(w, fd))
 			return;
+		http_log_error("refused: %s", strerror(errno));
+		http_connection_end(&server);
 	}
-	free(conn);
-	http_connection_end(&server);
-	http_log_error("refused: %s", strerror(ENOMEM));
 	http_refuse(fd);
+	aco_io_close(fd);
 }
 
-static void run_acceptor(struct coio_task *task)
+static void run_acceptor(void *arg)
 {
-	struct worker *w = (struct worker *)((char *)task -
-					     offsetof(struct worker, acceptor));
+	struct worker *w = arg;
 	int fd, delay;
 
 	for (;;) {
-		fd = coio_accept(w->listen_fd, -1);
+		fd = aco_io_accept(w->listen_fd, NULL, NULL, ACO_IO_NEVER);
 		if (fd >= 0) {
-			start_connection(&w->sched, fd);
+			start_connection(w, fd);
 			continue;
 		}
 		if (errno == ECANCELED)
 			break;
 		delay = http_accept_delay(errno);
-		if (delay && coio_sleep(delay))
+		if (delay && aco_io_sleep(aco_io_after(delay)))
 			break;
 	}
-	coio_close(w->listen_fd);
+	aco_io_close(w->listen_fd);
 }
 
-static void acceptor_ended(struct coio_task *task)
+/*
+ * Stop accepting and end what is idle; the others end after their request, or
+ * when the grace time is over.  The acceptor has ended before its connections
+ * are looked at, so there will be no more of them.
+ */
+static void shut_down(void *arg)
 {
-	(void)task;
-}
+	struct worker *w = arg;
+	struct connection *conn;
 
-/* -------------------------------------------------------------- shutdown -- */
-
-static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	struct worker *w = timer->data;
-
-	(void)loop;
-	(void)revents;
-	coio_cancel_all(&w->sched);
-}
-
-/* Stop accepting and end what is idle; the others end after their request. */
-static void on_stop(struct ev_loop *loop, ev_async *async, int revents)
-{
-	struct worker *w = async->data;
-	struct coio_task *t;
-
-	(void)revents;
-	for (t = w->sched.tasks; t; t = t->next)
-		if (t == &w->acceptor ||
-		    atomic_load(&((struct connection *)t)->io.idle))
-			coio_cancel(t);
-	ev_timer_start(loop, &w->grace);
+	aco_io_group_destroy(w->acceptor);
+	for (conn = w->first; conn; conn = conn->next)
+		if (atomic_load(&conn->io.idle))
+			aco_io_cancel(conn->task);
+	aco_io_group_wait(w->connections, aco_io_after(server.opt.grace));
+	aco_io_group_destroy(w->connections);
 }
 
 /* --------------------------------------------------------------- threads -- */
@@ -178,25 +203,22 @@ static void die(const char *what)
 
 static void *run_worker(void *arg)
 {
+	const aco_io_opts_t opts = { .size = sizeof(opts),
+				     .stack_size = server.opt.stack_size };
 	struct worker *w = arg;
-	struct coio *sched = &w->sched;
 
-	if (coio_init(sched, server.opt.shared_stack, server.opt.stack_size) ||
-	    coio_spawn(sched, &w->acceptor, run_acceptor, acceptor_ended))
+	w->io = aco_io_new(&opts);
+	if (!w->io)
 		die("start");
-	ev_async_init(&w->stop, on_stop);
-	ev_timer_init(&w->grace, on_grace_over, server.opt.grace / 1e3, 0);
-	w->stop.data = w->grace.data = w;
-	ev_async_start(sched->loop, &w->stop);
+	w->acceptor = aco_io_group_new();
+	w->connections = aco_io_group_new();
+	if (!w->acceptor || !w->connections ||
+	    !aco_io_go(w->acceptor, run_acceptor, w, 0))
+		die("start");
 	pthread_barrier_wait(&barrier);
 
-	coio_run(sched);
-
-	/* Not before stop_workers() has let go of the loop. */
-	pthread_barrier_wait(&barrier);
-	ev_async_stop(sched->loop, &w->stop);
-	ev_timer_stop(sched->loop, &w->grace);
-	coio_destroy(sched);
+	aco_io_run(w->io);
+	aco_io_destroy(w->io);
 	return NULL;
 }
 
@@ -219,27 +241,17 @@ static void start_workers(void)
 	pthread_barrier_wait(&barrier);
 }
 
+/* The acceptor keeps the scheduler running until the post has arrived. */
 static void stop_workers(void)
 {
 	unsigned i;
 
 	atomic_store(&server.draining, true);
 	for (i = 0; i < server.opt.threads; i++)
-		ev_async_send(workers[i].sched.loop, &workers[i].stop);
-	pthread_barrier_wait(&barrier);
+		if (aco_io_post(workers[i].io, shut_down, &workers[i], 0))
+			die("shutdown");
 	for (i = 0; i < server.opt.threads; i++)
 		pthread_join(workers[i].thread, NULL);
-}
-
-static unsigned long count_switches(void)
-{
-	unsigned long n = 0;
-	unsigned i;
-
-	for (i = 0; i < server.opt.threads; i++)
-		n += __atomic_load_n(&workers[i].sched.switches,
-				     __ATOMIC_RELAXED);
-	return n;
 }
 
 int main(int argc, char **argv)
@@ -248,7 +260,7 @@ int main(int argc, char **argv)
 	int signo;
 
 	http_server_init(&server, "httpd", true, argc, argv);
-	server.switches = count_switches;
+	task_flags = server.opt.shared_stack ? ACO_IO_SHARED : 0;
 	/* Before there are threads: they inherit it, and sigwait() needs it. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
