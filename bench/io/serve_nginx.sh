@@ -8,13 +8,15 @@ if [ $# -ne 3 ] || [ -z "${BENCH_PORT:-}" ]; then
 	echo "usage: serve-nginx DIRECTORY NGINX CONNECTIONS, started by bench/io/load" >&2
 	exit 2
 fi
+# It closes idle connections when a sixteenth of the places is left.
+places=$(($3 + $3 / 8 + 100))
 cat >"$1/nginx.conf" <<CONF
 daemon off;
 master_process off;
 pid $1/nginx.pid;
 error_log stderr crit;
 events {
-	worker_connections $(($3 + 100));
+	worker_connections $places;
 	multi_accept on;
 }
 http {
