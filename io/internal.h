@@ -163,7 +163,7 @@ struct aco_io_s {
 	uint32_t free_slot; /* index + 1 */
 	struct aco_io_group_s own_group;
 	size_t tasks;
-	struct jobs arrived; /* taken from posted, not started yet */
+	struct jobs arrived; /* posts, not started yet */
 	struct pool *pool;
 	unsigned threads;
 	bool is_forked; /* this is a child's copy */

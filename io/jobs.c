@@ -77,19 +77,6 @@ int aco_io_post(aco_io_t *io, aco_io_func_t fn, void *arg, unsigned flags)
 	return 0;
 }
 
-/* Behind those that wait for memory. */
-static void receive(aco_io_t *io)
-{
-	uint64_t count;
-
-	while (read(io->event_fd, &count, sizeof(count)) < 0 && errno == EINTR)
-		;
-	pthread_mutex_lock(&io->lock);
-	while (io->posted.head)
-		aco_io_jobs_add(&io->arrived, aco_io_jobs_take(&io->posted));
-	pthread_mutex_unlock(&io->lock);
-}
-
 void aco_io_job_drop(struct job *job)
 {
 	job->drop(job->arg);
@@ -108,29 +95,39 @@ static void arrive(struct job *job)
 	aco_io_wake(job->task, 0);
 }
 
-static bool start(aco_io_t *io, struct job *job)
+static void receive(aco_io_t *io)
 {
+	uint64_t count;
+
+	while (read(io->event_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&io->lock);
+	while (io->posted.head) {
+		struct job *job = aco_io_jobs_take(&io->posted);
+
+		if (job->task)
+			arrive(job);
+		else
+			aco_io_jobs_add(&io->arrived, job);
+	}
+	pthread_mutex_unlock(&io->lock);
+}
+
+static bool start_first(aco_io_t *io)
+{
+	const struct job *job = io->arrived.head;
+
 	if (!aco_io_start(&io->own_group, job->fn, job->arg, job->flags))
 		return false;
-	free(job);
+	free(aco_io_jobs_take(&io->arrived));
 	return true;
 }
 
 bool aco_io_jobs_start(aco_io_t *io)
 {
-	struct jobs posts;
-
 	receive(io);
-	aco_io_jobs_init(&posts);
-	while (io->arrived.head) {
-		struct job *job = aco_io_jobs_take(&io->arrived);
-
-		if (job->task)
-			arrive(job);
-		else if (posts.head || !start(io, job))
-			aco_io_jobs_add(&posts, job);
-	}
-	while (posts.head)
-		aco_io_jobs_add(&io->arrived, aco_io_jobs_take(&posts));
-	return !io->arrived.head;
+	while (io->arrived.head)
+		if (!start_first(io))
+			return false;
+	return true;
 }
