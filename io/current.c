@@ -51,6 +51,9 @@ bool aco_io_is_movable(const void *p)
 		return false;
 	if (io->running->is_shared && lies_on(p, io->shared))
 		return true;
+	if (!is_on_the_way(io->running) &&
+	    lies_on(p, aco_get_co()->share_stack))
+		return true;
 	for (inner = io->running->inner; inner; inner = inner->outer)
 		if (lies_on(p, inner->co->share_stack))
 			return true;

@@ -34,7 +34,8 @@ int aco_io_resume(aco_t *co)
 	struct inner inner = { co, task ? task->inner : NULL };
 	int result;
 
-	if (!task)
+	/* In a co that does not lead back there is no waiting in others, either. */
+	if (!task || !is_on_the_way(task))
 		return aco_try_resume(co);
 	task->inner = &inner;
 	result = aco_try_resume(co);

@@ -197,6 +197,13 @@ static inline struct task *running(void)
 	return NULL;
 }
 
+/* Is the running co the task's, or one of its own that aco_io_resume() has resumed,
+   directly or by others?  Only then does its way lead to the scheduler. */
+static inline bool is_on_the_way(const struct task *task)
+{
+	return aco_get_co() == (task->inner ? task->inner->co : task->co);
+}
+
 static inline bool is_past(int64_t deadline)
 {
 	return deadline >= 0 && deadline <= aco_io_thread->now;

@@ -265,15 +265,9 @@ static bool is_stopped(const struct task *task)
 	return task->is_cancelled && !task->is_shielded;
 }
 
-/* Whose way leads to the scheduler: the task's co, and those of its own that
-   aco_io_resume() has resumed. */
 static int check_co(const struct task *task)
 {
-	const aco_t *co = aco_get_co();
-
-	if (co == (task->inner ? task->inner->co : task->co))
-		return 0;
-	return fail(EDEADLK);
+	return is_on_the_way(task) ? 0 : fail(EDEADLK);
 }
 
 static void suspend(struct task *task)
