@@ -18,6 +18,12 @@ for source in "$top_srcdir"/examples/*.c "$top_srcdir"/examples/*.cc; do
 			continue
 		}
 		;;
+	io-*)
+		[ -x "$program" ] || {
+			echo "$name: built without libaco-io"
+			continue
+		}
+		;;
 	esac
 	status=0
 	"$program" >"$scratch/got" 2>&1 || status=$?

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays the peers of the example servers that need more than curl can do.
+
+io-client.py echo PORT N   N connections at once, each sends, ends its direction,
+                           and gets all of it back
+io-client.py hold PORT     says when a connection works; waits for the server's end
+io-client.py end PORT      the server ends the connection, to which nothing was sent
+io-client.py count         a server: tells each peer, after its end, how many bytes
+io-client.py deaf          a server with no place for more connections
+"""
+
+import socket
+import sys
+import threading
+
+HOST = "127.0.0.1"
+
+
+def connect(port):
+    return socket.create_connection((HOST, port), timeout=60)
+
+
+def receive_all(connection):
+    parts = []
+    while True:
+        part = connection.recv(65536)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def one_echo(port, data, failed):
+    try:
+        with connect(port) as connection:
+
+            def send():
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            if receive_all(connection) != data:
+                failed.append("other bytes came back")
+            sender.join()
+    except OSError as error:
+        failed.append(str(error))
+
+
+def echo(port, count):
+    failed = []
+    threads = []
+    for i in range(int(count)):
+        data = bytes(j * (i + 7) % 251 for j in range(1000)) * (i % 7 * 100 + 1)
+        args = (int(port), data, failed)
+        threads.append(threading.Thread(target=one_echo, args=args))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.exit("\n".join(failed[:3]) or 0)
+
+
+def hold(port):
+    with connect(int(port)) as connection:
+        connection.sendall(b"x")
+        if connection.recv(1) != b"x":
+            sys.exit("no echo")
+        print("ready", flush=True)
+        if connection.recv(1):
+            sys.exit("there are more bytes")
+
+
+def end(port):
+    with connect(int(port)) as connection:
+        if connection.recv(1):
+            sys.exit("there are bytes")
+
+
+def listen(backlog):
+    server = socket.socket()
+    server.bind((HOST, 0))
+    server.listen(backlog)
+    return server, server.getsockname()
+
+
+def count():
+    server, address = listen(100)
+    print(address[1], flush=True)
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"%d\n" % len(receive_all(connection)))
+
+
+def deaf():
+    _server, address = listen(0)
+    sockets = []
+    for _ in range(8):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(address)
+        sockets.append(client)
+    print(address[1], flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
