@@ -346,8 +346,8 @@ int aco_io_chan_recv(aco_io_chan_t *chan, void *item, int64_t deadline);
    received.  chan may be NULL. */
 void aco_io_chan_close(aco_io_chan_t *chan);
 
-/* Free chan, which may be NULL.  Returns 0, or -1 with EBUSY (tasks wait for
-   it). */
+/* Free chan, which may be NULL.  Returns 0, or -1 with EBUSY: tasks wait for it, or
+   were woken and have not returned from their calls. */
 int aco_io_chan_destroy(aco_io_chan_t *chan);
 
 #ifdef __cplusplus
