@@ -71,7 +71,7 @@ aco_io_t *aco_io_new(const aco_io_opts_t *opts);
 
 /*
  * Free a scheduler that has no tasks, in its thread and outside tasks, or what
- * the child of a fork(2) has of it.
+ * the child of a fork(2) has of that of the thread that forked.
  * Returns 0, or -1 with EBUSY (tasks, or posts, are left) or EPERM.
  */
 int aco_io_destroy(aco_io_t *io);
@@ -86,7 +86,8 @@ int aco_io_run(aco_io_t *io);
  * One turn, for a program that has another event loop: wait until deadline, at
  * most, for something to do, and run the tasks that are ready, some 256 at most.
  * Returns the time when to call again: 0 for at once, -1 for never, or -2 with
- * EPERM.  Call it also when aco_io_fd() is readable.
+ * EPERM.  Call it also when aco_io_fd() is readable, and after code outside tasks
+ * has started or woken some.
  */
 int64_t aco_io_step(aco_io_t *io, int64_t deadline);
 int aco_io_fd(const aco_io_t *io);
@@ -98,7 +99,8 @@ aco_io_t *aco_io_current(void);
  * From any thread: start a task in io, as aco_io_go() with NULL and flags does
  * there.  Tasks of one thread start in the order of its posts.  A scheduler
  * whose last task has ended may be leaving aco_io_run(): keep a task in it for
- * as long as posts may come.
+ * as long as posts may come.  Whether arg is movable is not looked at: it may not
+ * be.
  * Returns 0, or -1 with ENOMEM or EINVAL (fn is NULL, unknown flags).
  */
 int aco_io_post(aco_io_t *io, aco_io_func_t fn, void *arg, unsigned flags);
@@ -149,8 +151,8 @@ int aco_io_yield(void);
 /* Wait until deadline.  Returns 0, or -1 with ECANCELED, EPERM or EDEADLK. */
 int aco_io_sleep(int64_t deadline);
 
-/* The time when this turn of the scheduler began.  In a thread without a
-   scheduler: the time. */
+/* The time when the scheduler has last looked for events.  Outside tasks: the
+   time. */
 int64_t aco_io_now(void);
 
 /* The deadline in ms milliseconds from aco_io_now(); ms below 0: never. */
@@ -203,7 +205,7 @@ int aco_io_group_wait(aco_io_group_t *group, int64_t deadline);
 /*
  * Cancel the tasks of group; aco_io_go() starts none in it any more.  NULL is
  * the scheduler's own group, which can start tasks again when aco_io_run() has
- * returned.
+ * returned; tasks that are posted to it meanwhile begin cancelled.
  * Returns 0, or -1 with EPERM.
  */
 int aco_io_group_cancel(aco_io_group_t *group);
@@ -338,7 +340,7 @@ int aco_io_unpark(aco_io_queue_t *queue, int n);
 aco_io_chan_t *aco_io_chan_new(size_t size, size_t count);
 
 /* Returns 0, or -1, also with EPIPE: the channel is closed, and for a receiver
-   empty.  item may be movable. */
+   empty.  item may be movable.  Outside tasks they work where they need not wait. */
 int aco_io_chan_send(aco_io_chan_t *chan, const void *item, int64_t deadline);
 int aco_io_chan_recv(aco_io_chan_t *chan, void *item, int64_t deadline);
 
