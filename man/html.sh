@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The manual as a set of linked HTML pages with an index.
 #
-# usage: html.sh PAGES-DIR OUTPUT-DIR NAME=PAGE...
+# usage: html.sh PAGES-DIR OUTPUT-DIR [PAGE.SECTION | NAME=PAGE]...
 #
+# PAGE.SECTION is a file in PAGES-DIR; what stands before its last slash is left out.
 # NAME=PAGE: a reference to NAME(3) leads to PAGE(3).
 set -eu
 
@@ -15,22 +16,31 @@ command -v "$MANDOC" >/dev/null || {
 	echo "html.sh: mandoc is missing (Debian package mandoc)" >&2
 	exit 1
 }
-pages=$(cd "$1" && pwd)
+dir=$(cd "$1" && pwd)
 mkdir -p "$2"
 cd "$2"
 shift 2
 rm -f ./*.html ./*.css ./*.[37]
-cp "$pages/html.css" aco.css
+cp "$dir/html.css" aco.css
 
 # To mandoc a page is one of ours when a file NAME.SECTION is there.
 rename=
-for page in "$pages"/*.[37]; do
-	: >"${page##*/}"
-done
-for link; do
-	: >"${link%=*}.3"
-	rename="$rename
-s|\"${link%=*}\\.3\\.html\"|\"${link#*=}.3.html\"|g"
+overviews=
+calls=
+io_calls=
+for arg; do
+	case $arg in
+	*=*)
+		: >"${arg%=*}.3"
+		rename="$rename
+s|\"${arg%=*}\\.3\\.html\"|\"${arg#*=}.3.html\"|g"
+		continue
+		;;
+	*.7) overviews="$overviews ${arg##*/}" ;;
+	*aco_io_*) io_calls="$io_calls ${arg##*/}" ;;
+	*) calls="$calls ${arg##*/}" ;;
+	esac
+	: >"${arg##*/}"
 done
 
 # Prints the page that $1 is, with a table of contents before its first section:
@@ -70,9 +80,8 @@ add_contents() {
 		}' "$1"
 }
 
-for page in "$pages"/*.[37]; do
-	file=${page##*/}
-	"$MANDOC" -T html -O "style=aco.css,man=%N.%S.html;$MAN_URL" "$page" |
+for file in $overviews $calls $io_calls; do
+	"$MANDOC" -T html -O "style=aco.css,man=%N.%S.html;$MAN_URL" "$dir/$file" |
 		sed "$rename
 			s|<body>|<body><nav><a href=\"index.html\">libaco</a></nav>|" \
 		>"$file.html"
@@ -86,9 +95,9 @@ for page in "$pages"/*.[37]; do
 done
 rm -f ./*.[37]
 
-# One entry of the index: all names of a page, and what it says of itself.
+# An entry of the index: all names of a page, and what it says of itself.
 entry() {
-	awk -v file="${1##*/}" '
+	awk -v file="$1" '
 		/^\.Sh / { in_name = $2 == "NAME" }
 		in_name && $1 == ".Nm" {
 			section = file
@@ -100,9 +109,21 @@ entry() {
 		END {
 			gsub(/\\\(aq/, "\047", text)
 			print "<dt>" names "</dt>\n<dd>" text "</dd>"
-		}' "$1"
+		}' "$dir/$1"
 }
 
+# list HEADING PAGE...
+list() {
+	echo "<h2>$1</h2>"
+	echo '<dl class="index">'
+	shift
+	for page; do
+		entry "$page"
+	done
+	echo '</dl>'
+}
+
+# shellcheck disable=SC2086 # words
 {
 	cat <<'HTML'
 <!DOCTYPE html>
@@ -117,20 +138,11 @@ entry() {
 <main class="manual-text">
 <h1>libaco</h1>
 <p>Stackful asymmetric coroutines for C. Begin with <a href="aco.7.html">aco(7)</a>.</p>
-<h2>Overview</h2>
-<dl class="index">
 HTML
-	for page in "$pages"/*.7; do
-		entry "$page"
-	done
-	echo '</dl>'
-	echo '<h2>Calls</h2>'
-	echo '<dl class="index">'
-	for page in "$pages"/*.3; do
-		entry "$page"
-	done
+	list Overview $overviews
+	list Calls $calls
+	[ -z "$io_calls" ] || list "Calls of libaco-io" $io_calls
 	cat <<'HTML'
-</dl>
 </main>
 </body>
 </html>

@@ -114,3 +114,22 @@ compile_library() {
 			-o "$objects/$directory-${file##*/}.o" || return 1
 	done
 }
+
+have_io() {
+	[ -e "$top_builddir/io/libaco-io.la" ]
+}
+
+# The pages that are installed, as NAME.SECTION, and the other names that they
+# have, as NAME=PAGE.
+man_pages() {
+	for file in "$top_builddir"/man/man[37]/*; do
+		case $(readlink "$file") in */*) echo "${file##*/}" ;; esac
+	done
+}
+man_links() {
+	for file in "$top_builddir"/man/man3/*; do
+		page=$(readlink "$file")
+		name=${file##*/}
+		case $page in */*) ;; *) echo "${name%.3}=${page%.3}" ;; esac
+	done
+}

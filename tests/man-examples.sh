@@ -7,6 +7,9 @@
 #	.\" program: NAME.c	a complete program (NAME.cc: in C++)
 #	.\" program: NAME.c aborts	one that ends by SIGABRT
 #	.\" program: NAME.c crashes	by SIGSEGV
+#	.\" program: NAME.c serves	on the port that its argument tells: what
+#				its output says is what its client gets
+#	.\" program: NAME.c needs LIB	that library, by its name for pkg-config
 #	.\" output: NAME.c	all that it prints; 0x... stands for any number,
 #				and so does N in "of N bytes"
 #
@@ -17,6 +20,7 @@ top_builddir=$(cd "${top_builddir:-.}" && pwd)
 # extract PAGE DIRECTORY: one file for each display, and NAME.c.status.
 extract() {
 	awk -v dir="$2" '
+		BEGIN { status["aborts"] = 134; status["crashes"] = 139; status["serves"] = 143 }
 		function die(text) {
 			print FILENAME ":" FNR ": " text
 			exit 1
@@ -26,7 +30,9 @@ extract() {
 			kind = $2
 			file = dir "/" $3 (kind == "output:" ? ".expected" : "")
 			if (kind == "program:")
-				print($4 == "aborts" ? 134 : $4 == "crashes" ? 139 : 0) >(file ".status")
+				print(status[$4] + 0) >(file ".status")
+			if ($4 == "serves" || $4 == "needs")
+				print $5 >(file "." $4)
 			next
 		}
 		/^\.Bd .*-literal/ && examples {
@@ -72,6 +78,73 @@ have_cxx() {
 		2>/dev/null && "$scratch/probe" 2>/dev/null
 }
 
+# flags_of LIB: what a program with that library is compiled with, if it is there
+# for the programs of $CC.
+flags_of() {
+	case $1 in
+	libev) flags=-lev ;; # has no file for pkg-config
+	*) flags=$(pkg-config --cflags --libs "$1" 2>/dev/null) || return 1 ;;
+	esac
+	echo "int main(void) { return 0; }" >"$scratch/probe.c"
+	# shellcheck disable=SC2086 # words
+	$CC "$scratch/probe.c" -o "$scratch/probe" $flags 2>/dev/null || return 1
+	echo "$flags"
+}
+
+# A server gets a client as soon as it listens: one that sends "hello", prints what
+# comes back, and ends the server.
+cat >"$scratch/client.c" <<'C'
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int __real_listen(int fd, int backlog);
+int __wrap_listen(int fd, int backlog);
+
+static void meet(struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char c;
+
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(fd, (struct sockaddr *)address, sizeof(*address)) ||
+	    write(fd, "hello\n", 6) != 6 || shutdown(fd, SHUT_WR))
+		return;
+	while (read(fd, &c, 1) == 1 && write(STDOUT_FILENO, &c, 1) == 1)
+		;
+}
+
+int __wrap_listen(int fd, int backlog)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+	int result = __real_listen(fd, backlog);
+
+	alarm(60); /* a server that does not serve */
+	if (result || getsockname(fd, (struct sockaddr *)&address, &len))
+		return -1;
+	if (!fork()) {
+		alarm(60);
+		meet(&address);
+		kill(getppid(), SIGTERM);
+		_exit(0);
+	}
+	return 0;
+}
+C
+
+# Words for the compiler.
+libraries() {
+	if grep -q '<aco_io\.h>' "$1"; then
+		io_library
+	else
+		library
+	fi
+	[ ! -e "$1.needs" ] || flags_of "$(cat "$1.needs")"
+	[ ! -e "$1.serves" ] || echo "$scratch/client.c -Wl,--wrap=listen"
+}
+
 # build PROGRAM: named as the page names it, so that __FILE__ is that.
 build() {
 	case $1 in
@@ -83,7 +156,7 @@ build() {
 	*)
 		# shellcheck disable=SC2046,SC2086 # words
 		$CC ${CFLAGS-} -Wall -Wextra -Werror \
-			-I"$include" -o "$1.run" "$1" $(library)
+			-I"$include" -o "$1.run" "$1" $(libraries "$1")
 		;;
 	esac
 }
@@ -92,10 +165,13 @@ build() {
 try() {
 	[ -e "$2.expected" ] || fail "$1: does not say what $2 prints"
 	build "$2" || fail "$1: $2 does not compile"
+	port=
+	[ ! -e "$2.serves" ] || port=0
 	status=0
 	# In a subshell: where the shell itself says "Aborted", it says so
 	# outside.
-	(exec "./$2.run") >"$2.out" 2>&1 </dev/null || status=$?
+	# shellcheck disable=SC2086 # no word, or one
+	(exec "./$2.run" $port) >"$2.out" 2>&1 </dev/null || status=$?
 	normal "$2.out" >"$2.got"
 	normal "$2.expected" >"$2.want"
 	diff "$2.want" "$2.got" ||
@@ -105,12 +181,12 @@ try() {
 
 programs=0
 skipped=
-for page in "$top_srcdir"/man/*.[37]; do
-	name=${page##*/}
+without=
+for name in $(man_pages); do
 	[ "$name" != aco_proof.7 ] || continue # it is about no call
 	dir=$scratch/$name
 	mkdir "$dir"
-	extract "$page" "$dir" || fail "$name"
+	extract "$top_srcdir/man/$name" "$dir" || fail "$name"
 	cd "$dir"
 	for status in *.status; do
 		[ -e "$status" ] || fail "$name: no example"
@@ -118,6 +194,13 @@ for page in "$top_srcdir"/man/*.[37]; do
 		case $program in
 		*.cc) have_cxx || { skipped="$skipped $program" && continue; } ;;
 		esac
+		if [ -e "$program.needs" ]; then
+			lib=$(cat "$program.needs")
+			flags_of "$lib" >/dev/null || {
+				without="$without $lib"
+				continue
+			}
+		fi
 		try "$name" "$program"
 		programs=$((programs + 1))
 	done
@@ -125,4 +208,4 @@ for page in "$top_srcdir"/man/*.[37]; do
 		[ -e "${expected%.expected}" ] || fail "$name: no program for $expected"
 	done
 done
-echo "$programs programs${skipped:+; no C++ compiler for:$skipped}"
+echo "$programs programs${skipped:+; no C++ compiler for:$skipped}${without:+; missing here:$without}"

@@ -1,15 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The manual in HTML: every link inside it leads somewhere, and the contents of
-# aco(7) name each of its headings.
+# The manual in HTML: every link inside it leads somewhere, and the contents of the
+# overviews name each of their headings.
 . "${top_srcdir:-.}/tests/common.sh"
 
 command -v mandoc >/dev/null || skip "mandoc is missing"
 html=$scratch/html
 # shellcheck disable=SC2046 # words
 sh "$top_srcdir/man/html.sh" "$top_srcdir/man" "$html" \
-	$(sed -n '/^man_links/,/^$/s/^\t\([a-z_0-9=]*\).*/\1/p' \
-		"$top_srcdir/man/man.am") || fail "html.sh fails"
+	$(man_pages) $(man_links) || fail "html.sh fails"
 
 # "PAGE#ID" and "PAGE" for what links can lead to.
 for page in "$html"/*.html; do
@@ -35,11 +34,14 @@ comm -23 "$scratch/links" "$scratch/targets" >"$scratch/dangling"
 }
 
 # In one order: the contents, and the headings in the page.
-sed -n '/^<nav class="contents">/,/^<\/nav>/s/.*href="#\([^"]*\)".*/\1/p' \
-	"$html/aco.7.html" >"$scratch/contents"
-sed -n 's/^<h[12] class="S[hs]" id="\([^"]*\)".*/\1/p' \
-	"$html/aco.7.html" >"$scratch/headings"
-[ -s "$scratch/headings" ] || fail "aco(7) has no heading"
-diff "$scratch/headings" "$scratch/contents" ||
-	fail "the contents of aco(7) are not its headings"
+for page in "$html"/*.7.html; do
+	name=${page##*/}
+	sed -n '/^<nav class="contents">/,/^<\/nav>/s/.*href="#\([^"]*\)".*/\1/p' \
+		"$page" >"$scratch/contents"
+	sed -n 's/^<h[12] class="S[hs]" id="\([^"]*\)".*/\1/p' \
+		"$page" >"$scratch/headings"
+	[ -s "$scratch/headings" ] || fail "$name has no heading"
+	diff "$scratch/headings" "$scratch/contents" ||
+		fail "the contents of $name are not its headings"
+done
 echo "$(wc -l <"$scratch/links") links"

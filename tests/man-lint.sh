@@ -2,9 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # mandoc and groff have nothing to say about the manual, and what readers may
 # copy from it comes out as the characters it is made of.
-. "${top_srcdir:-.}/tests/common.sh"
+top_srcdir=$(cd "${top_srcdir:-.}" && pwd)
+top_builddir=$(cd "${top_builddir:-.}" && pwd)
+. "$top_srcdir/tests/common.sh"
+
+cd "$top_srcdir/man"
+pages=$(man_pages)
 
 # A bare ' - ` ^ ~ becomes a typographic character in some output formats.
+# shellcheck disable=SC2086 # words
 awk '
 	/^\.Bd .*-literal/ { inside = 1; next }
 	/^\.Ed/ { inside = 0 }
@@ -22,16 +28,17 @@ awk '
 			bad = 1
 		}
 	}
-	END { exit bad }' "$top_srcdir"/man/*.[37] || fail "not fit to be copied"
+	END { exit bad }' $pages || fail "not fit to be copied"
 
 missing=
 if command -v mandoc >/dev/null; then
-	mandoc -T lint -W warning "$top_srcdir"/man/*.[37] || fail "mandoc warns"
+	# shellcheck disable=SC2086 # words
+	mandoc -T lint -W warning $pages || fail "mandoc warns"
 else
 	missing="$missing mandoc"
 fi
 if command -v groff >/dev/null; then
-	for page in "$top_srcdir"/man/*.[37]; do
+	for page in $pages; do
 		groff -ww -z -t -mandoc -Tutf8 "$page" 2>"$scratch/groff"
 		[ ! -s "$scratch/groff" ] || {
 			cat "$scratch/groff"

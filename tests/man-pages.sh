@@ -18,18 +18,26 @@ complain() {
 # ------------------------------------------------------------------- names --
 
 # "NAME PAGE" for each name that the NAME section of a page has.
-for page in "$man"/*.[37]; do
-	awk -v page="${page##*/}" '
+pages=$(man_pages)
+for page in $pages; do
+	awk -v page="$page" '
 		/^\.Sh / { in_name = $2 == "NAME" }
-		in_name && $1 == ".Nm" { print $2, page }' "$page"
+		in_name && $1 == ".Nm" { print $2, page }' "$man/$page"
 done | sort >"$scratch/names"
 
 # A variable that the header needs; it is not for programs.
 # A name that ends in "_" is no interface: what aco/switch.h calls.  It stands in
 # backtraces, so it has a link to the page that tells what it is.
-sed -n 's/^\t\([a-z_0-9]*[a-z0-9]\);$/\1/p' "$top_srcdir/lib/libaco.map" |
+maps=$top_srcdir/lib/libaco.map
+header=aco.h
+if have_io; then
+	maps="$maps $top_srcdir/io/libaco-io.map"
+	header=aco_io.h
+fi
+# shellcheck disable=SC2086 # words
+sed -n 's/^\t\([a-z_0-9]*[a-z0-9]\);$/\1/p' $maps |
 	grep -vx aco_gtls_co | sort >"$scratch/functions"
-[ -s "$scratch/functions" ] || fail "no names in lib/libaco.map"
+[ -s "$scratch/functions" ] || fail "no names in $maps"
 
 while read -r function; do
 	[ "$(grep -c "^$function " "$scratch/names")" = 1 ] ||
@@ -75,10 +83,11 @@ done
 # Every page has the same sections, and says of every name how safe it is.
 sections='NAME LIBRARY SYNOPSIS DESCRIPTION RETURN VALUES EXAMPLES ERRORS'
 sections="$sections ATTRIBUTES SEE ALSO STANDARDS HISTORY"
-for page in "$man"/*.3; do
-	has=$(sed -n 's/^\.Sh //p' "$page" | grep -vx CAVEATS | tr '\n' ' ')
+calls=$(echo "$pages" | grep '\.3$')
+for page in $calls; do
+	has=$(sed -n 's/^\.Sh //p' "$man/$page" | grep -vx CAVEATS | tr '\n' ' ')
 	[ "$has" = "$sections " ] ||
-		complain "${page##*/}: the sections should be $sections"
+		complain "$page: the sections should be $sections"
 done
 while read -r name page; do
 	case $page$name in
@@ -100,11 +109,12 @@ while read -r name; do
 done <"$scratch/cxx"
 
 # References.
-for page in "$man"/*.[37]; do
-	sed -n 's/^\.\(It \)*Xr \(aco[a-z_0-9.]*\) \([0-9]\).*/\2 \3/p' "$page" |
+for page in $pages; do
+	sed -n 's/^\.\(It \)*Xr \(aco[a-z_0-9.]*\) \([0-9]\).*/\2 \3/p' "$man/$page" |
 		sort -u | while read -r name section; do
+		case $(have_io && echo io)$name in aco_io*) continue ;; esac
 		[ -e "$installed/man$section/$name.$section" ] ||
-			echo "${page##*/} refers to $name($section)"
+			echo "$page refers to $name($section)"
 	done
 done >"$scratch/dangling"
 [ ! -s "$scratch/dangling" ] || complain "$(cat "$scratch/dangling")"
@@ -112,8 +122,8 @@ done >"$scratch/dangling"
 # -------------------------------------------------------------- prototypes --
 
 # The compiler compares them with those of the header.
-for page in "$man"/*.3; do
-	awk -v page="${page##*/}" '
+for page in $calls; do
+	awk -v page="$page" '
 		function words(line, n,    out, i, part) {
 			# the arguments of a macro: quoted, or one word each
 			out = ""
@@ -137,10 +147,10 @@ for page in "$man"/*.3; do
 		/^\.Fn / && type { n = words(substr($0, 5), 0); put() }
 		/^\.Fo / { n = words(substr($0, 5), 0) }
 		/^\.Fa / { n = words(substr($0, 5), n) }
-		/^\.Fc/ { put() }' "$page"
+		/^\.Fc/ { put() }' "$man/$page"
 done >"$scratch/prototypes"
 {
-	echo '#include <aco.h>'
+	echo "#include <$header>"
 	cat "$scratch/prototypes"
 	# Each name must be one of them.
 	echo '#line 1 "names"'
@@ -149,7 +159,7 @@ done >"$scratch/prototypes"
 	echo '};'
 } >"$scratch/prototypes.c"
 $CC -std=gnu11 -I"$include" -c -o "$scratch/prototypes.o" \
-	"$scratch/prototypes.c" || complain "a SYNOPSIS is not as in aco.h"
+	"$scratch/prototypes.c" || complain "a SYNOPSIS is not as in $header"
 while read -r function; do
 	grep -q "[ *]$function(" "$scratch/prototypes" ||
 		complain "no SYNOPSIS has $function()"
@@ -237,8 +247,8 @@ texts=$(wc -l <"$scratch/misuse")
 [ "$texts" -ge 10 ] || fail "only $texts texts of misuse found in lib/"
 
 # "PAGE|LINE" for each line of output that a page lists.
-for page in "$man"/*.3; do
-	sed -n "s/\\\\(aq/'/g; s/^\\.It Li \"\\(libaco: .*\\)\"\$/${page##*/}|\\1/p" "$page"
+for page in $calls; do
+	sed -n "s/\\\\(aq/'/g; s/^\\.It Li \"\\(libaco: .*\\)\"\$/$page|\\1/p" "$man/$page"
 done >"$scratch/listed"
 
 page_of() {
@@ -252,7 +262,7 @@ while IFS='|' read -r call what; do
 done <"$scratch/misuse"
 
 # Lines made in another way: their fixed parts are strings of the sources.
-cat "$top_srcdir"/lib/*.c "$include/aco.h" | tr '\\\n\t' '   ' |
+cat "$top_srcdir"/lib/*.c "$top_srcdir"/io/*.c "$include/aco.h" | tr '\\\n\t' '   ' |
 	sed 's/" *"//g' >"$scratch/strings"
 
 while IFS='|' read -r page line; do
