@@ -9,6 +9,6 @@
 s| `make html` renders the pages for a browser\.||
 /^- \[CONTRIBUTING\.md\]/d
 s|^- \[NEWS\](NEWS):|- [NEWS](changelog.gz):|
-s|\[\(`man 7 aco_proof`\)\](man/aco_proof.7)|\1|
+s|\[\(`man 7 aco_[a-z]*`\)\](man/aco_[a-z]*\.7)|\1|
 s|^- \[man/\](man): the manual pages|- `man 7 aco`, `man aco_resume` and so on: the manual pages|
 s|^- \[LICENSE\](LICENSE):|- [LICENSE](copyright):|

@@ -19,7 +19,7 @@ export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
 installed=$(dirname "$PKG_CONFIG_LIBDIR")
 
 # shellcheck disable=SC2016 # backquotes as they are
-sed -n '/^```c$/,/^```$/p' "$top_srcdir/README.md" | sed '1d;$d' >"$scratch/readme.c"
+sed -n '/^```c$/,/^```$/p' "$top_srcdir/README.md" | sed '1d; /^```$/,$d' >"$scratch/readme.c"
 grep -q main "$scratch/readme.c" || fail "no program in README.md"
 
 # run MODULE NAME EXPECTED: compiles with what pkg-config says, and runs.

@@ -208,4 +208,13 @@ for name in $(man_pages); do
 		[ -e "${expected%.expected}" ] || fail "$name: no program for $expected"
 	done
 done
+
+# The server of the README is that of aco_io(7).
+if have_io; then
+	# shellcheck disable=SC2016 # backquotes as they are
+	sed -n '/^```c$/,/^```$/p' "$top_srcdir/README.md" | sed '1,/^```$/d; 1d' |
+		sed '/^```/d' >"$scratch/readme.c"
+	diff "$scratch/aco_io.7/server.c" "$scratch/readme.c" ||
+		fail "README.md has another server than aco_io(7)"
+fi
 echo "$programs programs${skipped:+; no C++ compiler for:$skipped}${without:+; missing here:$without}"
