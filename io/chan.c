@@ -11,7 +11,7 @@ struct aco_io_chan_s {
 	struct queue receivers, senders;
 	size_t size, count; /* of items */
 	size_t used, first;
-	size_t waits; /* of tasks that wait, or have been woken and did not run */
+	size_t waits; /* of tasks that have given way in a call */
 	bool is_closed;
 	char items[] __attribute__((__aligned__(16)));
 };
@@ -40,11 +40,17 @@ static char *item_at(aco_io_chan_t *chan, size_t i)
 }
 
 /* Outside tasks there is no turn, and nothing to wait with. */
-static int begin(const aco_io_chan_t *chan)
+static int begin(aco_io_chan_t *chan)
 {
+	int result = 0;
+
 	if (!chan)
 		return fail(EINVAL);
-	return aco_io_self() ? aco_io_take_turn() : 0;
+	chan->waits++;
+	if (aco_io_self())
+		result = aco_io_take_turn();
+	chan->waits--;
+	return result;
 }
 
 static int wait_in(aco_io_chan_t *chan, struct queue *queue, int64_t deadline)

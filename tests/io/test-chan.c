@@ -226,6 +226,30 @@ IO_TEST(destroyed_under_the_woken)
 	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
 }
 
+static void passes_items(void *arg)
+{
+	int x = 0;
+
+	(void)arg;
+	while (aco_io_chan_send(chan, &x, 0) == 0 &&
+	       aco_io_chan_recv(chan, &x, 0) == 0)
+		;
+	count++;
+}
+
+/* Nor is it free while a task that need not wait gives the others their turn. */
+IO_TEST(destroyed_in_a_turn)
+{
+	chan = chan_new(sizeof(int), 2);
+	io_go(NULL, passes_items, NULL);
+	aco_io_yield();
+	io_fails(aco_io_chan_destroy(chan), EBUSY);
+	aco_io_chan_close(chan);
+	io_settle();
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+}
+
 /* The item is another's, when its receiver was cancelled before: none is lost. */
 IO_TEST(cancelled_receivers)
 {
@@ -305,6 +329,7 @@ Suite *t_suite(void)
 	io_add(tc, deadlines);
 	io_add(tc, closed_under_waiters);
 	io_add(tc, destroyed_under_the_woken);
+	io_add(tc, destroyed_in_a_turn);
 	io_add(tc, cancelled_receivers);
 	io_add(tc, waiters_are_served_in_order);
 	io_add(tc, others_have_their_turn);
