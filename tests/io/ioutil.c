@@ -3,6 +3,7 @@
  * ioutil.c - what the test programs of libaco-io share
  */
 #define _GNU_SOURCE 1
+#define _FILE_OFFSET_BITS 64
 
 #include "ioutil.h"
 

@@ -3,6 +3,7 @@
  * test-file.c - regular files
  */
 #define _GNU_SOURCE 1
+#define _FILE_OFFSET_BITS 64
 
 #include "ioutil.h"
 
