@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A program compiled with the headers as they were before the last change of
-# them runs with the library of this tree.  ACO_REPOSITORY names the repository
+# Programs compiled with the headers as they were before the last change of
+# them run with the libraries of this tree.  ACO_REPOSITORY names the repository
 # of which this tree is a copy, if it is one.
 . "${top_srcdir:-.}/tests/common.sh"
 
@@ -112,11 +112,68 @@ int main(void)
 }
 C
 
-for options in -O0 -O2 '-O2 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV'; do
-	# shellcheck disable=SC2046,SC2086 # lists of words
-	$CC -std=gnu11 $options -I"$scratch/include" -o "$scratch/program" \
-		"$scratch/program.c" $(library)
+cat >"$scratch/tasks.c" <<'C'
+#include <aco_io.h>
+#include <aco_assert_override.h>
+
+static aco_io_queue_t queue = ACO_IO_QUEUE_INIT;
+static aco_io_key_t key = { free };
+static aco_io_chan_t *chan;
+static int fds[2], sum;
+
+static void receive(void *arg)
+{
+	int n;
+
+	assert(!aco_io_set_local(&key, calloc(1, 1)) && aco_io_get_local(&key));
+	for (int i = 0; i < 100; i++) {
+		assert(!aco_io_chan_recv(chan, &n, ACO_IO_NEVER));
+		sum += n;
+	}
+	assert(arg == &sum && !aco_io_park(&queue, ACO_IO_NEVER));
+	assert(aco_io_read(fds[0], &n, sizeof(n), ACO_IO_NEVER) == sizeof(n));
+	assert(n == sum && aco_io_wait(fds[1], ACO_IO_WRITE, 0) == ACO_IO_WRITE);
+}
+
+static void send_all(void *arg)
+{
+	for (int i = 0; i < 100; i++)
+		assert(!aco_io_chan_send(chan, &i, ACO_IO_NEVER));
+	while (!aco_io_unpark(&queue, 1))
+		aco_io_yield();
+	assert(arg == &sum);
+	assert(aco_io_write(fds[1], &sum, sizeof(sum), ACO_IO_NEVER) == sizeof(sum));
+}
+
+int main(void)
+{
+	const aco_io_opts_t opts = { sizeof(opts), 32768, 1 };
+	aco_io_t *io = aco_io_new(&opts);
+
+	assertptr(io);
+	chan = aco_io_chan_new(sizeof(int), 3);
+	assertptr(chan);
+	assert(!pipe(fds) && !aco_io_adopt(fds[0]) && !aco_io_adopt(fds[1]));
+	assert(aco_io_go(NULL, receive, &sum, ACO_IO_SHARED));
+	assert(aco_io_go(NULL, send_all, &sum, 0));
+	assert(!aco_io_run(io) && sum == 4950);
+	assert(!aco_io_chan_destroy(chan) && !aco_io_destroy(io));
+	return 0;
+}
+C
+
+# runs PROGRAM OPTIONS LIBRARY
+runs() {
+	# shellcheck disable=SC2086 # lists of words
+	$CC -std=gnu11 $2 -I"$scratch/include" -o "$scratch/program" \
+		"$scratch/$1.c" $3
 	"$scratch/program" ||
-		fail "compiled with $options and the headers of $previous"
+		fail "$1 compiled with $2 and the headers of $previous"
+}
+
+for options in -O0 -O2 '-O2 -DACO_CONFIG_SHARE_FPU_MXCSR_ENV'; do
+	runs program "$options" "$(library)"
+	[ ! -e "$scratch/include/aco_io.h" ] || [ ! -e "$io_libdir/libaco-io.so" ] ||
+		runs tasks "$options" "$(io_library)"
 done
 git -C "$repository" log -1 --format='programs compiled with the headers of "%s" (%h) run' "$previous"
