@@ -204,8 +204,8 @@ int aco_io_group_wait(aco_io_group_t *group, int64_t deadline);
 
 /*
  * Cancel the tasks of group; aco_io_go() starts none in it any more.  NULL is
- * the scheduler's own group, which can start tasks again when aco_io_run() has
- * returned; tasks that are posted to it meanwhile begin cancelled.
+ * the scheduler's own group, which can start tasks again when the last task of the
+ * scheduler has ended; tasks that are posted to it meanwhile begin cancelled.
  * Returns 0, or -1 with EPERM.
  */
 int aco_io_group_cancel(aco_io_group_t *group);

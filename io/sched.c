@@ -285,22 +285,37 @@ static int64_t turn(aco_io_t *io, int64_t deadline)
 	return has_more ? 0 : next_time(io);
 }
 
+/* Whether there is more to run; -1 in the child of a fork(2), which a task of this
+   turn has become. */
+static int go_on(aco_io_t *io)
+{
+	if (io->is_forked)
+		return fail(EPERM);
+	if (io->tasks || io->arrived.head || aco_io_jobs_pending(io))
+		return 1;
+	io->own_group.is_cancelled = false;
+	return 0;
+}
+
 int64_t aco_io_step(aco_io_t *io, int64_t deadline)
 {
-	return check(io) ? -2 : turn(io, deadline);
+	int64_t next;
+
+	if (check(io))
+		return -2;
+	next = turn(io, deadline);
+	return go_on(io) < 0 ? -2 : next;
 }
 
 int aco_io_run(aco_io_t *io)
 {
+	int result;
+
 	if (check(io))
 		return -1;
-	while (io->tasks || io->arrived.head || aco_io_jobs_pending(io)) {
+	while ((result = go_on(io)) > 0)
 		turn(io, ACO_IO_NEVER);
-		if (io->is_forked) /* in a task, which is the child now */
-			return fail(EPERM);
-	}
-	io->own_group.is_cancelled = false;
-	return 0;
+	return result;
 }
 
 int aco_io_fd(const aco_io_t *io)

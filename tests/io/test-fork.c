@@ -182,6 +182,19 @@ static void goes_on_in_child(unsigned flags)
 	_exit(0);
 }
 
+/* Of aco_io_run(), or by turns: 0 at the end. */
+static int run_all(bool by_turns)
+{
+	int64_t next;
+
+	if (!by_turns)
+		return aco_io_run(io);
+	do
+		next = aco_io_step(io, ACO_IO_NEVER);
+	while (next >= 0 || (next == -1 && !in_parent));
+	return next == -1 ? aco_io_run(io) : -1;
+}
+
 START_TEST(in_a_task)
 {
 	int result;
@@ -189,9 +202,9 @@ START_TEST(in_a_task)
 	mallopt(M_PERTURB, 0xa5); /* in the next ones that are freed */
 	parent = getpid();
 	io = aco_io_new(NULL);
-	io_flags = _i ? ACO_IO_SHARED : 0;
+	io_flags = _i & 1 ? ACO_IO_SHARED : 0;
 	io_go(NULL, forks, NULL);
-	result = aco_io_run(io);
+	result = run_all(_i & 2);
 	if (getpid() != parent) {
 		t_child(result == -1 && errno == EPERM);
 		goes_on_in_child(io_flags);
@@ -298,7 +311,7 @@ Suite *t_suite(void)
 	Suite *s = suite_create("io-fork");
 	TCase *tc = io_case(s, "fork");
 
-	io_add(tc, in_a_task);
+	tcase_add_loop_test(tc, in_a_task, 0, 4);
 	io_add(tc, outside_tasks);
 	io_add(tc, without_a_scheduler);
 	io_add(tc, with_threads);

@@ -228,6 +228,12 @@ START_TEST(the_own_group_again)
 				  0);
 		ck_assert_int_eq(aco_io_run(io), 0);
 	}
+	for (int i = 0; i < 3; i++) { /* by turns, too */
+		ck_assert_uint_ne(aco_io_go(NULL, starts_and_cancels, NULL,
+					    _i ? ACO_IO_SHARED : 0),
+				  0);
+		ck_assert_int_eq((int)aco_io_step(io, 0), -1);
+	}
 	ck_assert_int_eq(aco_io_destroy(io), 0);
 }
 END_TEST
