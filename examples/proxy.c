@@ -111,8 +111,7 @@ int main(int argc, char **argv)
 {
 	flags = parse_options(argc, argv, 4, 5, usage);
 	argv += optind;
-	host = argv[0];
-	port = argv[1];
+	host = argv[0], port = argv[1];
 	connect_ms = parse_number(argv[2], 0, 3600000, usage);
 	idle_ms = parse_number(argv[3], 1, 3600000, usage);
 	run_server(parse_port(argv[4], usage), proxy, flags);
