@@ -71,13 +71,12 @@ static aco_t *co_alloc(size_t save_stack_sz)
 	return co;
 }
 
-/* The common case: a piece that the thread has at hand.  NULL if it is not.  A
-   thread may have some before its first aco_create(), of its first resume. */
+/* The common case: a piece that the thread has at hand.  NULL if it has none. */
 static inline aco_t *co_at_hand(size_t save_stack_sz)
 {
 	aco_t *co;
 
-	if (!aco_thread.ready || save_stack_sz > ACO_PIECE_MAX)
+	if (save_stack_sz > ACO_PIECE_MAX)
 		return NULL;
 	co = aco_mem_at_hand(sizeof(aco_t) + room_for(save_stack_sz));
 	if (!co)
@@ -296,7 +295,10 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 {
 	aco_t *co = NULL;
 
-	if (aco_likely(!aco_tools && !(flags & ~ACO_PUBLIC_FLAGS) &&
+	/* Only a thread that is ready may read aco_tools: another one may be
+	   setting them.  It may have pieces before, of its first resume. */
+	if (aco_likely(aco_thread.ready && !aco_tools &&
+		       !(flags & ~ACO_PUBLIC_FLAGS) &&
 		       can_be_made(main_co, share_stack, fp)))
 		co = co_at_hand(save_stack_sz);
 	if (aco_unlikely(!co))
@@ -341,10 +343,9 @@ NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
 
 int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 {
-	if (aco_unlikely(aco_tools || !co || !ACO_IS_ALIGNED(co) ||
-			 co->state != ACO_END || !fp ||
-			 aco_is_destroyed(co->share_stack) ||
-			 !aco_thread.ready))
+	if (aco_unlikely(!aco_thread.ready || aco_tools || !co ||
+			 !ACO_IS_ALIGNED(co) || co->state != ACO_END || !fp ||
+			 aco_is_destroyed(co->share_stack)))
 		return reset_slow(co, fp, arg);
 	restart(co, fp, arg);
 	return 0;

@@ -41,6 +41,7 @@ with_library() {
 			fail "$with $level $*: $(cat "$scratch/log")"
 		silent "$scratch/both"
 		silent "$scratch/both" threads
+		silent "$scratch/both" cos
 		silent env ASAN_OPTIONS=detect_stack_use_after_return=1 \
 			"$scratch/both"
 	done

@@ -398,14 +398,20 @@ static void *first_stack(void *arg)
 	return arg;
 }
 
-/* The first stacks of the process are made by two threads at a time. */
-static void begin_in_two_threads(void)
+static void *first_main_co(void *arg)
+{
+	aco_destroy(aco_create(NULL, NULL, 0, NULL, NULL));
+	return arg;
+}
+
+/* The first of the process are made by two threads at a time. */
+static void begin_in_two_threads(void *(*make_first)(void *))
 {
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, first_stack, NULL))
+	if (pthread_create(&thread, NULL, make_first, NULL))
 		abort();
-	first_stack(NULL);
+	make_first(NULL);
 	pthread_join(thread, NULL);
 }
 
@@ -418,7 +424,11 @@ int main(int argc, char **argv)
 	int past = 16;
 
 	if (!strcmp(what, "threads"))
-		begin_in_two_threads();
+		begin_in_two_threads(first_stack);
+	if (!strcmp(what, "cos")) {
+		begin_in_two_threads(first_main_co);
+		return 0;
+	}
 	main_co = first_co();
 	a = aco_share_stack_new2(1 << 16, 1);
 	b = aco_share_stack_new2(1 << 16, 0);
