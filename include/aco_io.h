@@ -51,6 +51,7 @@ typedef uint64_t aco_io_task_t; /* 0: none; no two tasks of a scheduler have
 typedef void (*aco_io_func_t)(void *arg);
 
 #define ACO_IO_NEVER ((int64_t)-1)
+#define ACO_IO_MSEC ((int64_t)1000000) /* a millisecond, to add to a deadline */
 
 /* ------------------------------------------------------------ scheduler -- */
 
@@ -197,6 +198,10 @@ int aco_io_resume(aco_t *co);
  * has no scheduler).
  */
 aco_io_group_t *aco_io_group_new(void);
+
+/* The group of the running task, for aco_io_go(): a task of the same group ends
+   with it.  NULL for the scheduler's own group, and outside tasks. */
+aco_io_group_t *aco_io_group_self(void);
 
 /* Wait until no task is left in group.  Returns 0, or -1, also with EDEADLK (the
    caller is in it). */

@@ -12,7 +12,7 @@ int64_t aco_io_clock(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * (1000 * MSEC) + t.tv_nsec;
+	return t.tv_sec * (1000 * ACO_IO_MSEC) + t.tv_nsec;
 }
 
 int64_t aco_io_now(void)
@@ -28,8 +28,8 @@ int64_t aco_io_after(int64_t ms)
 
 	if (ms < 0)
 		return ACO_IO_NEVER;
-	return ms < (INT64_MAX - 1 - now) / MSEC ? now + ms * MSEC
-						 : ACO_IO_NEVER;
+	return ms < (INT64_MAX - 1 - now) / ACO_IO_MSEC ? now + ms * ACO_IO_MSEC
+							: ACO_IO_NEVER;
 }
 
 aco_io_t *aco_io_current(void)

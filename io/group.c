@@ -18,6 +18,14 @@ aco_io_group_t *aco_io_group_new(void)
 	return group;
 }
 
+aco_io_group_t *aco_io_group_self(void)
+{
+	const aco_io_t *io = aco_io_thread;
+	aco_io_group_t *group = io && io->running ? io->running->group : NULL;
+
+	return group && group != &io->own_group ? group : NULL;
+}
+
 static bool is_in(const aco_io_group_t *group)
 {
 	const aco_io_t *io = aco_io_thread;

@@ -16,10 +16,8 @@
 
 #pragma GCC visibility push(hidden)
 
-#define MSEC INT64_C(1000000) /* in nanoseconds */
-
 /* The time until another try where memory was missing. */
-#define RETRY_AFTER (10 * MSEC)
+#define RETRY_AFTER (10 * ACO_IO_MSEC)
 
 /* A task gives way after so many calls that did not wait... */
 #define CALLS_IN_TURN 64

@@ -205,7 +205,7 @@ static int timeout(const aco_io_t *io, int64_t until)
 		return -1;
 	if (until <= io->now)
 		return 0;
-	ms = (until - io->now + MSEC - 1) / MSEC;
+	ms = (until - io->now + ACO_IO_MSEC - 1) / ACO_IO_MSEC;
 	return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 

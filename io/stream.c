@@ -99,7 +99,7 @@ static int finish_connect(int fd, int64_t deadline)
    when it has: so ask from time to time. */
 static int connect_later(int64_t deadline)
 {
-	int64_t next = aco_io_thread->now + MSEC;
+	int64_t next = aco_io_thread->now + ACO_IO_MSEC;
 
 	if (is_past(deadline))
 		return fail(ETIMEDOUT);

@@ -197,6 +197,23 @@ IO_TEST(a_waiter_behind_the_destroyer)
 
 /* ---- the scheduler's own group ------------------------------------------- */
 
+static void starts_another(void *again)
+{
+	ck_assert_ptr_eq(aco_io_group_self(), group);
+	if (again)
+		io_go(aco_io_group_self(), starts_another, NULL);
+	count++;
+}
+
+IO_TEST(from_within)
+{
+	group = io_group();
+	io_go(group, starts_another, &count);
+	ck_assert_int_eq(aco_io_group_wait(group, ACO_IO_NEVER), 0);
+	ck_assert_int_eq(count, 2);
+	ck_assert_int_eq(aco_io_group_destroy(group), 0);
+}
+
 IO_TEST(the_own_group)
 {
 	io_go(NULL, waits_for_ever, NULL);
@@ -206,6 +223,7 @@ IO_TEST(the_own_group)
 	ck_assert_uint_eq(aco_io_go(NULL, sleeps, NULL, 0), 0);
 	ck_assert_int_eq(errno, ECANCELED);
 	/* A group of one's own is another. */
+	ck_assert_ptr_null(aco_io_group_self());
 	group = io_group();
 	ck_assert_uint_ne(aco_io_go(group, sleeps, NULL, 0), 0);
 	ck_assert_int_eq(aco_io_group_destroy(group), 0);
@@ -244,6 +262,7 @@ START_TEST(outside_tasks)
 
 	ck_assert_ptr_null(aco_io_group_new());
 	ck_assert_int_eq(errno, EPERM);
+	ck_assert_ptr_null(aco_io_group_self());
 	io_fails(aco_io_group_wait(NULL, 0), EINVAL);
 	io_fails(aco_io_group_destroy(NULL), EINVAL);
 	io_fails(aco_io_group_cancel(NULL), EPERM);
@@ -282,6 +301,7 @@ Suite *t_suite(void)
 	io_add(tc, members_that_start_others);
 	io_add(tc, waiters_while_another_destroys);
 	io_add(tc, a_waiter_behind_the_destroyer);
+	io_add(tc, from_within);
 	io_add(tc, the_own_group);
 	io_add(tc, the_own_group_again);
 	tcase_add_test(tc, outside_tasks);
