@@ -11,6 +11,13 @@ static double seconds(int64_t ns)
 	return (double)ns / 1e9;
 }
 
+static int64_t waits_for(const aco_io_t *io, const struct task *task)
+{
+	uint32_t units = (uint32_t)(io->now >> SINCE_SHIFT) - task->since;
+
+	return (int64_t)units << SINCE_SHIFT;
+}
+
 static void print_wait(const aco_io_t *io, const struct task *task, int fd)
 {
 	static const char *const events[] = { "", "read", "write",
@@ -21,7 +28,7 @@ static void print_wait(const aco_io_t *io, const struct task *task, int fd)
 			task->state == TASK_READY ? "ready" : "running");
 		return;
 	}
-	dprintf(fd, " waits for %.3f s", seconds(io->now - task->since));
+	dprintf(fd, " waits for %.3f s", seconds(waits_for(io, task)));
 	if (task->fd >= 0)
 		dprintf(fd, " to %s %d", events[task->events & 3], task->fd);
 	if (task->timer.deadline != INT64_MAX)
@@ -39,8 +46,8 @@ void aco_io_dump(const aco_io_t *io, int fd)
 		dprintf(fd, "task %" PRIx64, aco_io_task_id(task));
 		if (task->name)
 			dprintf(fd, " %s", task->name);
-		dprintf(fd, " %p co %p%s%s%s", (void *)(uintptr_t)task->fn,
-			(void *)task->co, task->is_shared ? " shared" : "",
+		dprintf(fd, " %p co %p%s%s%s", task->co->arg, (void *)task->co,
+			task->is_shared ? " shared" : "",
 			task->is_cancelled ? " cancelled" : "",
 			task->is_shielded ? " shielded" : "");
 		print_wait(io, task, fd);

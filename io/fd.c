@@ -28,7 +28,7 @@ static int grow(aco_io_t *io, size_t count)
 	struct descriptor *fds;
 
 	while (n < count)
-		n *= 2;
+		n += n / 2;
 	fds = realloc(io->fds, n * sizeof(struct descriptor));
 	if (!fds)
 		return -1;
@@ -135,7 +135,7 @@ static int arm(int fd, struct descriptor *d)
 /* ---- waiting ------------------------------------------------------------- */
 
 /* The running task is no longer one that waits for fd. */
-static void withdraw(int fd, int events)
+static inline void withdraw(int fd, int events)
 {
 	aco_io_t *io = aco_io_thread;
 
@@ -147,7 +147,7 @@ static void withdraw(int fd, int events)
 			*waiting(&io->fds[fd], event) = NULL;
 }
 
-static void enter(int fd, int events)
+static inline void enter(int fd, int events)
 {
 	aco_io_t *io = aco_io_thread;
 
@@ -158,24 +158,30 @@ static void enter(int fd, int events)
 
 /* A task that an event has woken finds the number closed, and perhaps in use
    again, if that happened before it ran. */
-static int wait_registered(int fd, int events, int64_t deadline)
+static ALWAYS_INLINE int wait_registered(int fd, int events, int64_t deadline)
 {
 	struct task *task = aco_io_thread->running;
 	uint16_t file = aco_io_thread->fds[fd].file;
 	int result;
 
+	if (is_stopped(task))
+		return fail(ECANCELED);
+	if (is_past(deadline))
+		return fail(ETIMEDOUT);
 	enter(fd, events);
 	task->fd = fd;
-	task->events = (uint8_t)events;
-	result = aco_io_give_way(deadline, NULL);
+	task->events = (uint8_t)events & BOTH;
+	result = wait_here(task, deadline, NULL);
+	/* From the task, as what is kept on the stack is memory. */
+	fd = task->fd;
 	task->fd = -1;
-	withdraw(fd, events);
+	withdraw(fd, task->events);
 	if (!result && aco_io_thread->fds[fd].file != file)
 		return fail(EBADF);
 	return result;
 }
 
-int aco_io_fd_block(int fd, int event, int64_t deadline)
+static ALWAYS_INLINE int block(int fd, int event, int64_t deadline)
 {
 	struct descriptor *d = &aco_io_thread->fds[fd];
 
@@ -184,6 +190,11 @@ int aco_io_fd_block(int fd, int event, int64_t deadline)
 	if (!(d->flags & FD_REGISTERED) && register_fd(fd, d))
 		return -1;
 	return wait_registered(fd, event, deadline);
+}
+
+int aco_io_fd_block(int fd, int event, int64_t deadline)
+{
+	return block(fd, event, deadline);
 }
 
 /* Without waiting. */
@@ -361,7 +372,7 @@ int aco_io_fd_ready(struct attempt *a)
 		may_try = true;
 	}
 	a->tried = true;
-	return may_try ? 0 : aco_io_fd_block(a->fd, a->event, a->deadline);
+	return may_try ? 0 : block(a->fd, a->event, a->deadline);
 }
 
 bool aco_io_fd_again(const struct attempt *a)

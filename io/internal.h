@@ -69,8 +69,7 @@ struct inner {
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING };
 
 struct task {
-	aco_t *co;
-	aco_io_func_t fn;
+	aco_t *co; /* its argument is the function of the task */
 	union {
 		void *arg;	      /* until the task starts */
 		struct local *locals; /* afterwards */
@@ -81,16 +80,21 @@ struct task {
 	struct task *group_next, **group_link;
 	struct task *next, *prev; /* in the queue in */
 	struct queue *in;
-	int64_t since; /* it waits */
 	struct timer timer;
+	uint32_t since; /* it waits, in units of 2^SINCE_SHIFT ns */
 	uint32_t slot;	/* in aco_io_t.slots */
 	int fd;		/* that it waits for, or -1 */
-	uint16_t error; /* what its wait ended with, or 0 */
+	uint8_t error;	/* what its wait ended with, or 0 */
 	uint8_t calls;	/* since it last gave way */
-	uint8_t state;
-	uint8_t events; /* of fd */
-	bool is_shared, has_started, is_cancelled, is_shielded, inner_waits;
+	uint8_t state : 2;
+	uint8_t events : 2; /* of fd */
+	bool is_shared : 1, has_started : 1;
+	bool is_cancelled : 1, is_shielded : 1, inner_waits : 1;
 };
+
+#define SINCE_SHIFT 20
+/* With the word that malloc adds it is two cache lines. */
+_Static_assert(sizeof(struct task) <= 128 - sizeof(size_t), "a small task");
 
 /* By which an aco_io_task_t finds its task. */
 struct slot {
@@ -178,6 +182,9 @@ int64_t aco_io_clock(void);
 
 /* ------------------------------------------------------------- for tasks -- */
 
+void aco_io_enqueue(struct queue *queue, struct task *task);
+void aco_io_dequeue(struct task *task);
+
 static inline int fail(int error)
 {
 	errno = error;
@@ -196,10 +203,11 @@ static inline struct task *running(void)
 }
 
 /* Is the running co the task's, or one of its own that aco_io_resume() has resumed,
-   directly or by others?  Only then does its way lead to the scheduler. */
+   directly or by others?  Only then does its way lead to the scheduler.  (Tasks stay
+   in their thread, so that the variable can be read without a call.) */
 static inline bool is_on_the_way(const struct task *task)
 {
-	return aco_get_co() == (task->inner ? task->inner->co : task->co);
+	return aco_gtls_co == (task->inner ? task->inner->co : task->co);
 }
 
 static inline bool is_past(int64_t deadline)
@@ -207,12 +215,58 @@ static inline bool is_past(int64_t deadline)
 	return deadline >= 0 && deadline <= aco_io_thread->now;
 }
 
+/*
+ * What follows is inline because each request needs it, and because each frame
+ * on the stack of a task that waits is memory.
+ */
+#define ALWAYS_INLINE inline __attribute__((__always_inline__))
+
+static inline bool is_stopped(const struct task *task)
+{
+	return task->is_cancelled && !task->is_shielded;
+}
+
+/* May the running task make a call now, and others run later? */
+static inline bool has_turn(struct task *task)
+{
+	if (!is_on_the_way(task) || is_stopped(task) ||
+	    task->calls + 1 >= CALLS_IN_TURN)
+		return false;
+	task->calls++;
+	return true;
+}
+
+static ALWAYS_INLINE void suspend(struct task *task)
+{
+	task->calls = 0;
+	task->error = 0;
+	task->inner_waits = task->inner != NULL;
+	aco_yield();
+}
+
+/* For those who have looked whether the running task may wait. */
+static ALWAYS_INLINE int wait_here(struct task *task, int64_t deadline,
+				   struct queue *queue)
+{
+	aco_io_t *io = aco_io_thread;
+
+	if (deadline >= 0)
+		aco_io_timer_set(&io->heap, &task->timer, deadline);
+	if (queue)
+		aco_io_enqueue(queue, task);
+	task->state = TASK_WAITING;
+	task->since = (uint32_t)(io->now >> SINCE_SHIFT);
+	suspend(task);
+	task->timer.deadline = INT64_MAX; /* and stays where it is */
+	return task->error ? fail(task->error) : 0;
+}
+
 /* Lies p where other bytes may come while the running task waits? */
 bool aco_io_is_movable(const void *p);
 
 /*
- * The one place where a task gives way and waits: until aco_io_wake(), or the
- * deadline; in queue, if that is not NULL.  Returns 0, or -1 with errno.
+ * The running task gives way and waits: until aco_io_wake(), or the deadline; in
+ * queue, if that is not NULL.  Returns 0, or -1 with errno.
  */
 int aco_io_give_way(int64_t deadline, struct queue *queue);
 
@@ -226,8 +280,6 @@ int aco_io_wake_all(struct queue *queue, int error);
    others run from time to time. */
 int aco_io_take_turn(void);
 
-void aco_io_enqueue(struct queue *queue, struct task *task);
-void aco_io_dequeue(struct task *task);
 void aco_io_task_end(struct task *task);
 /* Frees a task that ends no more, in whatever it waits. */
 void aco_io_task_forget(struct task *task);
@@ -279,10 +331,10 @@ int aco_io_fd_block(int fd, int event, int64_t deadline);
  *
  *	struct attempt a = { .fd = fd, .event = event, .deadline = deadline };
  *
- *	if (aco_io_fd_begin(&a))
+ *	if (fd_begin(&a))
  *		return -1;
  *	do {
- *		if (aco_io_fd_ready(&a))
+ *		if (fd_ready(&a))
  *			return -1;
  *		n = ...;
  *	} while (n < 0 && aco_io_fd_again(&a));
@@ -298,6 +350,32 @@ int aco_io_fd_begin(struct attempt *attempt);
 int aco_io_fd_check(const struct attempt *attempt);
 int aco_io_fd_ready(struct attempt *attempt);
 bool aco_io_fd_again(const struct attempt *attempt);
+
+/* The common case of aco_io_fd_begin(): fd was used before. */
+static inline int fd_begin(struct attempt *a)
+{
+	const unsigned used = FD_OURS | FD_NONBLOCKING;
+	const aco_io_t *io = aco_io_thread;
+	const struct descriptor *d;
+
+	if (!io || !io->running || (unsigned)a->fd >= io->fd_count)
+		return aco_io_fd_begin(a);
+	d = &io->fds[a->fd];
+	if ((d->flags & used) != used || !has_turn(io->running))
+		return aco_io_fd_begin(a);
+	a->begun = true;
+	a->file = d->file;
+	return 0;
+}
+
+/* The common case of aco_io_fd_ready(): nothing was said to the contrary. */
+static inline int fd_ready(struct attempt *a)
+{
+	if (!(aco_io_thread->fds[a->fd].ready & a->event))
+		return aco_io_fd_ready(a);
+	a->tried = true;
+	return 0;
+}
 
 #pragma GCC visibility pop
 

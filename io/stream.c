@@ -13,18 +13,24 @@ _Static_assert(sizeof(off_t) == sizeof(int64_t), "_FILE_OFFSET_BITS=64");
 
 /* ---- what a short read says ---------------------------------------------- */
 
-static bool is_tcp(int fd)
+static __attribute__((__noinline__)) void find_type(int fd,
+						    struct descriptor *d)
 {
-	struct descriptor *d = &aco_io_thread->fds[fd];
 	int protocol;
 	socklen_t len = sizeof(protocol);
 
-	if (d->flags & FD_TYPE_KNOWN)
-		return d->flags & FD_IS_TCP;
 	d->flags |= FD_TYPE_KNOWN;
 	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
 	    protocol == IPPROTO_TCP)
 		d->flags |= FD_IS_TCP;
+}
+
+static inline bool is_tcp(int fd)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+
+	if (!(d->flags & FD_TYPE_KNOWN))
+		find_type(fd, d);
 	return d->flags & FD_IS_TCP;
 }
 
@@ -37,8 +43,8 @@ static void note_short_read(int fd)
 {
 	struct descriptor *d = &aco_io_thread->fds[fd];
 
-	if (is_tcp(fd) &&
-	    (d->flags & (FD_REGISTERED | FD_DOUBT)) == FD_REGISTERED)
+	if ((d->flags & (FD_REGISTERED | FD_DOUBT)) == FD_REGISTERED &&
+	    is_tcp(fd))
 		d->ready &= (uint8_t)~ACO_IO_READ;
 }
 
@@ -67,10 +73,10 @@ int aco_io_accept(int fd, struct sockaddr *addr, socklen_t *len,
 			     .deadline = deadline };
 	int connection, flags = FD_NONBLOCKING | FD_TYPE_KNOWN;
 
-	if (aco_io_fd_begin(&a))
+	if (fd_begin(&a))
 		return -1;
 	do {
-		if (aco_io_fd_ready(&a))
+		if (fd_ready(&a))
 			return -1;
 		connection = accept4(fd, addr, len,
 				     SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -113,7 +119,7 @@ int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
 			     .event = ACO_IO_WRITE,
 			     .deadline = deadline };
 
-	if (aco_io_fd_begin(&a))
+	if (fd_begin(&a))
 		return -1;
 	while (connect(fd, addr, len)) {
 		if (errno == EINPROGRESS || errno == EINTR)
@@ -134,10 +140,10 @@ ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
 			     .deadline = deadline };
 	ssize_t n;
 
-	if (aco_io_fd_begin(&a))
+	if (fd_begin(&a))
 		return -1;
 	do {
-		if (aco_io_fd_ready(&a))
+		if (fd_ready(&a))
 			return -1;
 		n = read(fd, buf, len);
 	} while (n < 0 && aco_io_fd_again(&a));
@@ -153,10 +159,10 @@ ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline)
 			     .deadline = deadline };
 	ssize_t n;
 
-	if (aco_io_fd_begin(&a))
+	if (fd_begin(&a))
 		return -1;
 	do {
-		if (aco_io_fd_ready(&a))
+		if (fd_ready(&a))
 			return -1;
 		n = recvmsg(fd, msg, flags);
 	} while (n < 0 && aco_io_fd_again(&a));
@@ -173,10 +179,10 @@ ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
 			     .deadline = deadline };
 	ssize_t n;
 
-	if (aco_io_fd_begin(&a))
+	if (fd_begin(&a))
 		return -1;
 	do {
-		if (aco_io_fd_ready(&a))
+		if (fd_ready(&a))
 			return -1;
 		n = sendmsg(fd, msg, flags | MSG_NOSIGNAL);
 	} while (n < 0 && aco_io_fd_again(&a));
@@ -192,10 +198,10 @@ ssize_t aco_io_sendfile(int fd, int file, int64_t *offset, size_t len,
 	off_t at = offset ? *offset : 0;
 	ssize_t n;
 
-	if (aco_io_fd_begin(&a))
+	if (fd_begin(&a))
 		return -1;
 	do {
-		if (aco_io_fd_ready(&a))
+		if (fd_ready(&a))
 			return -1;
 		n = sendfile(fd, file, offset ? &at : NULL, len);
 	} while (n < 0 && aco_io_fd_again(&a));
@@ -224,10 +230,10 @@ ssize_t aco_io_send(int fd, const void *buf, size_t len, int flags,
 	ssize_t n;
 
 	do {
-		if (aco_io_fd_begin(&a))
+		if (fd_begin(&a))
 			return -1;
 		do {
-			if (aco_io_fd_ready(&a))
+			if (fd_ready(&a))
 				return -1;
 			n = send_or_write(fd, (const char *)buf + sent,
 					  len - sent, flags);

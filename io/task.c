@@ -42,7 +42,7 @@ aco_io_task_t aco_io_task_id(const struct task *task)
 
 static int add_slots(aco_io_t *io)
 {
-	size_t count = io->slot_count ? 2 * io->slot_count : 64;
+	size_t count = io->slot_count ? io->slot_count / 2 * 3 : 64;
 	struct slot *slots;
 
 	if (count > UINT32_MAX)
@@ -98,12 +98,13 @@ static struct task *find(aco_io_task_t id)
 
 static void entry(void)
 {
-	struct task *task = aco_get_arg();
+	aco_io_func_t fn = (aco_io_func_t)(uintptr_t)aco_get_arg();
+	struct task *task = aco_io_thread->running;
 	void *arg = task->arg;
 
 	task->has_started = true;
 	task->locals = NULL;
-	task->fn(arg);
+	fn(arg);
 	aco_io_locals_end(task);
 	aco_exit();
 }
@@ -117,14 +118,14 @@ static aco_share_stack_t *stack_for(aco_io_t *io, bool is_shared)
 	return io->shared;
 }
 
-static int make_co(aco_io_t *io, struct task *task)
+static int make_co(aco_io_t *io, struct task *task, aco_io_func_t fn)
 {
 	aco_share_stack_t *stack = stack_for(io, task->is_shared);
 
 	if (!stack)
 		return -1;
-	task->co = aco_create2(io->main_co, stack, 0, entry, task,
-			       ACO_SHARE_FPENV);
+	task->co = aco_create2(io->main_co, stack, 0, entry,
+			       (void *)(uintptr_t)fn, ACO_SHARE_FPENV);
 	if (task->co)
 		return 0;
 	if (!task->is_shared)
@@ -163,7 +164,7 @@ static void leave(struct task *task)
 		aco_io_wake_all(&group->waiting, 0);
 }
 
-static struct task *task_new(aco_io_t *io, unsigned flags)
+static struct task *task_new(aco_io_t *io, aco_io_func_t fn, unsigned flags)
 {
 	struct task *task = calloc(1, sizeof(*task));
 
@@ -172,10 +173,10 @@ static struct task *task_new(aco_io_t *io, unsigned flags)
 	task->is_shared = (flags & ACO_IO_SHARED) != 0;
 	task->fd = -1;
 	task->timer.deadline = INT64_MAX;
-	task->since = io->now;
+	task->since = (uint32_t)(io->now >> SINCE_SHIFT);
 	/* So that no wait fails for lack of a place for its deadline. */
 	if (!aco_io_heap_reserve(&io->heap, io->tasks + 1) &&
-	    !make_co(io, task)) {
+	    !make_co(io, task, fn)) {
 		if (!take_slot(io, task))
 			return task;
 		free_co(task);
@@ -188,11 +189,10 @@ struct task *aco_io_start(aco_io_group_t *group, aco_io_func_t fn, void *arg,
 			  unsigned flags)
 {
 	aco_io_t *io = group->io;
-	struct task *task = task_new(io, flags);
+	struct task *task = task_new(io, fn, flags);
 
 	if (!task)
 		return NULL;
-	task->fn = fn;
 	task->arg = arg;
 	task->is_cancelled = group->is_cancelled;
 	join(group, task);
@@ -260,39 +260,9 @@ aco_io_task_t aco_io_self(void)
 
 /* ---- waiting ------------------------------------------------------------- */
 
-static bool is_stopped(const struct task *task)
-{
-	return task->is_cancelled && !task->is_shielded;
-}
-
 static int check_co(const struct task *task)
 {
 	return is_on_the_way(task) ? 0 : fail(EDEADLK);
-}
-
-static void suspend(struct task *task)
-{
-	task->calls = 0;
-	task->error = 0;
-	task->inner_waits = task->inner != NULL;
-	aco_yield();
-}
-
-static int wait(struct task *task, int64_t deadline, struct queue *queue)
-{
-	aco_io_t *io = aco_io_thread;
-	int error;
-
-	if (deadline >= 0)
-		aco_io_timer_set(&io->heap, &task->timer, deadline);
-	if (queue)
-		aco_io_enqueue(queue, task);
-	task->state = TASK_WAITING;
-	task->since = io->now;
-	suspend(task);
-	task->timer.deadline = INT64_MAX; /* and stays where it is */
-	error = task->error;
-	return error ? fail(error) : 0;
 }
 
 int aco_io_give_way(int64_t deadline, struct queue *queue)
@@ -305,7 +275,7 @@ int aco_io_give_way(int64_t deadline, struct queue *queue)
 		return fail(ECANCELED);
 	if (is_past(deadline))
 		return fail(ETIMEDOUT);
-	return wait(task, deadline, queue);
+	return wait_here(task, deadline, queue);
 }
 
 void aco_io_give_way_shielded(void)
@@ -314,7 +284,7 @@ void aco_io_give_way_shielded(void)
 	bool was_shielded = task->is_shielded;
 
 	task->is_shielded = true;
-	wait(task, ACO_IO_NEVER, NULL);
+	wait_here(task, ACO_IO_NEVER, NULL);
 	task->is_shielded = was_shielded;
 }
 
@@ -324,7 +294,7 @@ void aco_io_wake(struct task *task, int error)
 		return;
 	if (task->in)
 		aco_io_dequeue(task);
-	task->error = (uint16_t)error;
+	task->error = (uint8_t)error;
 	task->state = TASK_READY;
 	aco_io_enqueue(&task->group->io->ready, task);
 }
@@ -356,13 +326,9 @@ int aco_io_take_turn(void)
 {
 	struct task *task = running();
 
-	if (!task || check_co(task))
+	if (!task)
 		return -1;
-	if (is_stopped(task))
-		return fail(ECANCELED);
-	if (++task->calls < CALLS_IN_TURN)
-		return 0;
-	return aco_io_yield();
+	return has_turn(task) ? 0 : aco_io_yield();
 }
 
 int aco_io_sleep(int64_t deadline)

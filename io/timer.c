@@ -12,7 +12,7 @@ int aco_io_heap_reserve(struct heap *heap, size_t timers)
 	if (timers <= heap->size)
 		return 0;
 	while (size < timers)
-		size *= 2;
+		size += size / 2;
 	p = realloc(heap->timers, size * sizeof(struct timer *));
 	if (!p)
 		return -1;
