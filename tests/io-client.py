@@ -29,9 +29,11 @@ def receive_all(connection):
         parts.append(part)
 
 
-def one_echo(port, data, failed):
+def one_echo(port, data, all_connected, failed):
     try:
         with connect(port) as connection:
+            # So that the server has all of them at a time.
+            all_connected.wait()
 
             def send():
                 connection.sendall(data)
@@ -42,16 +44,18 @@ def one_echo(port, data, failed):
             if receive_all(connection) != data:
                 failed.append("other bytes came back")
             sender.join()
-    except OSError as error:
+    except (OSError, threading.BrokenBarrierError) as error:
+        all_connected.abort()
         failed.append(str(error))
 
 
 def echo(port, count):
     failed = []
     threads = []
+    all_connected = threading.Barrier(int(count))
     for i in range(int(count)):
         data = bytes(j * (i + 7) % 251 for j in range(1000)) * (i % 7 * 100 + 1)
-        args = (int(port), data, failed)
+        args = (int(port), data, all_connected, failed)
         threads.append(threading.Thread(target=one_echo, args=args))
     for thread in threads:
         thread.start()

@@ -197,18 +197,18 @@ IO_TEST(a_waiter_behind_the_destroyer)
 
 /* ---- the scheduler's own group ------------------------------------------- */
 
-static void starts_another(void *again)
+static void starts_a_sibling(void *again)
 {
 	ck_assert_ptr_eq(aco_io_group_self(), group);
 	if (again)
-		io_go(aco_io_group_self(), starts_another, NULL);
+		io_go(aco_io_group_self(), starts_a_sibling, NULL);
 	count++;
 }
 
 IO_TEST(from_within)
 {
 	group = io_group();
-	io_go(group, starts_another, &count);
+	io_go(group, starts_a_sibling, &count);
 	ck_assert_int_eq(aco_io_group_wait(group, ACO_IO_NEVER), 0);
 	ck_assert_int_eq(count, 2);
 	ck_assert_int_eq(aco_io_group_destroy(group), 0);
