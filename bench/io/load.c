@@ -11,6 +11,8 @@
  *		99th percentile.
  *	load run CPU CPU PROGRAM ARGUMENT...
  *		"ns=NUMBER bytes=NUMBER": what the program takes until it ends.
+ *	load serve CPU CPU PROGRAM ARGUMENT...
+ *		"listening on URL": until this program gets SIGINT or SIGTERM.
  *
  * The processors are that of the server, and that of this program.  The server
  * gets the listening socket as descriptor 3, so that no connection comes too
@@ -47,6 +49,7 @@ static clockid_t server_clock;
 static struct sockaddr_in address;
 static const char *program;
 static int binds; /* the server makes its socket */
+static int is_measured;
 
 static __attribute__((__noreturn__)) void fail(const char *what)
 {
@@ -146,7 +149,8 @@ static void start(int cpu, int listener, char **command)
 	if (server == 0) {
 		end_with_parent(self);
 		use_cpu(cpu);
-		use_batch_scheduling();
+		if (is_measured)
+			use_batch_scheduling();
 		if (listener >= 0 && listener != LISTENER)
 			dup2(listener, LISTENER);
 		execv(command[0], command);
@@ -400,6 +404,22 @@ static void run(void)
 	       (double)usage.ru_maxrss * 1024);
 }
 
+/* ---- for other clients --------------------------------------------------- */
+
+static void serve(void)
+{
+	sigset_t set;
+	int signal;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	printf("listening on http://127.0.0.1:%d\n", ntohs(address.sin_port));
+	fflush(stdout);
+	sigwait(&set, &signal);
+}
+
 /* ---- command line -------------------------------------------------------- */
 
 static __attribute__((__noreturn__)) void usage(void)
@@ -407,7 +427,8 @@ static __attribute__((__noreturn__)) void usage(void)
 	fputs("usage: load hello CPU CPU CONNECTIONS ROUNDS PROGRAM "
 	      "ARGUMENT... "
 	      "| fairness CPU CPU PINGS PROGRAM ARGUMENT... "
-	      "| run CPU CPU PROGRAM ARGUMENT...\n",
+	      "| run CPU CPU PROGRAM ARGUMENT... "
+	      "| serve CPU CPU PROGRAM ARGUMENT...\n",
 	      stderr);
 	exit(2);
 }
@@ -430,40 +451,64 @@ static void stop_server(void)
 	waitpid(server, NULL, 0);
 }
 
-int main(int argc, char **argv)
+/* How many numbers stand behind the first word. */
+static int count_numbers(const char *what)
 {
-	const char *what = argc > 1 ? argv[1] : "";
-	int numbers = !strcmp(what, "hello")	  ? 4
-		      : !strcmp(what, "fairness") ? 3
-		      : !strcmp(what, "run")	  ? 2
-						  : 0;
-	size_t n[4] = { 0 };
-	char **command;
+	if (!strcmp(what, "hello"))
+		return 4;
+	if (!strcmp(what, "fairness"))
+		return 3;
+	if (!strcmp(what, "run") || !strcmp(what, "serve"))
+		return 2;
+	usage();
+}
 
-	if (!numbers || argc < 3 + numbers)
-		usage();
-	for (int i = 0; i < numbers; i++)
-		n[i] = number(argv[2 + i], i >= 2);
-	command = argv + 2 + numbers;
-	binds = !strcmp(command[0], "binds");
+/* The command, and whether it binds. */
+static char **find_command(char **command)
+{
+	binds = command[0] && !strcmp(command[0], "binds");
 	if (binds)
 		command++;
 	if (!command[0])
 		usage();
 	program = command[0];
-	signal(SIGALRM, on_alarm);
-	alarm(TIMEOUT);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return command;
+}
+
+static void start_and_wait(const size_t *n, int listens, char **command)
+{
 	use_cpu((int)n[1]);
 	atexit(stop_server);
-	start((int)n[0], numbers == 2 ? -1 : listener_for_server(), command);
+	start((int)n[0], listens ? listener_for_server() : -1, command);
 	if (binds)
 		wait_for_port();
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	int numbers = count_numbers(what);
+	size_t n[4] = { 0 };
+
+	if (argc < 3 + numbers)
+		usage();
+	for (int i = 0; i < numbers; i++)
+		n[i] = number(argv[2 + i], i >= 2);
+	is_measured = strcmp(what, "serve") != 0;
+	if (is_measured) {
+		signal(SIGALRM, on_alarm);
+		alarm(TIMEOUT);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	start_and_wait(n, strcmp(what, "run") != 0,
+		       find_command(argv + 2 + numbers));
 	if (numbers == 4)
 		hello(n[2], n[3]);
 	else if (numbers == 3)
 		fairness(n[2]);
-	else
+	else if (is_measured)
 		run();
+	else
+		serve();
 	return 0;
 }
