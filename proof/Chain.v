@@ -21,6 +21,24 @@ Record way := {
   y_start : state -> Z -> Z -> Z -> Prop
 }.
 
+(* What a landing keeps. *)
+Lemma kept_refl k s : rest_kept k s s /\ words_kept k s s.
+Proof. destruct k as [| | |[]]; repeat split. Qed.
+
+Lemma rest_then k s s1 s2 : same_rest s s1 -> rest_kept k s1 s2 -> rest_kept k s s2.
+Proof.
+  intros [A B]. destruct k as [| | |[]]; cbn; [intros [C D]; split.. | |
+    intros [C D]; split]; congruence.
+Qed.
+
+Lemma words_then k s s1 s2 :
+  same_words s s1 -> words_kept k s1 s2 -> words_kept k s s2.
+Proof. intros [A B]. destruct k as [| | |[]]; cbn; intros [C D]; split; congruence. Qed.
+
+Lemma words_control k s s' : words_kept k s s' ->
+  mx_control (mx s') = mx_control (mx s) /\ cw s' = cw s.
+Proof. destruct k as [| | |[]]; cbn; intros [A B]; split; congruence. Qed.
+
 Section Chain.
 Variable P : setting.
 Local Notation X := (X P).
@@ -29,7 +47,7 @@ Local Notation word m a := (load (Z.to_nat w) m a).
 Local Notation used := (used X).
 Local Notation form := (form X (a_switch P) (a_value P) (a_entry P)).
 Local Notation back := (back X (a_entry_return P)).
-Local Notation gets := (gets X (code P) (ext P)).
+Local Notation gets ext := (gets X (code P) ext).
 Local Notation ctx := (ctx P).
 Local Notation world := (world P).
 Local Notation T := (T P).
@@ -50,19 +68,19 @@ Definition room_ok y := match y_kind y with
   | Value => y_room y = (np X + 1) * w /\ y_red y = 0
   | Inline _ => 0 <= y_room y /\ 0 <= y_red y <= red X /\
     (y_room y = 0 \/ y_red y = 0)
-  | Entry => False end.
+  | Entry _ => False end.
 Definition can_exchange y s ta := y_exch y = true ->
   mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
   (b64 X = false -> Z.testbit (mm s (ta + o_flags X)) 2 = true).
 
 Definition way_ok y : Prop := room_ok y /\
-  forall prot s ta tb ret sb,
+  forall ext prot s ta tb ret sb,
     let r0 := rf s RSP in let n := y_room y in
     y_start y s ta tb ret -> ranged X (rf s) ->
     word (mm s) (tb + w) = sb -> sb_apart r0 n sb ->
     out_apart X ta tb r0 n w -> out_prot X prot ta tb r0 n w sb ->
     words_ok X (mm s) tb -> can_exchange y s ta ->
-    gets prot (inside P) (out_place r0 n sb) (out_mine ta (y_T y) r0 n)
+    gets ext prot (inside P) (out_place r0 n sb) (out_mine ta (y_T y) r0 n)
       (fun s' => arrives X (mm s) tb s' /\
          form (mm s') (mm s') ta (y_kind y) (left_by s ret) /\
          (y_kind y = Value -> word (mm s') (r0 - n) = 0) /\
@@ -70,14 +88,18 @@ Definition way_ok y : Prop := room_ok y /\
          (if y_exch y then words_saved X (mm s') ta s /\ words_loaded X (mm s) tb s'
           else same_words s s')) s.
 
-Definition land_mine k g a := k = Entry /\ range (s_sp g - w) w a.
+(* The C function that a landing calls, if it is aco_entry_tools. *)
+Definition calls k prot f s to s1 :=
+  match k with Entry true => entered X prot f s to s1 | _ => False end.
+
+Definition land_mine k g a := is_new k /\ range (s_sp g - w) w a.
 Definition land_ok k : Prop := forall prot s t g,
   let from := land_from P k g in let to := land_to P k g in
   arrives X (mm s) t s -> form (mm s) (mm s) t k g ->
   (forall b, k = Inline b -> at_land P b (s_ret g)) ->
   land_apart X t from to -> land_prot X prot t from to ->
-  (k = Entry -> apart2 t used (s_sp g - w) w) ->
-  gets prot (inside P) (land_place from to) (land_mine k g)
+  (is_new k -> apart2 t used (s_sp g - w) w) ->
+  gets (calls k prot) prot (inside P) (land_place from to) (land_mine k g)
     (back (mm s) k g t s) s.
 
 (* ---- the two together ---------------------------------------------------------- *)
@@ -99,10 +121,10 @@ Definition finds k g (m0 : mem) t s' := back m0 k g t s' s'.
 Definition found (u : world) (exch : bool) B l s' :=
   let k := l_kind l in let g := l_snap l in
   finds k g (view u B) (T B) s' /\ (k = Value -> rf s' RAX = sent u B) /\
-  same_rest (st u) s' /\
+  rest_kept k (st u) s' /\
   (if exch then mx_control (mx s') = mx_control (fst (wd u B)) /\
                 cw s' = snd (wd u B)
-   else same_words (st u) s') /\
+   else words_kept k (st u) s') /\
   same_bytes (land_to P k g - l_red l) (top B) (mm s') (l_mem l).
 
 Definition now_words (m : mem) t := (load 4 m (t + o_ctl X), load 2 m (t + o_ctl2 X)).
@@ -216,7 +238,7 @@ Proof.
   lia.
 Qed.
 
-Lemma n_ok : 0 <= n /\ (y_kind y <> Entry) /\ (n = 0 \/ y_red y = 0) /\
+Lemma n_ok : 0 <= n /\ ~ is_new (y_kind y) /\ (n = 0 \/ y_red y = 0) /\
   0 <= y_red y /\
   lowest P (leaving_by y s0 ret) >= r0 - Z.max n (y_red y).
 Proof.
@@ -225,7 +247,7 @@ Proof.
   unfold s0, r0, lowest. cbn [leaving_by l_kind l_snap l_red].
   destruct (y_kind y); cbn [lowest leaving_by l_kind l_snap l_red kept_sp left_by
     s_sp]; repeat split;
-    try discriminate; try tauto; lia.
+    try (intros [? E]; discriminate E); try tauto; lia.
 Qed.
 
 (* What the code of the way out leaves alone: others' aco_t, the rest of A's ... *)
@@ -330,7 +352,7 @@ Qed.
 Lemma lmine a : land_mine k g a -> bottom B <= a < edge B /\ a < land_to P k g.
 Proof.
   pose proof fitsB as [F1 F2]. pose proof (offsets P X_ok). pose proof placesB.
-  intros [E R]. rewrite E in *. cbn [below above land_to kept_sp] in *.
+  intros [[tools E] R]. rewrite E in *. cbn [below above land_to kept_sp] in *.
   unfold range in R. lia.
 Qed.
 
@@ -374,7 +396,7 @@ Lemma land_B a : land_to P k g - l_red l <= a < top B -> safe_land a.
 Proof.
   intros R. pose proof (offsets P X_ok). split.
   - pose proof placesB. pose proof red_B as RB. unfold red_ok in RB. fold k in RB.
-    intros [E R2]. rewrite E in *. cbn [land_to] in *. unfold range in R2. lia.
+    intros [[tools E] R2]. rewrite E in *. cbn [land_to] in *. unfold range in R2. lia.
   - intros s Hs. right. left. exists B. split; [apply aliveB|]. split; [exact HO|].
     unfold floor. rewrite HB.
     destruct (ctx_dec P B (cur u)) as [E|_]; [destruct (AB (eq_sym E))|].
@@ -399,14 +421,15 @@ Definition half s' :=
    else same_words s0 s') /\
   (forall a, safe_out a -> mm s' a = mm s0 a).
 
-Lemma first_half : reach (b64 X) (code P) (ext P) prot
+Lemma first_half : reach (b64 X) (code P) (calls k prot) prot
   (fun s => inside P s /\ out_place r0 n (kept_sp X k g) s)
   (out_mine (T A) (y_T y) r0 n) half s0.
 Proof.
   destruct HW as [_ HW2]. pose proof room_A. pose proof (offsets P X_ok).
   destruct (inv_waits P u HI B l HB) as ((F1 & _) & _).
   pose proof (inv_spaces P u HI) as SP.
-  eapply reach_mono; [| | |apply (HW2 prot s0 (T A) (T B) ret (kept_sp X k g))].
+  eapply reach_mono; [| | |apply (HW2 (calls k prot) prot s0 (T A) (T B) ret
+    (kept_sp X k g))].
   - intros s H1; exact H1.
   - intros a Ha; exact Ha.
   - intros s ((A1 & A2 & AV & A3 & A4) & K). unfold half.
@@ -465,7 +488,7 @@ Lemma view_B : view u B = mm s0.
 Proof. unfold view. destruct (owns_dec u B); [reflexivity|contradiction]. Qed.
 
 Lemma second_half s1 : half s1 ->
-  reach (b64 X) (code P) (ext P) prot
+  reach (b64 X) (code P) (calls k prot) prot
     (fun s => inside P s /\ land_place (land_from P k g) (land_to P k g) s)
     (land_mine k g)
     (fun s2 => back (mm s1) k g (T B) s1 s2 /\
@@ -502,7 +525,7 @@ Proof.
       destruct (ctx_dec P B B) as [_|E]; [|destruct E; reflexivity].
       rewrite (land_off_A s Hs). pose proof fitsB as [G1 G2].
       pose proof placesB. fold k. fold k in Ra. lia.
-  - intros E. fold k in E. pose proof (sp_TS P u SP B B aliveB aliveB).
+  - intros [tools E]. fold k in E. pose proof (sp_TS P u SP B B aliveB aliveB).
     pose proof fitsB as [G1 G2]. pose proof placesB.
     rewrite E in *. cbn [below above land_to kept_sp] in *. unfold apart2 in *. lia.
 Qed.
@@ -556,18 +579,18 @@ Proof.
       pose proof red_B as RB. unfold red_ok in RB. fold k in RB.
       rewrite Ek in *. cbn [kept_sp land_to] in *. lia. }
   split; [|split; [|split; [|split]]].
-  - split; [split; reflexivity|]. split; [split; reflexivity|].
+  - destruct (kept_refl k s2). split; [assumption|]. split; [assumption|].
     rewrite view_B. destruct k; try exact BK. rewrite <- E by reflexivity. exact BK.
   - intros Ek. destruct (inv_waits P u HI B l HB) as (_ & _ & _ & _ & _ & _ & V).
     rewrite <- (V Ek), view_B. fold k g. rewrite <- E by exact Ek.
     rewrite Ek in BK |- *. tauto.
-  - unfold same_rest in *. destruct R1, R2. split; congruence.
-  - destruct W2 as [W2 W3].
-    assert (NB : gh u B <> None) by (rewrite HB; discriminate).
+  - exact (rest_then _ _ _ _ R1 R2).
+  - assert (NB : gh u B <> None) by (rewrite HB; discriminate).
     destruct (inv_wd P u HI B NB) as [D1 D2]. fold s0 in D1, D2.
     destruct (y_exch y).
-    + destruct W1 as [_ [L1 L2]]. rewrite W2, W3, L1, L2, D1, D2. auto.
-    + destruct W1 as [L1 L2]. split; congruence.
+    + apply words_control in W2 as [W2 W3].
+      destruct W1 as [_ [L1 L2]]. rewrite W2, W3, L1, L2, D1, D2. auto.
+    + exact (words_then _ _ _ _ W1 W2).
   - intros a Ha. destruct (inv_waits P u HI B l HB) as (_ & V & _).
     pose proof placesB. rewrite <- V by (fold k g; lia). rewrite view_B.
     rewrite K12; [reflexivity | | apply land_B; exact Ha].
@@ -616,7 +639,8 @@ Proof.
     destruct NO. exact (inv_own P u HI). }
   assert (FT : fits P A (leaving_by y s0 ret)).
   { unfold fits, below, above. cbn [leaving_by l_kind l_snap].
-    destruct (y_kind y) eqn:EK; try (destruct N as (_ & NE & _); congruence).
+    destruct (y_kind y) eqn:EK;
+      try (destruct N as (_ & NE & _); destruct NE; eexists; reflexivity).
     all: cbn [land_to left_by s_sp]; unfold s0 at 2; fold r0; lia. }
   unfold waits. cbn [leaving_by l_kind l_snap l_mem]. rewrite VA.
   cbn [st u2 switched].
@@ -741,7 +765,8 @@ Qed.
 End Whole.
 
 Theorem switch_correct :
-  reach (b64 X) (code P) (ext P) (sw_prot u y B) (valid u y B l) (may_write u y l)
+  reach (b64 X) (code P) (calls (l_kind l) (sw_prot u y B)) (sw_prot u y B)
+    (valid u y B l) (may_write u y l)
     (fun s' => found u (y_exch y) B l s' /\ inv (switched u y B ret s')) (st u).
 Proof.
   pose proof fitsB as [G1 G2]. pose proof placesB as PL. pose proof room_A as RA.

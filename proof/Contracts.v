@@ -58,22 +58,26 @@ Inductive kind :=
   | Fun                      (* aco_switch, aco_switch_fpenv, aco_switch_in_place *)
   | Value                    (* aco_switch_value *)
   | Inline (with_bx : bool)  (* s_ret is the landing; with_bx: clang's *)
-  | Entry.                   (* a new co; s_ret is its function *)
+  | Entry (tools : bool).    (* a new co; s_ret is its function; tools: there is a C++
+                                runtime or a sanitizer *)
+Definition is_new k := exists tools, k = Entry tools.
 
-(* Addresses: the landings of aco_switch and aco_switch_value, aco_entry, and where
-   the function of a co returns to. *)
-Variables a_switch a_value a_entry a_entry_return : Z.
+(* Addresses: the landings of aco_switch and aco_switch_value, aco_entry or
+   aco_entry_tools, and where the function of a co returns to. *)
+Variables a_switch a_value : Z.
+Variable a_entry : bool -> Z.
+Variable a_entry_return : Z.
 
 (* Where its stack pointer is kept, and the lowest byte that it needs. *)
 Definition kept_sp (k : kind) (g : snap) := match k with
   | Fun => s_sp g - np * w | Value => s_sp g - (np + 1) * w
-  | Inline _ | Entry => s_sp g end.
+  | Inline _ | Entry _ => s_sp g end.
 Definition low (k : kind) (g : snap) := match k with
   | Fun => s_sp g - np * w | Value => s_sp g - (np + 1) * w
-  | Inline _ => s_sp g - red X | Entry => s_sp g end.
+  | Inline _ => s_sp g - red X | Entry _ => s_sp g end.
 (* one past the highest byte that the form itself speaks of *)
 Definition high (k : kind) (g : snap) := match k with
-  | Fun | Value => s_sp g + w | Inline _ | Entry => s_sp g end.
+  | Fun | Value => s_sp g + w | Inline _ | Entry _ => s_sp g end.
 
 Fixpoint pushes (v : mem) (p : Z) (rs : list reg) (f : reg -> Z) : Prop :=
   match rs with
@@ -93,8 +97,8 @@ Definition form (m v : mem) (t : Z) (k : kind) (g : snap) : Prop :=
   | Inline b =>
       word m t = s_ret g /\ word m (t + 2 * w) = s_rf g RBP /\
       (b = true -> word m (t + 3 * w) = s_rf g (bx X))
-  | Entry =>
-      word m t = a_entry /\ word m (t + o_fp X) = s_ret g
+  | Entry tools =>
+      word m t = a_entry tools /\ word m (t + o_fp X) = s_ret g
   end.
 
 (* B is about to go on, with what was in its aco_t at t. *)
@@ -117,6 +121,14 @@ Definition words_loaded (m : mem) (t : Z) (s : state) :=
   mx_control (mx s) = mx_control (load 4 m (t + o_ctl X)) /\
   cw s = load 2 m (t + o_ctl2 X).
 Definition same_rest (s s' : state) := df s' = df s /\ rest s' = rest s.
+
+(* The same, as a landing keeps them: aco_entry_tools calls a C function, which may
+   change what belongs to its caller, and set exception flags. *)
+Definition rest_kept k (s s' : state) :=
+  match k with Entry true => df s' = df s | _ => same_rest s s' end.
+Definition words_kept k (s s' : state) := match k with
+  | Entry true => mx_control (mx s') = mx_control (mx s) /\ cw s' = cw s
+  | _ => same_words s s' end.
 
 (* ---- proofs about code --------------------------------------------------------- *)
 
@@ -202,7 +214,7 @@ Definition land_apart (t from to : Z) :=
 
 (* What B finds. *)
 Definition back (m0 : mem) (k : kind) (g : snap) (t : Z) (s s' : state) : Prop :=
-  same_rest s s' /\ same_words s s' /\
+  rest_kept k s s' /\ words_kept k s s' /\
   match k with
   | Fun | Value =>
       pc s' = s_ret g /\ rf s' RSP = s_sp g + w /\
@@ -213,7 +225,7 @@ Definition back (m0 : mem) (k : kind) (g : snap) (t : Z) (s s' : state) : Prop :
       pc s' = s_ret g + (if b then 4 + (if b64 X then 4 else 3) else 4) /\
       rf s' RSP = s_sp g /\ rf s' RBP = s_rf g RBP /\ rf s' (creg X) = t /\
       (b = true -> rf s' (bx X) = s_rf g (bx X))
-  | Entry =>
+  | Entry _ =>
       pc s' = s_ret g /\ rf s' RSP = s_sp g - w /\
       (forall r, In r saved -> rf s' r = 0) /\
       word (mm s') (s_sp g - w) = a_entry_return
@@ -226,7 +238,7 @@ Definition land_spec (k : kind) : Prop :=
       land_apart t (low k g) (s_sp g + w) -> land_prot t (low k g) (s_sp g + w) ->
       gets inside (land_place (low k g) (s_sp g + w)) nothing
         (back (mm s) k g t s) s
-  | Entry => forall s t g,
+  | Entry _ => forall s t g,
       arrives (mm s) t s -> form (mm s) (mm s) t k g ->
       land_apart t (s_sp g - w) (s_sp g) -> land_prot t (s_sp g - w) (s_sp g) ->
       apart2 t used (s_sp g - w) w ->
@@ -235,26 +247,13 @@ Definition land_spec (k : kind) : Prop :=
   | Inline _ => True (* Inline.v *)
   end.
 
-(* aco_entry_tools: as aco_entry, and calls a C function, which may change what
-   belongs to the caller. *)
-Definition c_returns (s : state) (to : Z) (s1 : state) :=
-  pc s1 = to /\ rf s1 RSP = rf s RSP /\
-  (forall r, In r saved -> rf s1 r = rf s r) /\ df s1 = df s /\ same_words s s1.
-
-Definition tools_spec (a_tools : Z) : Prop := forall s t g,
-  let place := land_place (s_sp g - w) (s_sp g) in
-  let mine := range (s_sp g - w) w in
-  arrives (mm s) t s -> word (mm s) t = a_tools /\
-  word (mm s) (t + w) = s_sp g /\ word (mm s) (t + o_fp X) = s_ret g ->
-  land_apart t (s_sp g - w) (s_sp g) -> land_prot t (s_sp g - w) (s_sp g) ->
-  apart2 t used (s_sp g - w) w ->
-  (forall s1 to, rf s1 RSP = s_sp g -> df s1 = df s -> same_words s s1 ->
-     kept place mine (mm s) (mm s1) ->
-     (exists s2, ext x_aco_tools_entered s1 to s2) /\
-     forall s2, ext x_aco_tools_entered s1 to s2 ->
-       c_returns s1 to s2 /\ kept place mine (mm s1) (mm s2)) ->
-  gets inside place mine
-    (fun s' => df s' = df s /\ same_words s s' /\ back (mm s) Entry g t s' s') s.
+(* What the C function that aco_entry_tools calls does: it returns, keeps what the
+   ABI says, and writes nothing that signal handlers leave alone. *)
+Definition entered (f : Z) (s : state) (to : Z) (s1 : state) :=
+  f = x_aco_tools_entered /\ pc s1 = to /\ rf s1 RSP = rf s RSP /\
+  (forall r, In r saved -> rf s1 r = rf s r) /\ df s1 = df s /\
+  mx_control (mx s1) = mx_control (mx s) /\ cw s1 = cw s /\
+  (forall a, prot s a -> mm s1 a = mm s a).
 
 (* ---- inline, and in place ------------------------------------------------------ *)
 

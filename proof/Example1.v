@@ -1,7 +1,8 @@
 (* SPDX-License-Identifier: Apache-2.0 *)
 (* That the hypotheses of theorem 1 can be met: a context and a co that has not run
    yet, with numbers for everything, and a call of aco_switch from the one to the
-   other.
+   other.  The co begins in aco_entry or, if tools, in aco_entry_tools, whose call of
+   C returns at once.
 
      0x10000 aco_t of main       0x30000 .. 0x31000 its stack; rsp 0x30f00
      0x20000 aco_t of the co     0x40000 .. 0x41000 its stack, empty
@@ -55,24 +56,26 @@ Definition T (i : bool) := if i then 0x20000 else 0x10000.
 Definition lo (k : bool) := if k then 0x40000 else 0x30000.
 Definition hi (k : bool) := if k then 0x41000 else 0x31000.
 Definition sp := 0x30f00.
-Definition no_calls (f : Z) (s : state) (ret : Z) (s1 : state) := False.
+Definition returns (f : Z) (s : state) (ret : Z) (s1 : state) := s1 = with_pc s ret.
 Definition no_inline (s : state) := False.
 Definition main := 0x500000.
 Definition function := 0x600000.
 
 Section State.
 Variable X : arch.
-Variables entry land a_entry : Z.
+Variables entry land : Z.
+Variable a_entry : bool -> Z.
+Variable tools : bool. (* the co begins in aco_entry_tools *)
 Definition put m a v := store (Z.to_nat (w X)) m a v.
 Definition words m t := store 2 (store 4 m (t + o_ctl X) 0x1f80) (t + o_ctl2 X) 0x37f.
 Definition m0 : mem :=
   let m := words (words (fun _ => 4) (T false)) (T true) in
-  put (put (put (put m (T true) a_entry) (T true + w X) (hi true + w X))
+  put (put (put (put m (T true) (a_entry tools)) (T true + w X) (hi true + w X))
     (T true + o_fp X) function) sp main.
 Definition f0 r := if reg_eqb r RSP then sp else if reg_eqb r (freg X) then T false
   else if reg_eqb r (treg X) then T true else if reg_eqb r (lreg X) then land else 0.
 Definition s0 := mk entry f0 m0 false false false 0x1f80 0x37f 0.
-Definition new_co := {| l_kind := Entry;
+Definition new_co := {| l_kind := Entry tools;
   l_snap := {| s_rf := fun _ => 0; s_sp := hi true + w X; s_ret := function |};
   l_red := 0; l_mem := m0 |}.
 End State.
@@ -98,12 +101,13 @@ Ltac apart := constructor;
   | intros [|] j _ N; destruct N; reflexivity
   | intros [|] j _ N; destruct N; reflexivity ].
 Ltac calls way := split; [apply way |]; split; [reflexivity|]; split; [reflexivity|];
-  split; [discriminate|]; constructor;
+  split; [discriminate|]; split; [constructor|];
   [ repeat split; vm_compute; reflexivity
   | intros r; destruct r; (split; vm_compute; [discriminate | reflexivity])
   | vm_compute; reflexivity | vm_compute; reflexivity | vm_compute; discriminate
   | split; [outside | discriminate]
-  | discriminate ].
+  | discriminate
+  | intros _ s1 n f _ _; split; [eexists; reflexivity | intros s2 ->; repeat split] ].
 Ltac meets := constructor;
   [ reflexivity | reflexivity
   | intros [|] l; [intros [= <-]; waiting | discriminate]
@@ -127,34 +131,35 @@ Lemma e_code k x : decode true E64.text E64.relocs k = Some x ->
   code (e_at + k) = Some x.
 Proof. apply e_both. Qed.
 
-Definition P : setting := program64 code no_calls c_at e_at
+Definition P : setting := program64 code returns c_at e_at
   no_inline bool bool bool_dec bool_dec T (fun i => i) lo hi.
-Definition u : world P := Build_world P
-  (s0 amd64 (c_at + C64.aco_switch) (a_switch P) (a_entry P)) false
-  (fun i : bool => if i then Some (new_co amd64 (a_entry P)) else None)
+Definition u tools : world P := Build_world P
+  (s0 amd64 (c_at + C64.aco_switch) (a_switch P) (a_entry P) tools) false
+  (fun i : bool => if i then Some (new_co amd64 (a_entry P) tools) else None)
   (fun k : bool => Some k) (fun _ => {| v_from := 0; v_words := 0; v_zeros := 0 |})
   (fun _ => (0x1f80, 0x37f)) (fun _ => 0).
 Definition y := func P (c_at + C64.aco_switch) false Fun (a_switch P).
-Definition ways := ways64 code no_calls c_at e_at no_inline bool bool bool_dec
+Definition ways := ways64 code returns c_at e_at no_inline bool bool bool_dec
   bool_dec
   T (fun i => i) lo hi.
 
-Lemma holds : inv u.
-Proof. meets. Qed.
+Lemma holds tools : inv (u tools).
+Proof. destruct tools; meets. Qed.
 
-Lemma is_called : switches P ways u y true (new_co amd64 (a_entry P)) main.
-Proof. calls w_switch. Qed.
+Lemma is_called tools : switches P ways (u tools) y true (new_co amd64 (a_entry P) tools) main.
+Proof. destruct tools; calls w_switch. Qed.
 
 (* It arrives in the function of the co. *)
-Example arrives : exists s, pc s = function /\ rf s RSP = hi true /\
-  runs P (place64 c_at) ways u [Switched P u false true (new_co amd64 (a_entry P)) s]
-    (switched P u y true main s).
+Example arrives tools : exists s, pc s = function /\ rf s RSP = hi true /\
+  runs P (place64 c_at) ways (u tools)
+    [Switched P (u tools) false true (new_co amd64 (a_entry P) tools) s]
+    (switched P (u tools) y true main s).
 Proof.
-  destruct (there_is_a_run64 _ no_calls _ _ no_inline c_range e_range c_code e_code
-    _ _ _ _ _ _ _ _ u y _ _ _ holds is_called) as [s R].
+  destruct (there_is_a_run64 _ returns _ _ no_inline c_range e_range c_code e_code
+    _ _ _ _ _ _ _ _ (u tools) y _ _ _ (holds tools) (is_called tools)) as [s R].
   exists s. split; [|split]; [| |exact R].
-  all: destruct (always_back64 _ no_calls _ _ no_inline c_range e_range c_code e_code
-    _ _ _ _ _ _ _ _ u _ _ holds R) as [_ F].
+  all: destruct (always_back64 _ returns _ _ no_inline c_range e_range c_code e_code
+    _ _ _ _ _ _ _ _ (u tools) _ _ (holds tools) R) as [_ F].
   all: apply Forall_inv in F; destruct F as [(_ & _ & F1 & F2 & _) _]; assumption.
 Qed.
 End Example64.
@@ -175,34 +180,35 @@ Lemma e_code k x : decode false E32.text E32.relocs k = Some x ->
   code (e_at + k) = Some x.
 Proof. apply e_both. Qed.
 
-Definition P : setting := program32 code no_calls c_at e_at
+Definition P : setting := program32 code returns c_at e_at
   no_inline bool bool bool_dec bool_dec T (fun i => i) lo hi.
-Definition u : world P := Build_world P
-  (s0 i386 (c_at + C32.aco_switch) (a_switch P) (a_entry P)) false
-  (fun i : bool => if i then Some (new_co i386 (a_entry P)) else None)
+Definition u tools : world P := Build_world P
+  (s0 i386 (c_at + C32.aco_switch) (a_switch P) (a_entry P) tools) false
+  (fun i : bool => if i then Some (new_co i386 (a_entry P) tools) else None)
   (fun k : bool => Some k) (fun _ => {| v_from := 0; v_words := 0; v_zeros := 0 |})
   (fun _ => (0x1f80, 0x37f)) (fun _ => 0).
 Definition y := func P (c_at + C32.aco_switch) false Fun (a_switch P).
-Definition ways := ways32 code no_calls c_at e_at no_inline bool bool bool_dec
+Definition ways := ways32 code returns c_at e_at no_inline bool bool bool_dec
   bool_dec
   T (fun i => i) lo hi.
 
-Lemma holds : inv u.
-Proof. meets. Qed.
+Lemma holds tools : inv (u tools).
+Proof. destruct tools; meets. Qed.
 
-Lemma is_called : switches P ways u y true (new_co i386 (a_entry P)) main.
-Proof. calls i_switch. Qed.
+Lemma is_called tools : switches P ways (u tools) y true (new_co i386 (a_entry P) tools) main.
+Proof. destruct tools; calls i_switch. Qed.
 
 (* It arrives in the function of the co. *)
-Example arrives : exists s, pc s = function /\ rf s RSP = hi true /\
-  runs P (place32 c_at) ways u [Switched P u false true (new_co i386 (a_entry P)) s]
-    (switched P u y true main s).
+Example arrives tools : exists s, pc s = function /\ rf s RSP = hi true /\
+  runs P (place32 c_at) ways (u tools)
+    [Switched P (u tools) false true (new_co i386 (a_entry P) tools) s]
+    (switched P (u tools) y true main s).
 Proof.
-  destruct (there_is_a_run32 _ no_calls _ _ no_inline c_range e_range c_code e_code
-    _ _ _ _ _ _ _ _ u y _ _ _ holds is_called) as [s R].
+  destruct (there_is_a_run32 _ returns _ _ no_inline c_range e_range c_code e_code
+    _ _ _ _ _ _ _ _ (u tools) y _ _ _ (holds tools) (is_called tools)) as [s R].
   exists s. split; [|split]; [| |exact R].
-  all: destruct (always_back32 _ no_calls _ _ no_inline c_range e_range c_code e_code
-    _ _ _ _ _ _ _ _ u _ _ holds R) as [_ F].
+  all: destruct (always_back32 _ returns _ _ no_inline c_range e_range c_code e_code
+    _ _ _ _ _ _ _ _ (u tools) _ _ (holds tools) R) as [_ F].
   all: apply Forall_inv in F; destruct F as [(_ & _ & F1 & F2 & _) _]; assumption.
 Qed.
 End Example32.

@@ -69,15 +69,16 @@ Definition live := 6. (* words *)
 
 Section State.
 Variable X : arch.
-Variables entry a_entry : Z.
+Variable entry : Z.
+Variable a_entry : bool -> Z.
 Definition pm0 : mem :=
   let m := words X (words X (fun _ => 4) (T false)) (T true) in
-  put X (put X (put X (put X m (T true) a_entry) (T true + w X) (top + w X))
+  put X (put X (put X (put X m (T true) (a_entry false)) (T true + w X) (top + w X))
     (T true + o_fp X) function) r0 main.
 Definition pf0 r := if reg_eqb r RSP then r0 else if reg_eqb r (freg X) then T false
   else if reg_eqb r (treg X) then T true else 0.
 Definition ps0 := mk entry pf0 pm0 false false false 0x1f80 0x37f 0.
-Definition pnew := {| l_kind := Entry;
+Definition pnew := {| l_kind := Entry false;
   l_snap := {| s_rf := fun _ => 0; s_sp := top + w X; s_ret := function |};
   l_red := 0; l_mem := pm0 |}.
 
@@ -218,7 +219,7 @@ Proof.
   destruct (there_is_a_run_in_place64 _ leave _ _ no_inline c_range e_range c_code
     e_code
     _ _ _ _ _ _ _ _ u true co s1 u2 holds to_the_call) as [s R];
-    [reflexivity | exact main_is_kept |].
+    [reflexivity | exact main_is_kept | discriminate |].
   exists s. split; [|split]; [| |exact R].
   all: destruct (always_back64 _ leave _ _ no_inline c_range e_range c_code e_code
     _ _ _ _ _ _ _ _ u _ _ holds R) as [_ F].
@@ -282,7 +283,7 @@ Proof.
   destruct (there_is_a_run_in_place32 _ leave _ _ no_inline c_range e_range c_code
     e_code
     _ _ _ _ _ _ _ _ u true co s1 u2 holds to_the_call) as [s R];
-    [reflexivity | exact main_is_kept |].
+    [reflexivity | exact main_is_kept | discriminate |].
   exists s. split; [|split]; [| |exact R].
   all: destruct (always_back32 _ leave _ _ no_inline c_range e_range c_code e_code
     _ _ _ _ _ _ _ _ u _ _ holds R) as [_ F].

@@ -53,7 +53,8 @@ Variable code : Z -> option (instr * Z).
 Variable ext : Z -> state -> Z -> state -> Prop.
 Variable prot : state -> Z -> Prop.
 Variable ins : state -> Prop.
-Variables a_switch a_value a_entry : Z. (* in form *)
+Variables a_switch a_value : Z. (* in form *)
+Variable a_entry : bool -> Z.
 Notation gets := (gets X code ext prot ins).
 Notation inline_spec := (inline_spec X a_switch a_value a_entry code ext prot).
 
@@ -138,7 +139,8 @@ End Inline.
 Ltac contract_in unfold_ :=
   unfold_;
   cbv beta iota zeta delta
-    [exchange_spec inline_spec inline_landing_spec arrives form back s_rf s_sp s_ret
+    [exchange_spec inline_spec inline_landing_spec arrives form back rest_kept
+     words_kept s_rf s_sp s_ret
      kept_sp lies size code_is at_ app
      words_ok words_saved words_loaded same_rest same_words ranged range apart2 sb_apart
      out_apart out_prot out_place out_mine nothing

@@ -29,7 +29,8 @@ Variable code : Z -> option (instr * Z).
 Variable ext : Z -> state -> Z -> state -> Prop.
 Variable prot : state -> Z -> Prop.
 Variable ins : state -> Prop.
-Variables a_switch a_value a_entry a_entry_return : Z.
+Variables a_switch a_value a_entry_return : Z.
+Variable a_entry : bool -> Z.
 
 Definition exchange_at (long : bool) (p q : Z) :=
   q = p + size (exchange long) /\ lies amd64 code ins p (exchange long).

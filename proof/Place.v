@@ -40,7 +40,7 @@ Record pieces_ok : Prop := {
   pk_breg : In (breg L) (pushed X);
   pk_call prot : in_place_call_spec X (code P) no_ext (inside P) prot (gap L)
     (breg L) (mreg L) (a_in_place L) (a_call L);
-  pk_copy prot : in_place_copy_spec X (code P) (ext P) (inside P) prot (breg L)
+  pk_copy ext prot : in_place_copy_spec X (code P) ext (inside P) prot (breg L)
     (a_after L);
   pk_fails prot : in_place_fails_spec X (code P) (ext P) (inside P) prot (gap L)
     (breg L) (a_after L);
@@ -487,7 +487,7 @@ Definition arrived s3 :=
   same_bytes (lowest P l) (top B) (mm s3) (view u2 B) /\
   (forall a, safe2 a -> mm s3 a = mm (st u2) a).
 
-Lemma copied : reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc)
+Lemma copied : reach (b64 X) (code P) (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc)
   (fun s => inside P s /\ (rf s RSP = rc \/ rf s RSP = kept_sp X k g))
   (range (lowest P l) (top B - lowest P l)) arrived (st u2).
 Proof.
@@ -514,7 +514,7 @@ Proof.
   assert (TOT : e - (nw + nz) * w = Z.min (lowest P l) e) by lia.
   assert (BR : In (breg L) (saved X)).
   { unfold saved. right. right. exact (pk_breg PK). }
-  eapply reach_mono; [| | |apply (pk_copy PK (pl_prot2 u2 B l rc) (st u2) (T B) rc
+  eapply reach_mono; [| | |apply (pk_copy PK (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc) (st u2) (T B) rc
     (kept_sp X k g) e from nw nz)]; try assumption; try rewrite TOT; try lia.
   - intros s [Hi Hp]. split; assumption.
   - intros a Ha. unfold range in *. lia.
@@ -549,7 +549,7 @@ Proof.
 Qed.
 
 Lemma landed s3 : arrived s3 ->
-  reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc)
+  reach (b64 X) (code P) (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc)
     (fun s => inside P s /\ land_place (land_from P k g) (land_to P k g) s)
     (land_mine P k g)
     (fun s4 => back X (a_entry_return P) (mm s3) k g (T B) s3 s4 /\
@@ -573,7 +573,7 @@ Proof.
   pose proof (WB 0) as W0. rewrite Z.add_0_r in W0.
   assert (LM : forall a, land_mine P k g a ->
     bottom B <= a < land_to P k g - l_red l).
-  { intros a [E R]. unfold red_ok in RB. fold k in RB. rewrite E in *.
+  { intros a [[tools E] R]. unfold red_ok in RB. fold k in RB. rewrite E in *.
     cbn [below above land_to kept_sp] in *. unfold range in R. lia. }
   assert (PR : forall a s, land_place (land_from P k g) (land_to P k g) s ->
     rf s RSP - l_red l <= a < edge B -> pl_prot2 u2 B l rc s a).
@@ -595,7 +595,7 @@ Proof.
   - intros s Hs. split.
     + intros a Ra. left. exists B. split; [exact alive2B|exact Ra].
     + intros a Ra Hr. fold k in Ra. apply PR; [exact Hs|]. lia.
-  - intros E. fold k in E. rewrite E in *. cbn [below above land_to kept_sp] in *.
+  - intros [tools E]. fold k in E. rewrite E in *. cbn [below above land_to kept_sp] in *.
     unfold apart2 in *. lia.
 Qed.
 
@@ -622,11 +622,11 @@ Proof.
     unfold red_ok in RB. fold k in RB. rewrite Ek in *. cbn [kept_sp land_to] in *.
     lia. }
   unfold found. fold k g. split; [|split; [|split; [|split]]].
-  - split; [split; reflexivity|]. split; [split; reflexivity|].
+  - destruct (kept_refl k s4). split; [assumption|]. split; [assumption|].
     destruct k; try exact BK. rewrite <- WV by reflexivity. exact BK.
   - intros Ek. rewrite <- (E Ek), <- (WV Ek). rewrite Ek in BK |- *. tauto.
-  - unfold same_rest in *. destruct R3, R4. split; congruence.
-  - unfold same_words in *. destruct W3, W4. split; congruence.
+  - exact (rest_then _ _ _ _ R3 R4).
+  - exact (words_then _ _ _ _ W3 W4).
   - intros a Ha. rewrite KB by exact Ha. rewrite V3 by lia. apply V. lia.
 Qed.
 
@@ -719,7 +719,7 @@ Definition pl_valid s :=
    land_from P k g <= rf s RSP <= land_to P k g) /\ bottom B < rf s RSP <= edge B.
 
 Theorem place_left :
-  reach (b64 X) (code P) (ext P) (pl_prot2 u2 B l rc) pl_valid
+  reach (b64 X) (code P) (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc) pl_valid
     (fun a => range (lowest P l) (top B - lowest P l) a \/ land_mine P k g a)
     (fun s4 => found P u2 false B l s4 /\ inv (placed u2 B s4)) (st u2).
 Proof.

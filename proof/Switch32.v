@@ -22,12 +22,14 @@ Variable prot : state -> Z -> Prop.
 Definition inside s := within cbase C32.text s \/ within ebase E32.text s.
 Definition a_switch := cbase + C32.aco_switch_landing.
 Definition a_value := cbase + C32.aco_value_landing.
-Definition a_entry := ebase + E32.aco_entry.
+Definition a_entry (tools : bool) :=
+  ebase + if tools then E32.aco_entry_tools else E32.aco_entry.
 Definition a_entry_return := ebase + E32.aco_entry_return.
 
 Notation out := (out_spec i386 a_switch a_value a_entry code ext inside prot).
-Notation land :=
+Notation land_by ext :=
   (land_spec i386 a_switch a_value a_entry a_entry_return code ext inside prot).
+Notation land := (land_by ext).
 
 Lemma out_switch : out (cbase + C32.aco_switch) false Fun a_switch.
 Proof.
@@ -79,20 +81,17 @@ Proof.
   repeat one c_code. finish.
 Qed.
 
-Lemma land_entry : land Entry.
+Lemma land_entry : land (Entry false).
 Proof.
   text_below e_range.
   unfold inside. start_land i386. unfold a_entry, E32.aco_entry.
   repeat one e_code. finish.
 Qed.
 
-Lemma entry_tools :
-  tools_spec i386 a_entry_return code ext inside prot (ebase + E32.aco_entry_tools).
+Lemma land_tools : land_by (entered i386 prot) (Entry true).
 Proof.
   text_below e_range.
-  unfold inside, E32.aco_entry_tools. start_land i386.
-  repeat one e_code.
-  match goal with C : forall s1 to, _ -> _ |- _ => call_c e_code C end.
-  repeat one e_code. finish.
+  unfold inside. start_land i386. unfold a_entry, E32.aco_entry_tools.
+  repeat one e_code. call_entered e_code. repeat one e_code. finish.
 Qed.
 End Switch.

@@ -22,12 +22,14 @@ Variable prot : state -> Z -> Prop.
 Definition inside s := within cbase C64.text s \/ within ebase E64.text s.
 Definition a_switch := cbase + C64.aco_switch_landing.
 Definition a_value := cbase + C64.aco_value_landing.
-Definition a_entry := ebase + E64.aco_entry.
+Definition a_entry (tools : bool) :=
+  ebase + if tools then E64.aco_entry_tools else E64.aco_entry.
 Definition a_entry_return := ebase + E64.aco_entry_return.
 
 Notation out := (out_spec amd64 a_switch a_value a_entry code ext inside prot).
-Notation land :=
+Notation land_by ext :=
   (land_spec amd64 a_switch a_value a_entry a_entry_return code ext inside prot).
+Notation land := (land_by ext).
 
 Lemma out_switch : out (cbase + C64.aco_switch) false Fun a_switch.
 Proof.
@@ -58,20 +60,17 @@ Proof.
   repeat one c_code. finish.
 Qed.
 
-Lemma land_entry : land Entry.
+Lemma land_entry : land (Entry false).
 Proof.
   text_below e_range.
   unfold inside. start_land amd64. unfold a_entry, E64.aco_entry.
   repeat one e_code. finish.
 Qed.
 
-Lemma entry_tools :
-  tools_spec amd64 a_entry_return code ext inside prot (ebase + E64.aco_entry_tools).
+Lemma land_tools : land_by (entered amd64 prot) (Entry true).
 Proof.
   text_below e_range.
-  unfold inside, E64.aco_entry_tools. start_land amd64.
-  repeat one e_code.
-  match goal with C : forall s1 to, _ -> _ |- _ => call_c e_code C end.
-  repeat one e_code. finish.
+  unfold inside. start_land amd64. unfold a_entry, E64.aco_entry_tools.
+  repeat one e_code. call_entered e_code. repeat one e_code. finish.
 Qed.
 End Switch.

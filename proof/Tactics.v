@@ -230,7 +230,7 @@ Ltac numbers :=
 
 Ltac contract :=
   cbv beta iota zeta delta
-    [out_spec land_spec tools_spec c_returns back gets
+    [out_spec land_spec back rest_kept words_kept gets
      out_apart out_prot sb_apart land_apart land_prot arrives
      form pushes kept_sp low saved words_ok words_saved words_loaded
      same_words same_rest ranged apart2 range used np s_rf s_sp s_ret part
@@ -402,9 +402,9 @@ Ltac start_land X :=
     clear M
   end.
 
-(* The call of a C function, of which C tells. *)
-Ltac call_c code_at C :=
-  match goal with |- reach _ ?code _ _ _ _ _ (mk (?b + ?k) _ ?m _ _ _ _ _ _) =>
+(* The call of aco_tools_entered(). *)
+Ltac call_entered code_at :=
+  match goal with |- reach _ ?code _ _ _ _ _ (mk (?b + ?k) _ _ _ _ _ _ _ _) =>
     match type of code_at with forall k x, ?decode k = Some x -> _ =>
       let d := eval vm_compute in (decode k) in
       match d with Some (?i, ?n) =>
@@ -413,23 +413,21 @@ Ltac call_c code_at C :=
       end
     end
   end;
-  match goal with E : ?code _ = Some (CallX _, ?n) |- reach _ ?code _ _ _ _ _ ?s =>
-    let X := fresh in let R := fresh in
-    destruct (C s (pc s + n)) as [X R];
-      [look; norm_sub; arith | reflexivity | split; reflexivity
-      | look; assumption |];
-    eapply r_call; [split; here | exact E | exact X |]; clear X E C;
-    let s2 := fresh in let RS := fresh in let SP := fresh in
-    intros s2 X; destruct (R s2 X) as [(? & SP & RS & ? & ? & ?) ?]; clear R X;
-    pose proof (RS _ (or_introl eq_refl)); clear RS;
+  match goal with
+  | E : ?code _ = Some (CallX _, ?n), K : kept ?prot ?place ?mine ?m0 ?m
+    |- reach _ ?code _ ?prot _ _ _ ?s =>
+    eapply r_call;
+    [ split; here | exact E | exists (with_pc s (pc s + n)); repeat split |];
+    let s2 := fresh in let SP := fresh in let RS := fresh in let KM := fresh in
+    intros s2 (_ & ? & SP & RS & ? & ? & ? & KM);
+    pose proof (RS _ (or_introl eq_refl)); clear RS E;
+    assert (kept prot place mine m0 (mm s2)) by
+      (intros ? N A; rewrite KM by (apply A; here); apply K; assumption);
+    clear KM K;
     let p := fresh "p" in let f := fresh "f" in let d := fresh "d" in
     let x := fresh "x" in let v := fresh "v" in
     destruct s2 as [p f ? ? ? d x v ?];
-    cbn [pc rf mm df mx cw upd reg_eqb] in *; subst p d x v; norm_pc;
-    match goal with
-    | K1 : kept _ _ _ ?a ?b, K2 : kept _ _ _ ?b ?c |- _ =>
-      pose proof (kept_trans _ _ _ _ _ _ K1 K2); clear K1 K2
-    end
+    cbn [pc rf mm df mx cw bx upd reg_eqb] in *; subst p d v; norm_pc
   end.
 
 (* One goal for each thing that is promised. *)

@@ -20,7 +20,9 @@
                  exchanges them, those that were last saved in B's aco_t.  Where
                  the C code exchanges them before a switch, that is not seen here
      the rest    is as before the instructions of the switch: direction flag, x87
-                 stack, vector registers
+                 stack, vector registers.  In a new co that begins in
+                 aco_entry_tools only the direction flag and the control words are:
+                 this calls a C function
 
    and goes_on_from: in each state on the way the stack pointer is on a valid stack,
    with nothing live below it, and there is a next step.
@@ -38,14 +40,16 @@
                  stack from its lowest live byte on
      call_left, call_failed
                  what aco_leave_place() does, if it returns 0, or anything else
+     entered_ok  what aco_tools_entered() does, where such a co begins: it returns,
+                 keeps what the ABI says, and writes nothing that signal handlers
+                 leave alone
 
    ways lists the ways out, at_land the landings of inline switches.
 
    A world is what one thread sees.  While it switches, the others do what signal
    handlers may; between switches they may take contexts that wait, and leave
-   others.  Not here: cos that start in aco_entry_tools, and i386 without SSE, of
-   which Switch64.v and Switch32.v have the contracts alone.  Example1.v and
-   Example2.v meet the hypotheses. *)
+   others.  Not here: i386 without SSE, of which Switch32.v has the contract of
+   aco_switch_fpenv alone.  Example1.v and Example2.v meet the hypotheses. *)
 Require Import ZArith List Bool Lia.
 Require Import X86 Logic Contracts World Chain Place Runs Ways.
 Require Text64 Text32 Switch64 Switch32 Inline Inline64 Inline32 InPlace64 InPlace32.
@@ -109,26 +113,26 @@ Let inl_inside s : inl_text s -> inside program64 s := @or_intror _ _.
 Lemma ways64_ok y : ways64 y -> way_ok program64 y.
 Proof.
   intros [| | |exch long b red R].
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_switch;
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch64.out_switch;
     assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_fpenv;
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch64.out_fpenv;
     assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch64.out_value;
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch64.out_value;
     assumption.
   - apply (inl_ok _ X_ok _ inl_inside); [lia | exact R | auto |].
-    intros prot. apply Inline64.inline_64.
+    intros ext0 prot. apply Inline64.inline_64.
 Qed.
 
 Lemma lands64_ok k : land_ok program64 k.
 Proof.
-  destruct k as [| |b|].
+  destruct k as [| |b|tools].
   - apply (fun_land_ok _ _ lib_inside);
-    auto. intros prot. apply Switch64.land_switch; assumption.
-  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch64.land_value;
+    auto. intros ext0 prot. apply Switch64.land_switch; assumption.
+  - apply (fun_land_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch64.land_value;
     assumption.
-  - apply (inl_land_ok _ _ inl_inside). intros prot. apply Inline64.inline_landing_64.
-  - apply (entry_land_ok _ _ lib_inside). intros prot. apply Switch64.land_entry;
-    assumption.
+  - apply (inl_land_ok _ _ inl_inside). intros ext0 prot. apply Inline64.inline_landing_64.
+  - apply (new_land_ok _ _ lib_inside). intros prot.
+    destruct tools; [apply Switch64.land_tools | apply Switch64.land_entry]; assumption.
 Qed.
 
 Lemma pieces64_ok : pieces_ok program64 place64.
@@ -140,7 +144,7 @@ Proof.
   - cbn. lia.
   - cbn. auto.
   - intros prot. apply InPlace64.in_place_call_64; assumption.
-  - intros prot. apply InPlace64.in_place_copy_64; assumption.
+  - intros ext0 prot. apply InPlace64.in_place_copy_64; assumption.
   - intros prot. apply InPlace64.in_place_fails_64; assumption.
   - exists 5. split; [apply InPlace64.call_is; assumption | symmetry;
     apply Z.add_assoc].
@@ -171,6 +175,7 @@ Theorem there_is_a_run_in_place64 u B l s1 u2 :
   inv u -> enters_place program64 place64 u B l s1 ->
   ext x_aco_leave_place s1 (a_after place64) (st u2) ->
   call_left program64 place64 (with_st u s1) B l (leaving_A program64 (st u)) u2 ->
+  entered_ok program64 l (pl_prot2 program64 u2 B l (rf s1 RSP)) (st u2) ->
   exists s4, runs program64 place64 ways64 u
     [Switched program64 u2 false B l s4] (placed program64 u2 B s4).
 Proof.
@@ -235,26 +240,26 @@ Let inl_inside s : inl_text s -> inside program32 s := @or_intror _ _.
 Lemma ways32_ok y : ways32 y -> way_ok program32 y.
 Proof.
   intros [| | |exch long pic b].
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_switch;
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.out_switch;
     assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_fpenv;
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.out_fpenv;
     assumption.
-  - apply (func_ok _ _ lib_inside); auto. intros prot. apply Switch32.out_value;
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.out_value;
     assumption.
   - apply (inl_ok _ X_ok _ inl_inside); [destruct pic; lia | cbn; lia | auto |].
-    intros prot. apply Inline32.inline_32.
+    intros ext0 prot. apply Inline32.inline_32.
 Qed.
 
 Lemma lands32_ok k : land_ok program32 k.
 Proof.
-  destruct k as [| |b|].
+  destruct k as [| |b|tools].
   - apply (fun_land_ok _ _ lib_inside);
-    auto. intros prot. apply Switch32.land_switch; assumption.
-  - apply (fun_land_ok _ _ lib_inside); auto. intros prot. apply Switch32.land_value;
+    auto. intros ext0 prot. apply Switch32.land_switch; assumption.
+  - apply (fun_land_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.land_value;
     assumption.
-  - apply (inl_land_ok _ _ inl_inside). intros prot. apply Inline32.inline_landing_32.
-  - apply (entry_land_ok _ _ lib_inside). intros prot. apply Switch32.land_entry;
-    assumption.
+  - apply (inl_land_ok _ _ inl_inside). intros ext0 prot. apply Inline32.inline_landing_32.
+  - apply (new_land_ok _ _ lib_inside). intros prot.
+    destruct tools; [apply Switch32.land_tools | apply Switch32.land_entry]; assumption.
 Qed.
 
 Lemma pieces32_ok : pieces_ok program32 place32.
@@ -266,7 +271,7 @@ Proof.
   - cbn. lia.
   - cbn. auto.
   - intros prot. apply InPlace32.in_place_call_32; assumption.
-  - intros prot. apply InPlace32.in_place_copy_32; assumption.
+  - intros ext0 prot. apply InPlace32.in_place_copy_32; assumption.
   - intros prot. apply InPlace32.in_place_fails_32; assumption.
   - exists 5. split; [apply InPlace32.call_is; assumption | symmetry;
     apply Z.add_assoc].
@@ -297,6 +302,7 @@ Theorem there_is_a_run_in_place32 u B l s1 u2 :
   inv u -> enters_place program32 place32 u B l s1 ->
   ext x_aco_leave_place s1 (a_after place32) (st u2) ->
   call_left program32 place32 (with_st u s1) B l (leaving_A program32 (st u)) u2 ->
+  entered_ok program32 l (pl_prot2 program32 u2 B l (rf s1 RSP)) (st u2) ->
   exists s4, runs program32 place32 ways32 u
     [Switched program32 u2 false B l s4] (placed program32 u2 B s4).
 Proof.

@@ -12,8 +12,8 @@ Local Notation w := (w X).
 Local Notation word m a := (load (Z.to_nat w) m a).
 Local Notation out ext prot ins :=
   (out_spec X (a_switch P) (a_value P) (a_entry P) (code P) ext ins prot).
-Local Notation land prot ins := (land_spec X (a_switch P) (a_value P) (a_entry P)
-  (a_entry_return P) (code P) (ext P) ins prot).
+Local Notation land ext prot ins := (land_spec X (a_switch P) (a_value P) (a_entry P)
+  (a_entry_return P) (code P) ext ins prot).
 Hypothesis X_ok : X = amd64 \/ X = i386.
 
 (* The text of each contract is a part of that of all. *)
@@ -34,13 +34,13 @@ Definition inl (at_p : Z -> Z -> Prop) exch with_bx n red : way :=
        rf s (inl_from X) = ta /\ rf s (creg X) = tb |}.
 
 Lemma func_ok entry exch k land : k = Fun \/ k = Value ->
-  (forall prot, out (ext P) prot ins entry exch k land) ->
+  (forall ext prot, out ext prot ins entry exch k land) ->
   way_ok P (func entry exch k land).
 Proof.
   intros K H. split.
   { unfold room_ok. destruct K as [-> | ->]; cbn; split; reflexivity. }
-  intros prot s ta tb ret sb r0 n (S1 & S2 & S3 & S4 & ->) R Hsb SA AP PR WO CE.
-  eapply reach_mono; [| | | apply (H prot s ta tb r0 sb)]; try assumption;
+  intros ext prot s ta tb ret sb r0 n (S1 & S2 & S3 & S4 & ->) R Hsb SA AP PR WO CE.
+  eapply reach_mono; [| | | apply (H ext prot s ta tb r0 sb)]; try assumption;
     try reflexivity.
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a Ha. exact Ha.
@@ -50,15 +50,14 @@ Qed.
 
 Lemma inl_ok at_p exch with_bx n red :
   0 <= n -> 0 <= red <= Contracts.red X -> n = 0 \/ red = 0 ->
-  (forall prot, inline_spec X (a_switch P) (a_value P) (a_entry P) (code P) (ext P)
-    prot
-     at_p ins exch with_bx n) ->
+  (forall ext prot, inline_spec X (a_switch P) (a_value P) (a_entry P) (code P) ext
+     prot at_p ins exch with_bx n) ->
   way_ok P (inl at_p exch with_bx n red).
 Proof.
   intros N0 R0 N1 H. split; [unfold room_ok; cbn; auto|].
-  intros prot s ta tb ret sb r0 m (p & S1 & S2 & S3 & S4) R Hsb SA AP PR WO CE.
+  intros ext prot s ta tb ret sb r0 m (p & S1 & S2 & S3 & S4) R Hsb SA AP PR WO CE.
   assert (O : 4 <= w) by apply (offsets P X_ok).
-  eapply reach_mono; [| | | apply (H prot s p ret ta tb r0 sb)]; try assumption;
+  eapply reach_mono; [| | | apply (H ext prot s p ret ta tb r0 sb)]; try assumption;
     try reflexivity.
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a Ha. exact Ha.
@@ -70,14 +69,14 @@ Proof.
   - intros E. split; [exact WO | exact (CE E)].
 Qed.
 
-Lemma fun_land_ok k : k = Fun \/ k = Value -> (forall prot, land prot ins k) ->
+Lemma fun_land_ok k : k = Fun \/ k = Value -> (forall ext prot, land ext prot ins k) ->
   land_ok P k.
 Proof.
   intros K H prot s t g from to A F _ LA LP _.
   assert (E : from = low X k g /\ to = s_sp g + w)
     by (unfold from, to; destruct K as [-> | ->]; split; reflexivity).
   destruct E as [E1 E2]. rewrite E1, E2 in *.
-  eapply reach_mono; [| | | destruct K as [-> | ->]; apply (H prot s t g);
+  eapply reach_mono; [| | | destruct K as [-> | ->]; apply (H _ prot s t g);
     assumption].
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a [].
@@ -85,26 +84,27 @@ Proof.
     [intros [] | exact Hp].
 Qed.
 
-Lemma entry_land_ok : (forall prot, land prot ins Entry) -> land_ok P Entry.
+Lemma new_land_ok tools : let k := Entry tools in
+  (forall prot, land (calls P k prot) prot ins k) -> land_ok P k.
 Proof.
-  intros H prot s t g from to A F _ LA LP AP.
+  intros k H prot s t g from to A F _ LA LP AP. assert (N : is_new k) by (exists tools; reflexivity).
   eapply reach_mono; [| | | apply (H prot s t g); auto].
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
-  - intros a Ha. split; [reflexivity | exact Ha].
-  - intros s' [Q KP]. split; [exact Q|]. intros a N Hp. apply KP; [|exact Hp].
-    intros Ha. apply N. split; [reflexivity | exact Ha].
+  - intros a Ha. split; [exact N | exact Ha].
+  - intros s' [Q KP]. split; [exact Q|]. intros a NM Hp. apply KP; [|exact Hp].
+    intros Ha. apply NM. split; [exact N | exact Ha].
 Qed.
 
 Lemma inl_land_ok b :
-  (forall prot, inline_landing_spec X (a_switch P) (a_value P) (a_entry P)
-     (a_entry_return P) (code P) (ext P) prot (at_land P b) ins b) ->
+  (forall ext prot, inline_landing_spec X (a_switch P) (a_value P) (a_entry P)
+     (a_entry_return P) (code P) ext prot (at_land P b) ins b) ->
   land_ok P (Inline b).
 Proof.
   intros H prot s t g from to A F G LA LP _.
   assert (E : from = s_sp g /\ to = s_sp g) by (split; reflexivity).
   destruct E as [E1 E2]. rewrite E1, E2 in *.
   unfold land_apart, land_prot, land_place in *.
-  eapply reach_mono; [| | | apply (H prot s t g); auto].
+  eapply reach_mono; [| | | apply (H _ prot s t g); auto].
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | cbv beta in I2; lia].
   - intros a [].
   - intros s' [Q KP]. split; [exact Q|]. intros a _ Hp. apply KP; [intros []|].
@@ -118,7 +118,7 @@ Lemma place_pieces L :
   4 * w <= gap L -> In (breg L) (pushed X) ->
   (forall prot, in_place_call_spec X (code P) (fun _ _ _ _ => False) ins prot (gap L)
      (breg L) (mreg L) (a_in_place L) (a_call L)) ->
-  (forall prot, in_place_copy_spec X (code P) (ext P) ins prot (breg L) (a_after L))
+  (forall ext prot, in_place_copy_spec X (code P) ext ins prot (breg L) (a_after L))
     ->
   (forall prot, in_place_fails_spec X (code P) (ext P) ins prot (gap L) (breg L)
      (a_after L)) ->
@@ -127,7 +127,7 @@ Lemma place_pieces L :
   pieces_ok P L.
 Proof.
   intros H1 H2 H3 H4 H5 H6. constructor; try assumption.
-  all: intros prot; red; cbv zeta; intros.
+  all: intros; red; cbv zeta; intros.
   1: eapply reach_mono; [| | | eapply H3; eassumption].
   4: eapply reach_mono; [| | | eapply H4; eassumption].
   7: eapply reach_mono; [| | | eapply H5; eassumption].

@@ -39,7 +39,7 @@ Record setting := {
   ext : Z -> state -> Z -> state -> Prop;
   inside : state -> Prop;       (* in the text of the switch, also where it is inline *)
   at_land : bool -> Z -> Prop;  (* where inline switches land; true: clang's *)
-  a_switch : Z; a_value : Z; a_entry : Z; a_entry_return : Z;
+  a_switch : Z; a_value : Z; a_entry : bool -> Z; a_entry_return : Z;
   ctx : Type;                   (* contexts, living or not *)
   stack : Type;
   ctx_dec : forall i j : ctx, {i = j} + {i <> j};
@@ -110,12 +110,12 @@ Definition keep_from l :=
 Definition red_ok l :=
   0 <= l_red l <= match l_kind l with Inline _ => red X | _ => 0 end.
 (* The bytes of its aco_t that the form speaks of. *)
-Definition fixed k t a := range t (4 * w) a \/ k = Entry /\ range (t + o_fp X) w a.
+Definition fixed k t a := range t (4 * w) a \/ is_new k /\ range (t + o_fp X) w a.
 (* The landing, from where to where the stack pointer moves. *)
 Definition land_from k g := match k with
-  | Fun | Value | Inline _ => kept_sp X k g | Entry => s_sp g - w end.
+  | Fun | Value | Inline _ => kept_sp X k g | Entry _ => s_sp g - w end.
 Definition land_to k g := match k with
-  | Fun | Value => s_sp g + w | Inline _ | Entry => s_sp g end.
+  | Fun | Value => s_sp g + w | Inline _ | Entry _ => s_sp g end.
 (* Where it goes on after the landing. *)
 Definition cont k g := match k with
   | Inline b => s_ret g + (if b then 4 + (if b64 X then 4 else 3) else 4)
@@ -125,9 +125,9 @@ Definition goes_on k g :=
   (forall b, k = Inline b -> at_land P b (s_ret g)).
 
 (* Bytes that the landing writes below: where the function of a co returns to. *)
-Definition below k := match k with Entry => w | _ => 0 end.
+Definition below k := match k with Entry _ => w | _ => 0 end.
 (* A new co begins above the word that it will return to. *)
-Definition above k := match k with Entry => w | _ => 0 end.
+Definition above k := match k with Entry _ => w | _ => 0 end.
 
 (* All of it is on its stack. *)
 Definition fits i l :=
@@ -247,9 +247,8 @@ Proof.
     eapply pushes_same; [|exact D]. intros a Ha. apply HV. lia.
   - rewrite W0, !WT by lia. exact F.
   - rewrite W0 by lia. destruct F as [F2 F3]. split; [exact F2|].
-    rewrite <- F3. apply word_same. intros a Ha. apply HT. right. split;
-      [reflexivity|].
-    exact Ha.
+    rewrite <- F3. apply word_same. intros a Ha. apply HT. right. split; [|exact Ha].
+    eexists. reflexivity.
 Qed.
 
 Lemma view_owner u i : owns u i -> view u i = mm (st u).

@@ -52,7 +52,7 @@ prove() {
 try() {
 	for file in context entry; do cp "$src/lib/arch/$arch/$file.S" .; done
 	file=context
-	case $4 in land_entry | entry_tools) file=entry ;; esac
+	case $4 in land_entry | land_tools) file=entry ;; esac
 	if [ -n "$6" ]; then change $file.S "$6"; fi
 	assemble context
 	assemble entry
@@ -122,7 +122,7 @@ amd64() {
 	fails "words of the wrong co loaded" out_fpenv fpenv 's/ldmxcsr\tACO_OFF_CONTROL_\(%rsi\)/ldmxcsr ACO_OFF_CONTROL_(%rdi)/'
 	fails "entry keeps rbp" land_entry "" 's/\txorl\t%ebp, %ebp\n//'
 	fails "entry calls another field" land_entry "" 's/ACO_OFF_FP\(%rdi\)/ACO_OFF_RESUMER(%rdi)/'
-	fails "tools lose the co" entry_tools "" 's/\tmovq\t%rbx, %rdi\n//'
+	fails "tools lose the co" land_tools "" 's/\tmovq\t%rbx, %rdi\n//'
 	# right for all that a program sees, but for signals
 	fails "signal: lea before the loads" land_switch switch "$lea_64"
 	control "no signals" land_switch "$no_signals" "$lea_64"
@@ -151,6 +151,7 @@ i386() {
 	fails "x87 word not loaded" out_fpenv fpenv 's/\tfldcw\tACO_OFF_CONTROL_2_\(%edx\)\n/\n/; s/3:\n/3:/'
 	fails "MXCSR loaded without SSE" out_fpenv_x87 "" 's/(2:\ttestb\t\$ACO_FLAG_SSE_, ACO_OFF_FLAGS_\(%eax\)\n)\tjz\t3f\n/$1/'
 	fails "entry keeps ebp" land_entry "" 's/\txorl\t%ebp, %ebp\n//'
+	fails "tools lose the co" land_tools "" 's/\tmovl\t%esi, %edx\n//'
 	fails "signal: lea before the loads" land_switch switch "$lea_32"
 	control "no signals" land_switch "$no_signals" "$lea_32"
 	# of the same length: these lemmas know where each instruction is
