@@ -16,13 +16,26 @@ nm "$obj" | awk '$2 == "T" || $2 == "t" {
 	sub(/^0*/, "", $1)
 	print "Definition " $3 " := 0x" ($1 == "" ? 0 : $1) "." }'
 echo "Definition relocs : list (Z * Z) := ["
-# The functions in C that are called have the numbers of X86.v.
-objdump -r -j .text "$obj" | awk '$2 ~ /^R_/ {
-	if ($2 != "R_X86_64_PLT32" && $2 != "R_386_PC32" && $2 != "R_386_PLT32")
-		exit 1
-	if ($2 == "R_X86_64_PLT32" && sub(/-0x0*4$/, "", $3) != 1)
-		exit 1
-	printf "%s(0x%s, x_%s)", sep, $1, $3
-	sep = "; " }'
+# The functions in C that are called have the numbers of X86.v.  The linker adds -4,
+# because the distance counts from the end of the call.  It finds that beside the name
+# of the function on amd64, and in the text on i386.
+objdump -r -j .text "$obj" | awk '$2 ~ /^R_/' | {
+	sep=
+	while read -r at type function; do
+		case $type in
+		R_X86_64_PLT32)
+			addend=-${function##*-}
+			function=${function%-*}
+			;;
+		R_386_PC32 | R_386_PLT32)
+			addend=$(od -An -v -td4 -j $((0x$at)) -N 4 "$tmp")
+			;;
+		*) exit 1 ;;
+		esac
+		[ $((addend)) -eq -4 ] || exit 1
+		printf '%s(0x%s, x_%s)' "$sep" "$at" "$function"
+		sep='; '
+	done
+}
 echo "]."
 echo "End $name."
