@@ -15,7 +15,7 @@ Open Scope Z_scope.
    to the one at tb, to go on at ret one day. *)
 Record way := {
   y_kind : kind;
-  y_exch : bool;    (* exchanges the control words *)
+  y_exch : control; (* the control words that it exchanges *)
   y_room : Z;       (* bytes of the stack that it writes *)
   y_red : Z;        (* bytes below the stack pointer that it keeps *)
   y_start : state -> Z -> Z -> Z -> Prop
@@ -62,16 +62,13 @@ Definition left_by (s : state) ret := {| s_rf := rf s; s_sp := rf s RSP;
   s_ret := ret |}.
 Definition leaving_by y s ret := {| l_kind := y_kind y; l_snap := left_by s ret;
   l_red := y_red y; l_mem := mm s |}.
-Definition y_T y := if y_exch y then o_ctl2 X + 2 else 4 * w.
+Definition y_T y := out_T X (y_exch y).
 Definition room_ok y := match y_kind y with
   | Fun => y_room y = np X * w /\ y_red y = 0
   | Value => y_room y = (np X + 1) * w /\ y_red y = 0
   | Inline _ => 0 <= y_room y /\ 0 <= y_red y <= red X /\
     (y_room y = 0 \/ y_red y = 0)
   | Entry _ => False end.
-Definition can_exchange y s ta := y_exch y = true ->
-  mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
-  (b64 X = false -> Z.testbit (mm s (ta + o_flags X)) 2 = true).
 
 Definition way_ok y : Prop := room_ok y /\
   forall ext prot s ta tb ret sb,
@@ -79,14 +76,12 @@ Definition way_ok y : Prop := room_ok y /\
     y_start y s ta tb ret -> ranged X (rf s) ->
     word (mm s) (tb + w) = sb -> sb_apart r0 n sb ->
     out_apart X ta tb r0 n w -> out_prot X prot ta tb r0 n w sb ->
-    words_ok X (mm s) tb -> can_exchange y s ta ->
+    words_ok X (mm s) tb -> can_exchange X (y_exch y) s ta ->
     gets ext prot (inside P) (out_place r0 n sb) (out_mine ta (y_T y) r0 n)
       (fun s' => arrives X (mm s) tb s' /\
          form (mm s') (mm s') ta (y_kind y) (left_by s ret) /\
          (y_kind y = Value -> word (mm s') (r0 - n) = 0) /\
-         same_rest s s' /\
-         (if y_exch y then words_saved X (mm s') ta s /\ words_loaded X (mm s) tb s'
-          else same_words s s')) s.
+         same_rest s s' /\ exchanged X (y_exch y) ta tb s s') s.
 
 (* The C function that a landing calls, if it is aco_entry_tools. *)
 Definition calls k prot f s to s1 :=
@@ -112,19 +107,21 @@ Record leaves (u : world) y B ret : Prop := {
   lv_red : bottom (cur u) < rf (st u) RSP - y_red y;
   lv_top : rf (st u) RSP + w <= top (cur u);
   lv_goes_on : goes_on P (y_kind y) (left_by (st u) ret);
-  lv_exch : can_exchange y (st u) (T (cur u))
+  lv_exch : can_exchange X (y_exch y) (st u) (T (cur u))
 }.
 
 (* What B finds: its registers, its bytes on the stack, and the rest of the
    state, through which all contexts see each other's changes. *)
 Definition finds k g (m0 : mem) t s' := back m0 k g t s' s'.
-Definition found (u : world) (exch : bool) B l s' :=
+Definition found (u : world) (exch : control) B l s' :=
   let k := l_kind l in let g := l_snap l in
   finds k g (view u B) (T B) s' /\ (k = Value -> rf s' RAX = sent u B) /\
   rest_kept k (st u) s' /\
-  (if exch then mx_control (mx s') = mx_control (fst (wd u B)) /\
-                cw s' = snd (wd u B)
-   else words_kept k (st u) s') /\
+  match exch with
+  | Neither => words_kept k (st u) s'
+  | Both => mx_control (mx s') = mx_control (fst (wd u B)) /\ cw s' = snd (wd u B)
+  | X87 => mx_control (mx s') = mx_control (mx (st u)) /\ cw s' = snd (wd u B)
+  end /\
   same_bytes (land_to P k g - l_red l) (top B) (mm s') (l_mem l).
 
 Definition now_words (m : mem) t := (load 4 m (t + o_ctl X), load 2 m (t + o_ctl2 X)).
@@ -138,7 +135,11 @@ Definition switched (u : world) y B ret s' : world :=
        else gh u i;
      own := own u; sv := sv u;
      wd := fun i => if ctx_dec P i (cur u) then
-         if y_exch y then (mx (st u), cw (st u)) else now_words (mm (st u)) (T i)
+         match y_exch y with
+         | Neither => now_words (mm (st u)) (T i)
+         | Both => (mx (st u), cw (st u))
+         | X87 => (fst (now_words (mm (st u)) (T i)), cw (st u))
+         end
        else wd u i;
      sent := fun i => if ctx_dec P i (cur u) then 0 else sent u i |}.
 
@@ -255,7 +256,7 @@ Definition safe_out a := ~ out_mine (T A) (y_T y) r0 n a /\
   forall s, out_place r0 n (kept_sp X k g) s -> prot s a.
 
 Lemma y_T_used : y_T y <= used.
-Proof. pose proof (offsets P X_ok). unfold y_T. destruct (y_exch y); lia. Qed.
+Proof. pose proof (offsets P X_ok). unfold y_T, out_T. destruct (y_exch y); lia. Qed.
 
 Lemma out_off_A s : out_place r0 n (kept_sp X k g) s ->
   on_A u y s = true /\ r0 - n <= rf s RSP <= r0 \/
@@ -282,7 +283,7 @@ Qed.
 Lemma safe_TA a : y_T y <= a - T A < used -> safe_out a.
 Proof.
   intros R. assert (0 <= y_T y).
-  { pose proof (offsets P X_ok). unfold y_T. destruct (y_exch y); lia. }
+  { pose proof (offsets P X_ok). unfold y_T, out_T. destruct (y_exch y); lia. }
   split.
   - pose proof (sp_TS P u (inv_spaces P u HI) A A aliveA aliveA).
     pose proof room_A. pose proof (offsets P X_ok).
@@ -417,8 +418,7 @@ Definition half s' :=
   form (mm s') (mm s') (T A) (y_kind y) (left_by s0 ret) /\
   (y_kind y = Value -> word (mm s') (r0 - n) = 0) /\
   same_rest s0 s' /\
-  (if y_exch y then words_saved X (mm s') (T A) s0 /\ words_loaded X (mm s0) (T B) s'
-   else same_words s0 s') /\
+  exchanged X (y_exch y) (T A) (T B) s0 s' /\
   (forall a, safe_out a -> mm s' a = mm s0 a).
 
 Lemma first_half : reach (b64 X) (code P) (calls k prot) prot
@@ -587,10 +587,11 @@ Proof.
   - exact (rest_then _ _ _ _ R1 R2).
   - assert (NB : gh u B <> None) by (rewrite HB; discriminate).
     destruct (inv_wd P u HI B NB) as [D1 D2]. fold s0 in D1, D2.
+    pose proof (words_control _ _ _ W2) as [W3 W4].
     destruct (y_exch y).
-    + apply words_control in W2 as [W2 W3].
-      destruct W1 as [_ [L1 L2]]. rewrite W2, W3, L1, L2, D1, D2. auto.
     + exact (words_then _ _ _ _ W1 W2).
+    + destruct W1 as [_ [L1 L2]]. rewrite W3, W4, L1, L2, D1, D2. auto.
+    + destruct W1 as (L1 & _ & _ & L2). rewrite W3, W4, L1, L2, D2. auto.
   - intros a Ha. destruct (inv_waits P u HI B l HB) as (_ & V & _).
     pose proof placesB. rewrite <- V by (fold k g; lia). rewrite view_B.
     rewrite K12; [reflexivity | | apply land_B; exact Ha].
@@ -704,7 +705,7 @@ Lemma ctl_range t a : range (t + o_ctl X) 4 a \/ range (t + o_ctl2 X) 2 a ->
 Proof. pose proof (offsets P X_ok). unfold range. lia. Qed.
 
 (* The control words of all: A's may be written. *)
-Lemma words_now i : alive u i -> (i = A -> y_exch y = false) ->
+Lemma words_now i : alive u i -> (i = A -> y_exch y = Neither) ->
   load 4 (mm s2) (T i + o_ctl X) = load 4 (mm s0) (T i + o_ctl X) /\
   load 2 (mm s2) (T i + o_ctl2 X) = load 2 (mm s0) (T i + o_ctl2 X).
 Proof.
@@ -713,21 +714,26 @@ Proof.
     mm s2 a = mm s0 a).
   { intros a Ha. pose proof (ctl_range _ _ Ha) as Hu.
     destruct (ctx_dec P i A) as [->|N].
-    - apply K12; [|eapply land_T; eauto]. apply safe_TA. unfold y_T.
+    - apply K12; [|eapply land_T; eauto]. apply safe_TA. unfold y_T, out_T.
       rewrite HA by reflexivity.
       unfold range in *. lia.
     - apply (now_T i); assumption. }
   split; apply load_same; intros a Ha; rewrite K; auto.
 Qed.
 
-Lemma words_A : y_exch y = true ->
-  load 4 (mm s2) (T A + o_ctl X) = mx s0 /\ load 2 (mm s2) (T A + o_ctl2 X) = cw s0.
+Lemma words_A : y_exch y <> Neither ->
+  load 4 (mm s2) (T A + o_ctl X) = match y_exch y with
+    Both => mx s0 | _ => load 4 (mm s0) (T A + o_ctl X) end /\
+  load 2 (mm s2) (T A + o_ctl2 X) = cw s0.
 Proof.
-  intros E. destruct H1 as (_ & _ & _ & _ & W1 & _). rewrite E in W1.
-  destruct W1 as [[W1 W2] _].
-  rewrite <- W1, <- W2. pose proof (offsets P X_ok).
-  split; apply load_same; intros a Ha; rewrite K2; auto;
-    apply (land_T A); try apply aliveA; unfold range; lia.
+  intros E. destruct H1 as (_ & _ & _ & _ & W1 & _). pose proof (offsets P X_ok).
+  assert (K : load 4 (mm s2) (T A + o_ctl X) = load 4 (mm s1) (T A + o_ctl X) /\
+    load 2 (mm s2) (T A + o_ctl2 X) = load 2 (mm s1) (T A + o_ctl2 X)).
+  { split; apply load_same; intros a Ha; rewrite K2; auto;
+      apply (land_T A); try apply aliveA; unfold range; lia. }
+  destruct K as [-> ->]. destruct (y_exch y); [destruct (E eq_refl)|..].
+  - destruct W1 as [[W1 W2] _]. auto.
+  - destruct W1 as (_ & W1 & W2 & _). auto.
 Qed.
 
 Lemma inv_switched : inv u2.
@@ -742,12 +748,13 @@ Proof.
     + apply waits_other; assumption.
   - exact spaces_switched.
   - intros i Hi%alive_switched. unfold words_ok. cbn [st u2 switched].
+    pose proof (inv_words P u HI A aliveA) as WA. pose proof (lv_exch _ _ _ _ HL) as CE.
     destruct (ctx_dec P i A) as [->|N]; [destruct (y_exch y) eqn:E|].
-    + destruct (words_A E) as [-> ->]. destruct (lv_exch _ _ _ _ HL E) as (M1 & M2 &
-      _).
+    + destruct (words_now A aliveA (fun _ => E)) as [-> ->]. exact WA.
+    + destruct words_A as [-> ->]; [congruence|]. rewrite E. destruct CE as (M1 & M2 & _).
       split; assumption.
-    + destruct (words_now A aliveA (fun _ => E)) as [-> ->].
-      exact (inv_words P u HI A aliveA).
+    + destruct words_A as [-> ->]; [congruence|]. rewrite E. destruct CE as [M2 _].
+      split; [exact (proj1 WA) | exact M2].
     + destruct (words_now i Hi) as [-> ->]; [intros; contradiction|].
       exact (inv_words P u HI i Hi).
   - intros i Hi. unfold has_words. cbn [st wd u2 switched].
@@ -759,8 +766,9 @@ Proof.
       * intros; contradiction.
       * exact (inv_wd P u HI i Hg).
     + destruct (ctx_dec P i (cur u)) as [_|N]; [|destruct (N E)]. rewrite E.
-      destruct (y_exch y) eqn:Ey; [exact (words_A Ey)|].
-      destruct (words_now A aliveA (fun _ => Ey)) as [-> ->]. split; reflexivity.
+      destruct (y_exch y) eqn:Ey.
+      { destruct (words_now A aliveA (fun _ => Ey)) as [-> ->]. split; reflexivity. }
+      all: destruct words_A as [-> ->]; [congruence|]; rewrite Ey; split; reflexivity.
 Qed.
 End Whole.
 

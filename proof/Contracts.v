@@ -120,6 +120,30 @@ Definition words_saved (m : mem) (t : Z) (s : state) :=
 Definition words_loaded (m : mem) (t : Z) (s : state) :=
   mx_control (mx s) = mx_control (load 4 m (t + o_ctl X)) /\
   cw s = load 2 m (t + o_ctl2 X).
+
+(* The control words that a way out exchanges.  Processors without SSE, which are of
+   i386, have that of x87 alone, and what is here of MXCSR nobody touches. *)
+Inductive control := Neither | Both | X87.
+
+(* A, at ta, can save its words. *)
+Definition can_exchange e (s : state) ta := match e with
+  | Neither => True
+  | Both => mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
+      (b64 X = false -> Z.testbit (mm s (ta + o_flags X)) 2 = true)
+  | X87 => cw_ok (cw s) = true /\ Z.testbit (mm s (ta + o_flags X)) 2 = false
+  end.
+(* It has done so, and the words are those of B, at tb. *)
+Definition exchanged e ta tb (s s' : state) := match e with
+  | Neither => same_words s s'
+  | Both => words_saved (mm s') ta s /\ words_loaded (mm s) tb s'
+  | X87 => mx s' = mx s /\
+      load 4 (mm s') (ta + o_ctl X) = load 4 (mm s) (ta + o_ctl X) /\
+      load 2 (mm s') (ta + o_ctl2 X) = cw s /\
+      cw s' = load 2 (mm s) (tb + o_ctl2 X)
+  end.
+(* So many bytes of the aco_t of A are written. *)
+Definition out_T e := match e with Neither => 4 * w | _ => o_ctl2 X + 2 end.
+
 Definition same_rest (s s' : state) := df s' = df s /\ rest s' = rest s.
 
 (* The same, as a landing keeps them: aco_entry_tools calls a C function, which may
@@ -179,26 +203,22 @@ Definition out_apart (ta tb r0 n above : Z) :=
 (* The stack pointer of B is not among the bytes that A writes. *)
 Definition sb_apart (r0 n sb : Z) := sb < r0 - n \/ r0 < sb.
 
-(* aco_switch (exch = false, k = Fun), aco_switch_fpenv (true, Fun),
-   aco_switch_value (false, Value): called with pc at entry. *)
-Definition out_spec (entry : Z) (exch : bool) (k : kind) (land : Z) : Prop :=
+(* aco_switch (exch = Neither, k = Fun), aco_switch_fpenv (Both or X87, Fun),
+   aco_switch_value (Neither, Value): called with pc at entry. *)
+Definition out_spec (entry : Z) (exch : control) (k : kind) (land : Z) : Prop :=
   forall s ta tb r0 sb,
     let n := match k with Value => (np + 1) * w | _ => np * w end in
-    let tn := if exch then o_ctl2 X + 2 else 4 * w in
     pc s = entry -> rf s (freg X) = ta -> rf s (treg X) = tb ->
     rf s (lreg X) = land -> rf s RSP = r0 -> ranged (rf s) ->
     word (mm s) (tb + w) = sb -> sb_apart r0 n sb ->
     out_apart ta tb r0 n w -> out_prot ta tb r0 n w sb ->
-    (exch = true -> words_ok (mm s) tb /\ mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
-       (b64 X = false -> Z.testbit (mm s (ta + o_flags X)) 2 = true)) ->
-    gets inside (out_place r0 n sb) (out_mine ta tn r0 n)
+    (exch <> Neither -> words_ok (mm s) tb) -> can_exchange exch s ta ->
+    gets inside (out_place r0 n sb) (out_mine ta (out_T exch) r0 n)
       (fun s' => arrives (mm s) tb s' /\
          form (mm s') (mm s') ta k
            {| s_rf := rf s; s_sp := r0; s_ret := word (mm s) r0 |} /\
          (k = Value -> word (mm s') (r0 - n) = 0) /\
-         same_rest s s' /\
-         (if exch then words_saved (mm s') ta s /\ words_loaded (mm s) tb s'
-          else same_words s s')) s.
+         same_rest s s' /\ exchanged exch ta tb s s') s.
 
 (* ---- landings -------------------------------------------------------------------- *)
 
@@ -260,22 +280,18 @@ Definition entered (f : Z) (s : state) (to : Z) (s1 : state) :=
 (* The inline switch: at_p p land says that its text lies at p, with its landing at
    land; n bytes of the stack are written (i386: its own address). *)
 Definition inline_spec (at_p : Z -> Z -> Prop) (ins : state -> Prop)
-    (exch with_bx : bool) (n : Z) : Prop :=
+    (exch : control) (with_bx : bool) (n : Z) : Prop :=
   forall s p land ta tb r0 sb,
-    let tn := if exch then o_ctl2 X + 2 else 4 * w in
     at_p p land -> pc s = p ->
     rf s (inl_from X) = ta -> rf s (creg X) = tb -> rf s RSP = r0 -> ranged (rf s) ->
     word (mm s) (tb + w) = sb -> sb_apart r0 n sb ->
     out_apart ta tb r0 n 0 -> out_prot ta tb r0 n 0 sb ->
-    (exch = true -> words_ok (mm s) tb /\ mx_ok (mx s) = true /\ cw_ok (cw s) = true /\
-       (b64 X = false -> Z.testbit (mm s (ta + o_flags X)) 2 = true)) ->
-    gets ins (out_place r0 n sb) (out_mine ta tn r0 n)
+    (exch <> Neither -> words_ok (mm s) tb) -> can_exchange exch s ta ->
+    gets ins (out_place r0 n sb) (out_mine ta (out_T exch) r0 n)
       (fun s' => arrives (mm s) tb s' /\
          form (mm s') (mm s') ta (Inline with_bx)
            {| s_rf := rf s; s_sp := r0; s_ret := land |} /\
-         same_rest s s' /\
-         (if exch then words_saved (mm s') ta s /\ words_loaded (mm s) tb s'
-          else same_words s s')) s.
+         same_rest s s' /\ exchanged exch ta tb s s') s.
 
 Definition inline_landing_spec (at_land : Z -> Prop) (ins : state -> Prop)
     (with_bx : bool) : Prop :=

@@ -1,8 +1,8 @@
 (* SPDX-License-Identifier: Apache-2.0 *)
 (* That the hypotheses of theorem 1 can be met: a context and a co that has not run
    yet, with numbers for everything, and a call of aco_switch from the one to the
-   other.  The co begins in aco_entry or, if tools, in aco_entry_tools, whose call of
-   C returns at once.
+   other; on i386 it is aco_switch_fpenv, with SSE or without.  The co begins in
+   aco_entry or, if tools, in aco_entry_tools, whose call of C returns at once.
 
      0x10000 aco_t of main       0x30000 .. 0x31000 its stack; rsp 0x30f00
      0x20000 aco_t of the co     0x40000 .. 0x41000 its stack, empty
@@ -66,10 +66,11 @@ Variable X : arch.
 Variables entry land : Z.
 Variable a_entry : bool -> Z.
 Variable tools : bool. (* the co begins in aco_entry_tools *)
+Variable flags : Z.    (* of each aco_t, and in all bytes of which nothing is said *)
 Definition put m a v := store (Z.to_nat (w X)) m a v.
 Definition words m t := store 2 (store 4 m (t + o_ctl X) 0x1f80) (t + o_ctl2 X) 0x37f.
 Definition m0 : mem :=
-  let m := words (words (fun _ => 4) (T false)) (T true) in
+  let m := words (words (fun _ => flags) (T false)) (T true) in
   put (put (put (put m (T true) (a_entry tools)) (T true + w X) (hi true + w X))
     (T true + o_fp X) function) sp main.
 Definition f0 r := if reg_eqb r RSP then sp else if reg_eqb r (freg X) then T false
@@ -106,7 +107,7 @@ Ltac calls way := split; [apply way |]; split; [reflexivity|]; split; [reflexivi
   | intros r; destruct r; (split; vm_compute; [discriminate | reflexivity])
   | vm_compute; reflexivity | vm_compute; reflexivity | vm_compute; discriminate
   | split; [outside | discriminate]
-  | discriminate
+  | first [exact I | repeat split; intros; vm_compute; reflexivity]
   | intros _ s1 n f _ _; split; [eexists; reflexivity | intros s2 ->; repeat split] ].
 Ltac meets := constructor;
   [ reflexivity | reflexivity
@@ -134,11 +135,11 @@ Proof. apply e_both. Qed.
 Definition P : setting := program64 code returns c_at e_at
   no_inline bool bool bool_dec bool_dec T (fun i => i) lo hi.
 Definition u tools : world P := Build_world P
-  (s0 amd64 (c_at + C64.aco_switch) (a_switch P) (a_entry P) tools) false
-  (fun i : bool => if i then Some (new_co amd64 (a_entry P) tools) else None)
+  (s0 amd64 (c_at + C64.aco_switch) (a_switch P) (a_entry P) tools 0) false
+  (fun i : bool => if i then Some (new_co amd64 (a_entry P) tools 0) else None)
   (fun k : bool => Some k) (fun _ => {| v_from := 0; v_words := 0; v_zeros := 0 |})
   (fun _ => (0x1f80, 0x37f)) (fun _ => 0).
-Definition y := func P (c_at + C64.aco_switch) false Fun (a_switch P).
+Definition y := func P (c_at + C64.aco_switch) Neither Fun (a_switch P).
 Definition ways := ways64 code returns c_at e_at no_inline bool bool bool_dec
   bool_dec
   T (fun i => i) lo hi.
@@ -146,13 +147,14 @@ Definition ways := ways64 code returns c_at e_at no_inline bool bool bool_dec
 Lemma holds tools : inv (u tools).
 Proof. destruct tools; meets. Qed.
 
-Lemma is_called tools : switches P ways (u tools) y true (new_co amd64 (a_entry P) tools) main.
+Lemma is_called tools :
+  switches P ways (u tools) y true (new_co amd64 (a_entry P) tools 0) main.
 Proof. destruct tools; calls w_switch. Qed.
 
 (* It arrives in the function of the co. *)
 Example arrives tools : exists s, pc s = function /\ rf s RSP = hi true /\
   runs P (place64 c_at) ways (u tools)
-    [Switched P (u tools) false true (new_co amd64 (a_entry P) tools) s]
+    [Switched P (u tools) Neither true (new_co amd64 (a_entry P) tools 0) s]
     (switched P (u tools) y true main s).
 Proof.
   destruct (there_is_a_run64 _ returns _ _ no_inline c_range e_range c_code e_code
@@ -182,33 +184,38 @@ Proof. apply e_both. Qed.
 
 Definition P : setting := program32 code returns c_at e_at
   no_inline bool bool bool_dec bool_dec T (fun i => i) lo hi.
-Definition u tools : world P := Build_world P
-  (s0 i386 (c_at + C32.aco_switch) (a_switch P) (a_entry P) tools) false
-  (fun i : bool => if i then Some (new_co i386 (a_entry P) tools) else None)
+Definition co tools (sse : bool) := new_co i386 (a_entry P) tools (if sse then 4 else 0).
+Definition u tools (sse : bool) : world P := Build_world P
+  (s0 i386 (c_at + C32.aco_switch_fpenv) (a_switch P) (a_entry P) tools
+    (if sse then 4 else 0)) false
+  (fun i : bool => if i then Some (co tools sse) else None)
   (fun k : bool => Some k) (fun _ => {| v_from := 0; v_words := 0; v_zeros := 0 |})
   (fun _ => (0x1f80, 0x37f)) (fun _ => 0).
-Definition y := func P (c_at + C32.aco_switch) false Fun (a_switch P).
+Definition exch (sse : bool) := if sse then Both else X87.
+Definition y sse := func P (c_at + C32.aco_switch_fpenv) (exch sse) Fun (a_switch P).
 Definition ways := ways32 code returns c_at e_at no_inline bool bool bool_dec
   bool_dec
   T (fun i => i) lo hi.
 
-Lemma holds tools : inv (u tools).
-Proof. destruct tools; meets. Qed.
+Lemma holds tools sse : inv (u tools sse).
+Proof. destruct tools, sse; meets. Qed.
 
-Lemma is_called tools : switches P ways (u tools) y true (new_co i386 (a_entry P) tools) main.
-Proof. destruct tools; calls i_switch. Qed.
+Lemma is_called tools sse :
+  switches P ways (u tools sse) (y sse) true (co tools sse) main.
+Proof. destruct tools, sse; first [calls i_fpenv | calls i_fpenv_x87]. Qed.
 
 (* It arrives in the function of the co. *)
-Example arrives tools : exists s, pc s = function /\ rf s RSP = hi true /\
-  runs P (place32 c_at) ways (u tools)
-    [Switched P (u tools) false true (new_co i386 (a_entry P) tools) s]
-    (switched P (u tools) y true main s).
+Example arrives tools sse : exists s, pc s = function /\ rf s RSP = hi true /\
+  runs P (place32 c_at) ways (u tools sse)
+    [Switched P (u tools sse) (exch sse) true (co tools sse) s]
+    (switched P (u tools sse) (y sse) true main s).
 Proof.
   destruct (there_is_a_run32 _ returns _ _ no_inline c_range e_range c_code e_code
-    _ _ _ _ _ _ _ _ (u tools) y _ _ _ (holds tools) (is_called tools)) as [s R].
+    _ _ _ _ _ _ _ _ (u tools sse) (y sse) _ _ _ (holds tools sse)
+    (is_called tools sse)) as [s R].
   exists s. split; [|split]; [| |exact R].
   all: destruct (always_back32 _ returns _ _ no_inline c_range e_range c_code e_code
-    _ _ _ _ _ _ _ _ (u tools) _ _ (holds tools) R) as [_ F].
+    _ _ _ _ _ _ _ _ (u tools sse) _ _ (holds tools sse) R) as [_ F].
   all: apply Forall_inv in F; destruct F as [(_ & _ & F1 & F2 & _) _]; assumption.
 Qed.
 End Example32.

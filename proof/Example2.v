@@ -214,7 +214,7 @@ Proof. keeps u2 s1 8%nat 80%nat 0x30fd0. Qed.
 
 (* It arrives in the function of the co, on the stack where main's bytes were. *)
 Example arrives : exists s, pc s = function /\ rf s RSP = top /\
-  runs P L ways u [Switched P u2 false true co s] (placed P u2 true s).
+  runs P L ways u [Switched P u2 Neither true co s] (placed P u2 true s).
 Proof.
   destruct (there_is_a_run_in_place64 _ leave _ _ no_inline c_range e_range c_code
     e_code
@@ -278,7 +278,7 @@ Proof. keeps u2 s1 4%nat 48%nat 0x30fe8. Qed.
 
 (* It arrives in the function of the co, on the stack where main's bytes were. *)
 Example arrives : exists s, pc s = function /\ rf s RSP = top /\
-  runs P L ways u [Switched P u2 false true co s] (placed P u2 true s).
+  runs P L ways u [Switched P u2 Neither true co s] (placed P u2 true s).
 Proof.
   destruct (there_is_a_run_in_place32 _ leave _ _ no_inline c_range e_range c_code
     e_code

@@ -59,7 +59,7 @@ Notation gets := (gets X code ext prot ins).
 Notation inline_spec := (inline_spec X a_switch a_value a_entry code ext prot).
 
 (* ACO_EXCHANGE_CONTROL_ lies at p, and ends at q; it uses scratch. *)
-Definition exchange_spec (at_x : Z -> Z -> Prop) (scratch : reg) : Prop :=
+Definition exchange_spec exch (at_x : Z -> Z -> Prop) (scratch : reg) : Prop :=
   forall s p q ta tb r0,
     let mine := range (ta + o_ctl X) (o_ctl2 X + 2 - o_ctl X) in
     at_x p q -> pc s = p ->
@@ -68,12 +68,10 @@ Definition exchange_spec (at_x : Z -> Z -> Prop) (scratch : reg) : Prop :=
     apart2 ta (used X) tb (used X) ->
     (forall s1, rf s1 RSP = r0 ->
        forall a, range ta (used X) a \/ range tb (used X) a -> prot s1 a) ->
-    words_ok X (mm s) tb -> mx_ok (mx s) = true -> cw_ok (cw s) = true ->
-    (b64 X = false -> Z.testbit (mm s (ta + o_flags X)) 2 = true) ->
+    words_ok X (mm s) tb -> can_exchange X exch s ta ->
     gets (fun s => rf s RSP = r0) mine
       (fun s' => pc s' = q /\ (forall r, r <> scratch -> rf s' r = rf s r) /\
-         ranged X (rf s') /\ same_rest s s' /\
-         words_saved X (mm s') ta s /\ words_loaded X (mm s) tb s') s.
+         ranged X (rf s') /\ same_rest s s' /\ exchanged X exch ta tb s s') s.
 
 (* The offsets are where the proofs below expect them. *)
 Definition sane (scratch : reg) :=
@@ -82,16 +80,16 @@ Definition sane (scratch : reg) :=
   scratch <> bx X.
 
 (* First the one, then the other. *)
-Lemma exchange_jump at_x at_p scratch with_bx n :
-  sane scratch -> 0 <= n ->
-  exchange_spec at_x scratch -> inline_spec at_p ins false with_bx n ->
+Lemma exchange_jump exch at_x at_p scratch with_bx n :
+  exch <> Neither -> sane scratch -> 0 <= n ->
+  exchange_spec exch at_x scratch -> inline_spec at_p ins Neither with_bx n ->
   inline_spec (fun p land => exists q, at_x p q /\ at_p q land) ins
-    true with_bx n.
+    exch with_bx n.
 Proof.
-  intros (w0 & c1 & c2 & c3 & Sf & Sc & Ssp & Sbp & Sbx) n0 EX J.
-  intros s p land ta tb r0 sb tn (q & Hx & Hp) Hpc Hta Htb Hsp R Hsb SB A P C.
-  cbv iota in tn. subst tn.
-  destruct (C eq_refl) as (OK & MX & CW & FL).
+  intros EN (w0 & c1 & c2 & c3 & Sf & Sc & Ssp & Sbp & Sbx) n0 EX J.
+  intros s p land ta tb r0 sb (q & Hx & Hp) Hpc Hta Htb Hsp R Hsb SB A P OK C.
+  specialize (OK EN).
+  replace (out_T X exch) with (o_ctl2 X + 2) by (destruct exch; [destruct EN|..]; reflexivity).
   pose proof A as (A1 & A2 & A3 & A4 & A5 & A6 & A7 & A8 & A9).
   unfold out_prot, out_place in P.
   assert (RB : forall s1, rf s1 RSP = r0 ->
@@ -99,10 +97,10 @@ Proof.
     by (intros s1 E; apply (proj1 (P s1 ltac:(lia)))).
   eapply gets_gets.
   { eapply gets_mono; [| |intros s' H _; exact H |
-      exact (EX s p q ta tb r0 Hx Hpc Hta Htb Hsp R A1 A2 A3 A4 A7 RB OK MX CW FL)].
+      exact (EX s p q ta tb r0 Hx Hpc Hta Htb Hsp R A1 A2 A3 A4 A7 RB OK C)].
     - cbv beta. intros s1 E. left. lia.
     - intros a H. left. unfold range in *. lia. }
-  cbv beta. intros s1 (Q1 & Q2 & Q3 & Q4 & (Q5 & Q5') & Q6) K.
+  cbv beta. intros s1 (Q1 & Q2 & Q3 & Q4 & Q5) K.
   (* the memory of B is as it was *)
   assert (KB : forall k a, tb <= a -> a + Z.of_nat k <= tb + used X ->
     load k (mm s1) a = load k (mm s) a).
@@ -115,21 +113,24 @@ Proof.
   rewrite <- (Q2 (creg X)) in Htb by auto.
   rewrite <- (Q2 RSP) in Hsp by auto.
   eapply gets_mono; [intros s2 H; exact H | | |
-    exact (J s1 q land ta tb r0 sb Hp Q1 Hta Htb Hsp Q3 L SB A P ltac:(discriminate))].
-  { intros a [H|H]; [left|right; exact H]. unfold range in *. lia. }
+    exact (J s1 q land ta tb r0 sb Hp Q1 Hta Htb Hsp Q3 L SB A P
+      (fun H => False_ind _ (H eq_refl)) I)].
+  { intros a [H|H]; [left|right; exact H]. cbn [out_T] in H. unfold range in *. lia. }
   cbv beta. intros s2 ((B1 & B2 & B3 & B4) & F & (D1 & D2) & (E1 & E2)) K2.
   rewrite !KB in B1, B2, B3 by (unfold used in *; lia).
   (* and so are the control words that A has saved *)
   assert (KA : forall k a, ta + 4 * w X <= a -> a + Z.of_nat k <= ta + used X ->
     load k (mm s2) a = load k (mm s1) a).
   { intros k a H1 H2. apply load_ext. intros x Hx2. apply K2.
-    - unfold out_mine, range, apart2 in *. lia.
+    - unfold out_mine, out_T, range, apart2 in *. lia.
     - intros s3 Ps. apply (proj1 (P s3 Ps)). left. unfold range. lia. }
-  destruct F as (F1 & F2 & F3 & F4). destruct Q6 as (Q6 & Q7).
-  unfold arrives, form, same_rest, words_saved, words_loaded in *.
+  destruct F as (F1 & F2 & F3 & F4).
+  unfold arrives, form, same_rest in *.
   cbn [s_rf s_sp s_ret kept_sp] in *.
   rewrite Q2 in F3 by auto. rewrite Q2 in F4 by auto.
-  rewrite (KA 4%nat), (KA 2%nat) by lia. intuition congruence.
+  unfold exchanged, words_saved, words_loaded in *.
+  destruct exch; [destruct (EN eq_refl)|..]; rewrite (KA 4%nat), (KA 2%nat) by lia;
+    intuition congruence.
 Qed.
 End Inline.
 
@@ -142,7 +143,7 @@ Ltac contract_in unfold_ :=
     [exchange_spec inline_spec inline_landing_spec arrives form back rest_kept
      words_kept s_rf s_sp s_ret
      kept_sp lies size code_is at_ app
-     words_ok words_saved words_loaded same_rest same_words ranged range apart2 sb_apart
+     words_ok words_saved words_loaded can_exchange exchanged out_T same_rest same_words ranged range apart2 sb_apart
      out_apart out_prot out_place out_mine nothing
      used b64 w W creg inl_from bx o_ctl o_ctl2 o_flags o_fp];
   fold amd64; fold i386;
@@ -173,7 +174,7 @@ Proof.
 Qed.
 
 (* After the exchange. *)
-Ltac exchanged := apply goes_done; subst; cbn [pc rf mm zf cf df mx cw rest];
+Ltac have_words := apply goes_done; subst; cbn [pc rf mm zf cf df mx cw rest];
   repeat match goal with |- _ /\ _ => split end; try assumption; try reflexivity;
   try match goal with
   | |- forall r, r <> _ -> _ => intros [] ?; cbn [upd reg_eqb]; congruence

@@ -53,13 +53,13 @@ Ltac contract :=
   contract_in ltac:(unfold exchange_at, exchange, jump, landing, i386).
 
 (* From the second test of the flag on. *)
-Ltac load_words := one; let E := fresh "E" in branch E; [congruence|]; do 3 one; exchanged.
+Ltac load_words := one; let E := fresh "E" in branch E; [congruence|]; do 3 one; have_words.
 
 Lemma exchange_32 long :
-  exchange_spec i386 code ext prot ins (exchange_at long) RCX.
+  exchange_spec i386 code ext prot ins Both (exchange_at long) RCX.
 Proof.
   intros [p f m0 z c d x k r] p' q ta tb r0. destruct long; contract.
-  all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) MX CW FS.
+  all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) (MX & CW & FS).
   all: conj_code.
   all: destruct (mx_ok_range _ MX), (mx_ok_range _ MB), (cw_ok_range _ CW), (cw_ok_range _ CB).
   all: pose proof (lxor_of_words _ _ MX MB).
@@ -74,7 +74,37 @@ Proof.
   all: one; branch Zs; [congruence|]; do 2 one.
   all: do 2 one; branch Z1; one; [load_words|].
   all: do 3 one; branch Z2; one; [|load_words].
-  all: do 2 one; branch Z3; one; [exchanged|load_words].
+  all: do 2 one; branch Z3; one; [have_words|load_words].
+Qed.
+
+(* The same, where there is no MXCSR. *)
+Ltac load_word := one; let E := fresh "E" in branch E; [|congruence]; do 2 one; have_words.
+
+Lemma exchange_32_x87 long :
+  exchange_spec i386 code ext prot ins X87 (exchange_at long) RCX.
+Proof.
+  intros [p f m0 z c d x k r] p' q ta tb r0. destruct long; contract.
+  all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) (CW & FS).
+  all: conj_code.
+  all: destruct (mx_ok_range _ MB), (cw_ok_range _ CW), (cw_ok_range _ CB).
+  all: pose proof (load_range 4 m0 (ta + 16)) as MA;
+    change (2 ^ (8 * Z.of_nat 4)) with 4294967296 in MA.
+  all: pose proof (lxor_range 32 (load 4 m0 (ta + 16)) (load 4 m0 (tb + 16))
+    ltac:(lia) ltac:(change (2 ^ 32) with 4294967296; lia)
+    ltac:(change (2 ^ 32) with 4294967296; lia)) as XR;
+    change (2 ^ 32) with 4294967296 in XR.
+  all: remember (load 4 m0 (ta + 16)) as ma eqn:LV; symmetry in LV.
+  all: remember (load 4 m0 (tb + 16)) as mb eqn:LM; symmetry in LM.
+  all: remember (load 2 m0 (tb + 20)) as cb eqn:LC; symmetry in LC.
+  all: apply (flag_set _ _ false) in FS; cbn [negb] in FS.
+  all: remember (load 1 m0 (ta + 23)) as fa eqn:LA; symmetry in LA.
+  all: remember (load 1 m0 (tb + 23)) as fl eqn:LF; symmetry in LF.
+  all: match goal with |- gets _ _ _ _ _ _ _ ?q _ => remember q as Q eqn:HQ end.
+  all: apply goes_start; intros m E; copy_loads m0 m E; clear E.
+  all: one; branch Zs; [|congruence]; do 2 one.
+  all: do 1 one; branch Z1; one; [load_word|].
+  all: do 3 one; branch Z2; one; [|load_word].
+  all: do 2 one; branch Z3; one; [have_words|load_word].
 Qed.
 
 Definition jump_at (pic with_bx : bool) (p land : Z) :=
@@ -85,11 +115,11 @@ Ltac absolute land := idtac; code_of; cbn [exec]; unfold addr;
 
 Lemma jump_32 pic with_bx :
   inline_spec i386 a_switch a_value a_entry code ext prot (jump_at pic with_bx) ins
-    false with_bx (if pic then 4 else 0).
+    Neither with_bx (if pic then 4 else 0).
 Proof.
   intros [p f m0 z c d x k r] p' land ta tb r0 sb. unfold jump_at.
   destruct pic, with_bx; contract.
-  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP A P _.
+  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP A P _ _.
   all: destruct A as (A1 & A2 & B1 & B2 & S1 & S2 & AB & AS & BS).
   all: conj_code.
   all: assert (P1 := fun s H => proj1 (P s H)); assert (P2 := fun s H => proj2 (P s H)).
@@ -130,20 +160,31 @@ Definition template (exch long pic with_bx : bool) (p land : Z) : listing :=
 Definition inline_at (exch long pic with_bx : bool) (p land : Z) :=
   lies i386 code ins p (template exch long pic with_bx p land) /\ 0 <= land < 2 ^ 32.
 
-Theorem inline_32 exch long pic with_bx :
+Lemma inline_exchanges exch long pic with_bx : exch <> Neither ->
+  exchange_spec i386 code ext prot ins exch (exchange_at long) RCX ->
   inline_spec i386 a_switch a_value a_entry code ext prot
-    (inline_at exch long pic with_bx) ins exch with_bx (if pic then 4 else 0).
+    (inline_at true long pic with_bx) ins exch with_bx (if pic then 4 else 0).
 Proof.
-  destruct exch.
-  - assert (S : sane i386 RCX) by (unfold sane; cbn; intuition (discriminate || lia)).
-    assert (N : 0 <= if pic then 4 else 0) by (destruct pic; lia).
-    assert (J := exchange_jump _ _ _ _ _ _ _ _ _ _ _ _ _ S N
-      (exchange_32 long) (jump_32 pic with_bx)).
-    intros s p land ta tb r0 sb tn [H L]. apply J.
-    exists (p + size (exchange long)).
-    apply lies_app in H as [H1 H2]; [| destruct long, pic, with_bx; cbv; discriminate..].
-    split; split; [reflexivity | exact H1 | exact H2 | exact L].
-  - intros s p land ta tb r0 sb tn [H L]. apply (jump_32 pic). split; [|exact L].
+  intros EN XS.
+  assert (S : sane i386 RCX) by (unfold sane; cbn; intuition (discriminate || lia)).
+  assert (N : 0 <= if pic then 4 else 0) by (destruct pic; lia).
+  assert (J := exchange_jump _ _ _ _ _ _ _ _ _ _ _ _ _ _ EN S N XS (jump_32 pic with_bx)).
+  intros s p land ta tb r0 sb [H L]. apply J.
+  exists (p + size (exchange long)).
+  apply lies_app in H as [H1 H2]; [| destruct long, pic, with_bx; cbv; discriminate..].
+  split; split; [reflexivity | exact H1 | exact H2 | exact L].
+Qed.
+
+(* The text with the exchange exchanges both words, or that of x87 alone. *)
+Theorem inline_32 exch long pic with_bx :
+  let text := match exch with Neither => false | _ => true end in
+  inline_spec i386 a_switch a_value a_entry code ext prot
+    (inline_at text long pic with_bx) ins exch with_bx (if pic then 4 else 0).
+Proof.
+  destruct exch; cbv zeta iota.
+  - intros s p land ta tb r0 sb [H L]. apply (jump_32 pic). split; [|exact L].
     unfold template in H. cbn [app size] in H. rewrite Z.add_0_r in H. exact H.
+  - apply inline_exchanges; [discriminate | apply exchange_32].
+  - apply inline_exchanges; [discriminate | apply exchange_32_x87].
 Qed.
 End Inline32.

@@ -39,10 +39,10 @@ Ltac contract :=
   contract_in ltac:(unfold exchange_at, exchange, jump, landing, amd64).
 
 Lemma exchange_64 long :
-  exchange_spec amd64 code ext prot ins (exchange_at long) RAX.
+  exchange_spec amd64 code ext prot ins Both (exchange_at long) RAX.
 Proof.
   intros [p f m0 z c d x k r] p' q ta tb r0. destruct long; contract.
-  all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) MX CW _.
+  all: intros [-> (C & P0 & P1 & I)] -> HA HB HSP R A1 A2 B1 B2 AB P (MB & CB) (MX & CW & _).
   all: conj_code.
   all: destruct (mx_ok_range _ MX), (mx_ok_range _ MB), (cw_ok_range _ CW), (cw_ok_range _ CB).
   all: pose proof (lxor_of_words _ _ MX MB).
@@ -51,9 +51,9 @@ Proof.
   all: remember (load 1 m0 (tb + 39)) as fl eqn:LF; symmetry in LF.
   all: match goal with |- gets _ _ _ _ _ _ _ ?q _ => remember q as Q eqn:HQ end.
   all: apply goes_start; intros m E; copy_loads m0 m E; clear E.
-  all: do 3 one; branch Z1; one; [do 2 one; exchanged |].
-  all: do 3 one; branch Z2; one; [| do 2 one; exchanged].
-  all: do 2 one; branch Z3; one; [exchanged | do 2 one; exchanged].
+  all: do 3 one; branch Z1; one; [do 2 one; have_words |].
+  all: do 3 one; branch Z2; one; [| do 2 one; have_words].
+  all: do 2 one; branch Z3; one; [have_words | do 2 one; have_words].
 Qed.
 
 Definition jump_at (with_bx : bool) (p land : Z) :=
@@ -61,10 +61,10 @@ Definition jump_at (with_bx : bool) (p land : Z) :=
 
 Lemma jump_64 with_bx :
   inline_spec amd64 a_switch a_value a_entry code ext prot (jump_at with_bx) ins
-    false with_bx 0.
+    Neither with_bx 0.
 Proof.
   intros [p f m0 z c d x k r] p' land ta tb r0 sb. unfold jump_at. destruct with_bx; contract.
-  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP A P _.
+  all: intros ((C & I0 & I1 & I) & L) -> HA HB HSP R SB AP A P _ _.
   all: destruct A as (A1 & A2 & B1 & B2 & S1 & S2 & AB & AS & BS).
   all: conj_code.
   all: assert (PP := fun s H => proj1 (P s H)); clear P; cbv beta in PP.
@@ -103,17 +103,17 @@ Definition inline_at (exch long with_bx : bool) (p land : Z) :=
 
 Theorem inline_64 exch long with_bx :
   inline_spec amd64 a_switch a_value a_entry code ext prot
-    (inline_at exch long with_bx) ins exch with_bx 0.
+    (inline_at exch long with_bx) ins (if exch then Both else Neither) with_bx 0.
 Proof.
   destruct exch.
   - assert (S : sane amd64 RAX) by (unfold sane; cbn; intuition (discriminate || lia)).
-    assert (J := exchange_jump _ _ _ _ _ _ _ _ _ _ _ _ _ S (Z.le_refl 0)
+    assert (J := exchange_jump _ _ _ _ _ _ _ _ Both _ _ _ _ _ ltac:(discriminate) S (Z.le_refl 0)
       (exchange_64 long) (jump_64 with_bx)).
-    intros s p land ta tb r0 sb tn [H L]. apply J.
+    intros s p land ta tb r0 sb [H L]. apply J.
     exists (p + size (exchange long)).
     apply lies_app in H as [H1 H2]; [| destruct long, with_bx; cbv; discriminate..].
     split; split; [reflexivity | exact H1 | exact H2 | exact L].
-  - intros s p land ta tb r0 sb tn [H L]. apply jump_64. split; [|exact L].
+  - intros s p land ta tb r0 sb [H L]. apply jump_64. split; [|exact L].
     unfold template in H. cbn [app size] in H. rewrite Z.add_0_r in H. exact H.
 Qed.
 End Inline64.

@@ -275,7 +275,8 @@ Record call_left (u1 : world) B l lA (u2 : world) : Prop := {
   cl_words i : alive u2 i -> words_ok X (mm (st u2)) (T i);
   cl_wd i : gh u2 i <> None -> has_words u2 i;
   cl_wdA : wd u2 (cur u1) = now_words P (mm (st u1)) (T (cur u1)) \/
-    wd u2 (cur u1) = (mx (st u1), cw (st u1))
+    wd u2 (cur u1) = (mx (st u1), cw (st u1)) \/
+    wd u2 (cur u1) = (fst (now_words P (mm (st u1)) (T (cur u1))), cw (st u1))
 }.
 
 (* ---- it has failed ------------------------------------------------------------- *)
@@ -487,12 +488,13 @@ Definition arrived s3 :=
   same_bytes (lowest P l) (top B) (mm s3) (view u2 B) /\
   (forall a, safe2 a -> mm s3 a = mm (st u2) a).
 
-Lemma copied : reach (b64 X) (code P) (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc)
+Lemma copied : let prot := pl_prot2 u2 B l rc in
+  reach (b64 X) (code P) (calls P k prot) prot
   (fun s => inside P s /\ (rf s RSP = rc \/ rf s RSP = kept_sp X k g))
   (range (lowest P l) (top B - lowest P l)) arrived (st u2).
 Proof.
-  pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6
-    & R7).
+  intros prot. pose proof (offsets P X_ok) as O.
+  pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6 & R7).
   pose proof factsB as (F & _ & RB & [FT1 FT2] & _ & KP & _).
   pose proof (places P X_ok l RB) as PL. cbv zeta in PL. fold k g in PL, FT1, FT2.
   pose proof (cl_spaces _ _ _ _ _ CL) as SP.
@@ -514,7 +516,7 @@ Proof.
   assert (TOT : e - (nw + nz) * w = Z.min (lowest P l) e) by lia.
   assert (BR : In (breg L) (saved X)).
   { unfold saved. right. right. exact (pk_breg PK). }
-  eapply reach_mono; [| | |apply (pk_copy PK (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc) (st u2) (T B) rc
+  eapply reach_mono; [| | |apply (pk_copy PK (calls P k prot) prot (st u2) (T B) rc
     (kept_sp X k g) e from nw nz)]; try assumption; try rewrite TOT; try lia.
   - intros s [Hi Hp]. split; assumption.
   - intros a Ha. unfold range in *. lia.
@@ -595,8 +597,8 @@ Proof.
   - intros s Hs. split.
     + intros a Ra. left. exists B. split; [exact alive2B|exact Ra].
     + intros a Ra Hr. fold k in Ra. apply PR; [exact Hs|]. lia.
-  - intros [tools E]. fold k in E. rewrite E in *. cbn [below above land_to kept_sp] in *.
-    unfold apart2 in *. lia.
+  - intros [tools E]. fold k in E. rewrite E in *.
+    cbn [below above land_to kept_sp] in *. unfold apart2 in *. lia.
 Qed.
 
 Section Placed.
@@ -610,7 +612,7 @@ Let u4 := placed u2 B s4.
 Lemma K34 a : safe2 a -> mm s4 a = mm (st u2) a.
 Proof. intros H. rewrite K4 by exact H. apply H3. exact H. Qed.
 
-Lemma found_place : found P u2 false B l s4.
+Lemma found_place : found P u2 Neither B l s4.
 Proof.
   pose proof H3 as (_ & R3 & W3 & V3 & _). destruct H4 as (R4 & W4 & BK).
   pose proof factsB as (_ & V & RB & [FT1 FT2] & _ & _ & E).
@@ -721,7 +723,7 @@ Definition pl_valid s :=
 Theorem place_left :
   reach (b64 X) (code P) (calls P k (pl_prot2 u2 B l rc)) (pl_prot2 u2 B l rc) pl_valid
     (fun a => range (lowest P l) (top B - lowest P l) a \/ land_mine P k g a)
-    (fun s4 => found P u2 false B l s4 /\ inv (placed u2 B s4)) (st u2).
+    (fun s4 => found P u2 Neither B l s4 /\ inv (placed u2 B s4)) (st u2).
 Proof.
   pose proof (offsets P X_ok) as O. pose proof roomA as (R1 & R2 & R3 & R4 & R5 & R6
     & R7).

@@ -142,7 +142,7 @@ Definition enters_place (u : world) B l s1 :=
 
 Inductive event :=
   | Ran                                    (* the program *)
-  | Switched (u : world) (exch : bool) (B : ctx) (l : leaving) (s' : state)
+  | Switched (u : world) (exch : control) (B : ctx) (l : leaving) (s' : state)
   | Failed (u u2 : world) (s' : state).    (* in place: no memory to keep A *)
 
 Inductive runs : world -> list event -> world -> Prop :=
@@ -167,7 +167,7 @@ Inductive runs : world -> list event -> world -> Prop :=
       entered_ok l (pl_prot2 P u2 B l (rf s1 RSP)) (st u2) ->
       path (pl_prot2 P u2 B l (rf s1 RSP)) (inside P) (st u2) s4 ->
       runs (placed P u2 B s4) es u'' ->
-      runs u (Switched u2 false B l s4 :: es) u''
+      runs u (Switched u2 Neither B l s4 :: es) u''
   | runs_fails u B l s1 u2 s3 es u'' :
       enters_place u B l s1 ->
       ext P x_aco_leave_place s1 (a_after L) (st u2) ->
@@ -208,7 +208,7 @@ Lemma does_place u B l s1 u2 : inv u -> gh u B = Some l -> enters P L u B ->
   reach (b64 X) (code P) (ext P) prot (pl_valid P L u B l)
     (fun a => range (lowest P l) (hi P (stk P B) - lowest P l) a \/
        land_mine P (l_kind l) (l_snap l) a)
-    (fun s4 => found P u2 false B l s4 /\ inv (placed P u2 B s4)) (st u2).
+    (fun s4 => found P u2 Neither B l s4 /\ inv (placed P u2 B s4)) (st u2).
 Proof.
   intros HI HB EN AC CL prot OK.
   eapply by_contract; [exact OK | eapply place_left; eauto |]. intros s [Hi _].
@@ -252,7 +252,7 @@ Lemma after_place u B l s1 u2 s4 : inv u -> enters_place u B l s1 ->
   call_left P L (with_st u s1) B l (leaving_A P (st u)) u2 ->
   entered_ok l (pl_prot2 P u2 B l (rf s1 RSP)) (st u2) ->
   path (pl_prot2 P u2 B l (rf s1 RSP)) (inside P) (st u2) s4 ->
-  found P u2 false B l s4 /\ inv (placed P u2 B s4).
+  found P u2 Neither B l s4 /\ inv (placed P u2 B s4).
 Proof.
   intros HI E CL OK R. pose proof (at_the_call u B l s1 HI E) as AC.
   destruct E as (HB & EN & _). rewrite (ac_sp P L _ _ _ AC) in OK, R.
@@ -390,7 +390,7 @@ Corollary there_is_a_run_in_place u B l s1 u2 : inv u -> enters_place u B l s1 -
   ext P x_aco_leave_place s1 (a_after L) (st u2) ->
   call_left P L (with_st u s1) B l (leaving_A P (st u)) u2 ->
   entered_ok l (pl_prot2 P u2 B l (rf s1 RSP)) (st u2) ->
-  exists s4, runs u [Switched u2 false B l s4] (placed P u2 B s4).
+  exists s4, runs u [Switched u2 Neither B l s4] (placed P u2 B s4).
 Proof.
   intros HI E X2 CL OK. pose proof (at_the_call u B l s1 HI E) as AC.
   pose proof E as (HB & EN & _). pose proof OK as OK2.

@@ -31,41 +31,27 @@ Notation land_by ext :=
   (land_spec i386 a_switch a_value a_entry a_entry_return code ext inside prot).
 Notation land := (land_by ext).
 
-Lemma out_switch : out (cbase + C32.aco_switch) false Fun a_switch.
+Lemma out_switch : out (cbase + C32.aco_switch) Neither Fun a_switch.
 Proof.
   unfold inside, C32.aco_switch. start_out i386. repeat one c_code. finish.
 Qed.
 
-Lemma out_value : out (cbase + C32.aco_switch_value) false Value a_value.
+Lemma out_value : out (cbase + C32.aco_switch_value) Neither Value a_value.
 Proof.
   unfold inside, C32.aco_switch_value. start_out i386. repeat one c_code. finish.
 Qed.
 
 (* B may compare or not, and what it compares may be equal or not. *)
-Lemma out_fpenv : out (cbase + C32.aco_switch_fpenv) true Fun a_switch.
+Lemma out_fpenv : out (cbase + C32.aco_switch_fpenv) Both Fun a_switch.
 Proof.
   unfold inside, C32.aco_switch_fpenv. start_out i386. start_words.
   repeat one c_code; finish.
 Qed.
 
-(* On a processor without SSE: MXCSR is not touched. *)
-Lemma out_fpenv_x87 : forall s ta tb r0 sb,
-  pc s = cbase + C32.aco_switch_fpenv -> rf s RAX = ta -> rf s RDX = tb ->
-  rf s RCX = a_switch -> rf s RSP = r0 -> ranged i386 (rf s) ->
-  load 4 (mm s) (tb + 4) = sb -> sb_apart r0 8 sb ->
-  out_apart i386 ta tb r0 8 4 -> out_prot i386 prot ta tb r0 8 4 sb ->
-  cw_ok (load 2 (mm s) (tb + 20)) = true /\ cw_ok (cw s) = true /\
-    Z.testbit (mm s (ta + 23)) 2 = false ->
-  gets i386 code ext prot inside (out_place r0 8 sb) (out_mine ta 22 r0 8)
-    (fun s' => arrives i386 (mm s) tb s' /\
-       form i386 a_switch a_value a_entry (mm s') (mm s') ta Fun
-         {| s_rf := rf s; s_sp := r0; s_ret := load 4 (mm s) r0 |} /\
-       same_rest s s' /\ mx s' = mx s /\
-       load 2 (mm s') (ta + 20) = cw s /\ cw s' = load 2 (mm s) (tb + 20)) s.
+(* On a processor without SSE. *)
+Lemma out_fpenv_x87 : out (cbase + C32.aco_switch_fpenv) X87 Fun a_switch.
 Proof.
-  unfold inside, C32.aco_switch_fpenv. start_out i386.
-  match goal with H : _ /\ _ /\ Z.testbit _ _ = _ |- _ =>
-    destruct H as (? & CW & SSE); words CW; flag SSE end.
+  unfold inside, C32.aco_switch_fpenv. start_out i386. start_words.
   repeat one c_code; finish.
 Qed.
 

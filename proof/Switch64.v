@@ -31,18 +31,18 @@ Notation land_by ext :=
   (land_spec amd64 a_switch a_value a_entry a_entry_return code ext inside prot).
 Notation land := (land_by ext).
 
-Lemma out_switch : out (cbase + C64.aco_switch) false Fun a_switch.
+Lemma out_switch : out (cbase + C64.aco_switch) Neither Fun a_switch.
 Proof.
   unfold inside, C64.aco_switch. start_out amd64. repeat one c_code. finish.
 Qed.
 
-Lemma out_value : out (cbase + C64.aco_switch_value) false Value a_value.
+Lemma out_value : out (cbase + C64.aco_switch_value) Neither Value a_value.
 Proof.
   unfold inside, C64.aco_switch_value. start_out amd64. repeat one c_code. finish.
 Qed.
 
 (* B may compare or not, and what it compares may be equal or not. *)
-Lemma out_fpenv : out (cbase + C64.aco_switch_fpenv) true Fun a_switch.
+Lemma out_fpenv : out (cbase + C64.aco_switch_fpenv) Both Fun a_switch.
 Proof.
   unfold inside, C64.aco_switch_fpenv. start_out amd64. start_words.
   repeat one c_code; finish.

@@ -232,7 +232,8 @@ Ltac contract :=
   cbv beta iota zeta delta
     [out_spec land_spec back rest_kept words_kept gets
      out_apart out_prot sb_apart land_apart land_prot arrives
-     form pushes kept_sp low saved words_ok words_saved words_loaded
+     form pushes kept_sp low saved words_ok words_saved words_loaded can_exchange
+     exchanged out_T
      same_words same_rest ranged apart2 range used np s_rf s_sp s_ret part
      amd64 i386 Contracts.b64 Contracts.w Contracts.W red creg freg treg lreg
      bx pushed o_ctl o_ctl2 o_flags o_fp];
@@ -333,7 +334,7 @@ Ltac start_out X :=
   let HL := fresh "HL" in let R := fresh "R" in let SB := fresh "SB" in
   let AP := fresh "AP" in let P := fresh "P" in
   let RO := fresh "RO" in let RL := fresh "RL" in
-  intros s ta tb r0 sb Hpc HA HB HL HSP R SB Hs AP P WORDS;
+  intros s ta tb r0 sb Hpc HA HB HL HSP R SB Hs AP P WORDS CAN;
   match goal with |- reach _ _ _ ?prot _ (out_mine _ ?tn _ ?n) _ _ =>
     let a := eval cbv in (Contracts.w X) in
     pose proof (out_reads X prot ta tb tn r0 n a sb (mm s)
@@ -347,15 +348,24 @@ Ltac start_out X :=
     cbn [Z.of_nat Pos.of_succ_nat Pos.succ Z.mul Pos.mul] in H
   end;
   literals; start s;
-  match goal with M : _ = _ :> mem |- _ => clear M end.
+  (* what it may write, but has to be as it was *)
+  match goal with M : ?m0 = ?m :> mem, HQ : ?Q = _ |- _ =>
+    try match type of HQ with context [load ?n _ (?t + ?k) = load ?n m0 (?t + ?k)] =>
+      assert (load n m (t + k) = load n m0 (t + k)) by (rewrite M; reflexivity) end;
+    clear M
+  end.
 
 (* What out_spec says of the words where they are exchanged. *)
 Ltac start_words :=
-  match goal with H : true = true -> _ |- _ =>
-    let MX := fresh in let CW := fresh in let SSE := fresh in
-    destruct (H eq_refl) as ((? & ?) & MX & CW & SSE); clear H;
-    words CW; unfold mx_ok in MX; change (2 ^ 16) with 65536 in MX;
+  match goal with W : _ <> Neither -> _ |- _ =>
+    destruct (W ltac:(discriminate)) as (? & ?); clear W end;
+  let CW := fresh in let MX := fresh in let SSE := fresh in
+  match goal with
+  | C : mx_ok _ = true /\ _ |- _ =>
+    destruct C as (MX & CW & SSE); words CW;
+    unfold mx_ok in MX; change (2 ^ 16) with 65536 in MX;
     try flag (SSE eq_refl); clear SSE
+  | C : cw_ok _ = true /\ _ |- _ => destruct C as (CW & SSE); words CW; flag SSE
   end
 with words CW :=
   unfold cw_ok in CW; apply andb_prop, proj1 in CW;

@@ -18,7 +18,8 @@
                  no co's: aco_entry alone writes it, the same for all
      MXCSR, x87  the control words are those of before; or, if the way out
                  exchanges them, those that were last saved in B's aco_t.  Where
-                 the C code exchanges them before a switch, that is not seen here
+                 the C code exchanges them before a switch, that is not seen here.
+                 Without SSE there is that of x87 alone
      the rest    is as before the instructions of the switch: direction flag, x87
                  stack, vector registers.  In a new co that begins in
                  aco_entry_tools only the direction flag and the control words are:
@@ -48,8 +49,7 @@
 
    A world is what one thread sees.  While it switches, the others do what signal
    handlers may; between switches they may take contexts that wait, and leave
-   others.  Not here: i386 without SSE, of which Switch32.v has the contract of
-   aco_switch_fpenv alone.  Example1.v and Example2.v meet the hypotheses. *)
+   others.  Example1.v and Example2.v meet the hypotheses. *)
 Require Import ZArith List Bool Lia.
 Require Import X86 Logic Contracts World Chain Place Runs Ways.
 Require Text64 Text32 Switch64 Switch32 Inline Inline64 Inline32 InPlace64 InPlace32.
@@ -90,15 +90,15 @@ Definition program64 : setting := {|
   World.T := T; World.stk := stk; World.lo := lo; World.hi := hi |}.
 
 Inductive ways64 : way -> Prop :=
-  | w_switch : ways64 (func program64 (cbase + C64.aco_switch) false Fun
+  | w_switch : ways64 (func program64 (cbase + C64.aco_switch) Neither Fun
       (Switch64.a_switch cbase))
-  | w_fpenv : ways64 (func program64 (cbase + C64.aco_switch_fpenv) true Fun
+  | w_fpenv : ways64 (func program64 (cbase + C64.aco_switch_fpenv) Both Fun
       (Switch64.a_switch cbase))
-  | w_value : ways64 (func program64 (cbase + C64.aco_switch_value) false Value
+  | w_value : ways64 (func program64 (cbase + C64.aco_switch_value) Neither Value
       (Switch64.a_value cbase))
   | w_inline exch long with_bx red : 0 <= red <= 128 ->
       ways64 (inl program64 (Inline64.inline_at code inl_text exch long with_bx)
-        exch with_bx 0 red).
+        (if exch then Both else Neither) with_bx 0 red).
 
 Definition place64 : in_place := {|
   gap := 40; breg := R12; mreg := RDX;
@@ -177,7 +177,7 @@ Theorem there_is_a_run_in_place64 u B l s1 u2 :
   call_left program64 place64 (with_st u s1) B l (leaving_A program64 (st u)) u2 ->
   entered_ok program64 l (pl_prot2 program64 u2 B l (rf s1 RSP)) (st u2) ->
   exists s4, runs program64 place64 ways64 u
-    [Switched program64 u2 false B l s4] (placed program64 u2 B s4).
+    [Switched program64 u2 Neither B l s4] (placed program64 u2 B s4).
 Proof.
   exact (there_is_a_run_in_place _ _ _ X_ok lands64_ok pieces64_ok u B l s1 u2).
 Qed.
@@ -217,14 +217,18 @@ Definition program32 : setting := {|
   World.T := T; World.stk := stk; World.lo := lo; World.hi := hi |}.
 
 Inductive ways32 : way -> Prop :=
-  | i_switch : ways32 (func program32 (cbase + C32.aco_switch) false Fun
+  | i_switch : ways32 (func program32 (cbase + C32.aco_switch) Neither Fun
       (Switch32.a_switch cbase))
-  | i_fpenv : ways32 (func program32 (cbase + C32.aco_switch_fpenv) true Fun
+  | i_fpenv : ways32 (func program32 (cbase + C32.aco_switch_fpenv) Both Fun
       (Switch32.a_switch cbase))
-  | i_value : ways32 (func program32 (cbase + C32.aco_switch_value) false Value
+  (* the same code, on a processor without SSE *)
+  | i_fpenv_x87 : ways32 (func program32 (cbase + C32.aco_switch_fpenv) X87 Fun
+      (Switch32.a_switch cbase))
+  | i_value : ways32 (func program32 (cbase + C32.aco_switch_value) Neither Value
       (Switch32.a_value cbase))
   | i_inline exch long pic with_bx :
-      ways32 (inl program32 (Inline32.inline_at code inl_text exch long pic with_bx)
+      let text := match exch with Neither => false | _ => true end in
+      ways32 (inl program32 (Inline32.inline_at code inl_text text long pic with_bx)
         exch with_bx (if pic then 4 else 0) 0).
 
 Definition place32 : in_place := {|
@@ -239,11 +243,13 @@ Let inl_inside s : inl_text s -> inside program32 s := @or_intror _ _.
 
 Lemma ways32_ok y : ways32 y -> way_ok program32 y.
 Proof.
-  intros [| | |exch long pic b].
+  intros [| | | |exch long pic b].
   - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.out_switch;
     assumption.
   - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.out_fpenv;
     assumption.
+  - apply (func_ok _ _ lib_inside); auto. intros ext0 prot.
+    apply Switch32.out_fpenv_x87; assumption.
   - apply (func_ok _ _ lib_inside); auto. intros ext0 prot. apply Switch32.out_value;
     assumption.
   - apply (inl_ok _ X_ok _ inl_inside); [destruct pic; lia | cbn; lia | auto |].
@@ -304,7 +310,7 @@ Theorem there_is_a_run_in_place32 u B l s1 u2 :
   call_left program32 place32 (with_st u s1) B l (leaving_A program32 (st u)) u2 ->
   entered_ok program32 l (pl_prot2 program32 u2 B l (rf s1 RSP)) (st u2) ->
   exists s4, runs program32 place32 ways32 u
-    [Switched program32 u2 false B l s4] (placed program32 u2 B s4).
+    [Switched program32 u2 Neither B l s4] (placed program32 u2 B s4).
 Proof.
   exact (there_is_a_run_in_place _ _ _ X_ok lands32_ok pieces32_ok u B l s1 u2).
 Qed.

@@ -45,7 +45,7 @@ Proof.
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a Ha. exact Ha.
   - intros s' Q. exact Q.
-  - intros E. split; [exact WO | exact (CE E)].
+  - intros _. exact WO.
 Qed.
 
 Lemma inl_ok at_p exch with_bx n red :
@@ -66,7 +66,7 @@ Proof.
   - unfold out_apart, apart2 in *. change m with n in *. lia.
   - intros s' Hs. destruct (PR s' Hs) as [P1 P2]. split; [exact P1|].
     intros a Ha. apply P2. change m with n. lia.
-  - intros E. split; [exact WO | exact (CE E)].
+  - intros _. exact WO.
 Qed.
 
 Lemma fun_land_ok k : k = Fun \/ k = Value -> (forall ext prot, land ext prot ins k) ->
@@ -87,7 +87,8 @@ Qed.
 Lemma new_land_ok tools : let k := Entry tools in
   (forall prot, land (calls P k prot) prot ins k) -> land_ok P k.
 Proof.
-  intros k H prot s t g from to A F _ LA LP AP. assert (N : is_new k) by (exists tools; reflexivity).
+  intros k H prot s t g from to A F _ LA LP AP.
+  assert (N : is_new k) by (exists tools; reflexivity).
   eapply reach_mono; [| | | apply (H prot s t g); auto].
   - intros s' [I1 I2]. split; [apply ins_inside; exact I1 | exact I2].
   - intros a Ha. split; [exact N | exact Ha].

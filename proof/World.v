@@ -270,10 +270,11 @@ Definition stays u u' i l :=
   (~ owns u' i -> kept_apart u' i l) /\
   (k = Value -> word (view u' i) (kept_sp X k g) = sent u' i).
 
-(* The words in the aco_t are those of before, or of the processor: the library
-   saves there what the resumer of a co is to find. *)
+(* The words in the aco_t are those of before, or of the processor, perhaps of x87
+   alone: the library saves there what the resumer of a co is to find. *)
 Definition words_stay u u' i :=
-  wd u' i = wd u i \/ wd u' i = (mx (st u), cw (st u)).
+  wd u' i = wd u i \/ wd u' i = (mx (st u), cw (st u)) \/
+  wd u' i = (fst (wd u i), cw (st u)).
 
 (* The program runs, the C code of the library included.  It may make contexts,
    destroy those that wait, and move bytes, for which it has to make room.  Other
