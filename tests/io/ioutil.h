@@ -27,6 +27,9 @@ extern unsigned io_flags; /* of all tasks of this test: 0 or ACO_IO_SHARED */
 	END_TEST                               \
 	static void name##_task(void *unused __attribute__((__unused__)))
 
+/* The tag of tests of what Valgrind imitates in another way than the kernel does. */
+#define IO_KERNEL "kernel"
+
 /* A test case without a world: tests make schedulers. */
 TCase *io_case(Suite *s, const char *name);
 #define io_add(tc, name) tcase_add_loop_test(tc, name, 0, 2)

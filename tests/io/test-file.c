@@ -147,7 +147,7 @@ IO_TEST(beyond_4_gib)
 IO_TEST(refusals)
 {
 	int file = io_file(), ends[2];
-	char c;
+	char c = 0;
 
 	io_fails(aco_io_pread(-1, &c, 1, 0), EBADF);
 	io_fails(aco_io_pwrite(-1, &c, 1, 0), EBADF);

@@ -314,6 +314,9 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, in_a_task, 0, 4);
 	io_add(tc, outside_tasks);
 	io_add(tc, without_a_scheduler);
+	tc = io_case(s, "threads");
+	tcase_set_tags(tc,
+		       IO_KERNEL); /* and the parent's, which are not there */
 	io_add(tc, with_threads);
 	return s;
 }

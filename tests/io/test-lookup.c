@@ -111,7 +111,7 @@ static void wait_inside(int n)
 static void wait_freed(int n)
 {
 	pthread_mutex_lock(&lock);
-	while (freed != n)
+	while (freed < n)
 		__real_pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
 }
@@ -243,9 +243,6 @@ END_TEST
 static void leaves_one(void *unused)
 {
 	(void)unused;
-	looks_up_until(0, 0);
-	ck_assert_int_eq(results[0], EAI_SYSTEM);
-	ck_assert_int_eq(errors[0], ETIMEDOUT);
 	io_go(NULL, looks_up_briefly, (void *)1);
 	aco_io_yield();
 	wait_inside(1);

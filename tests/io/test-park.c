@@ -130,7 +130,7 @@ static int wait_for(aco_io_queue_t *changed, struct mutex *m)
 }
 
 #define PLACES 3
-#define ITEMS 2000
+#define ITEMS 500
 
 static struct mutex mutex;
 static aco_io_queue_t not_full, not_empty;

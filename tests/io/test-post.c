@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #define THREADS 3
-#define POSTS 4000
+#define POSTS 1000
 #define SCHEDULERS 6
 
 static aco_io_t *io;
@@ -126,7 +126,7 @@ struct place {
 static struct place places[SCHEDULERS];
 static pthread_barrier_t all_there;
 
-#define HOPS 500
+#define HOPS 100
 
 static void takes_token(void *arg)
 {

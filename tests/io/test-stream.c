@@ -767,6 +767,8 @@ Suite *t_suite(void)
 	io_add(tc, connection_refused);
 	io_add(tc, connect_in_vain);
 	io_add(tc, a_local_queue_that_is_full);
+	tc = io_case(s, "descriptors");
+	tcase_set_tags(tc, IO_KERNEL);
 	io_add(tc, no_more_descriptors);
 	tc = io_case(s, "reading");
 	io_add(tc, short_reads);
