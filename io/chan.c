@@ -76,7 +76,10 @@ int aco_io_chan_send(aco_io_chan_t *chan, const void *item, int64_t deadline)
 			return -1;
 	if (chan->is_closed)
 		return fail(EPIPE);
-	memcpy(item_at(chan, chan->first + chan->used++), item, chan->size);
+	if (chan->size) /* else item may be NULL */
+		memcpy(item_at(chan, chan->first + chan->used), item,
+		       chan->size);
+	chan->used++;
 	if (chan->receivers.head)
 		aco_io_wake(chan->receivers.head, 0);
 	return 0;
@@ -92,7 +95,8 @@ int aco_io_chan_recv(aco_io_chan_t *chan, void *item, int64_t deadline)
 		if (wait_in(chan, &chan->receivers, deadline))
 			return -1;
 	}
-	memcpy(item, item_at(chan, chan->first), chan->size);
+	if (chan->size)
+		memcpy(item, item_at(chan, chan->first), chan->size);
 	chan->first = (chan->first + 1) % chan->count;
 	chan->used--;
 	if (chan->senders.head)
