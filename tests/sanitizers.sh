@@ -47,6 +47,59 @@ with_library() {
 	done
 }
 
+# build_io_test COMPILER NAME FLAG...: from the objects that io_tests has made, with
+# what the program's functions are wrapped with.
+build_io_test() {
+	with=$1 name=$2
+	shift 2
+	wraps=
+	case $name in
+	lookup) wraps="freeaddrinfo getaddrinfo pthread_cond_wait" ;;
+	model) wraps="clock_gettime epoll_wait" ;;
+	esac
+	# shellcheck disable=SC2086 # words
+	for source in test-$name $([ "$name" != model ] || echo model virtual); do
+		"$with" -g "$@" ${CHECK_CFLAGS-} -I"$include" -c \
+			"$top_srcdir/tests/io/$source.c" \
+			-o "$scratch/io-$name-$source.o" || return 1
+	done 2>"$scratch/log"
+	# shellcheck disable=SC2046,SC2086 # words
+	"$with" -g "$@" "$scratch/io-$name"-*.o "$scratch"/objects/* \
+		$([ "$name" = model ] || echo "$scratch"/util/*) \
+		$(printf ' -Wl,--wrap=%s' $wraps | sed 's/ -Wl,--wrap=$//') \
+		-o "$scratch/io-$name" ${CHECK_LIBS-} -pthread -lm -ldl 2>"$scratch/log"
+}
+
+# io_tests COMPILER FLAG...: the tests of libaco-io, with both libraries compiled, too.
+# Left out: test-faults, which takes the place of the allocator.
+io_tests() {
+	if ! have_io || [ -z "${CHECK_LIBS-}" ]; then return; fi
+	with=$1
+	shift
+	# shellcheck disable=SC2046 # words
+	set -- $(arch_flags) -O1 "$@"
+	rm -rf "$scratch/objects" "$scratch/util" "$scratch"/io-*
+	mkdir "$scratch/util"
+	for library in lib io; do
+		compile_library $library "$scratch/objects" "$with" -g "$@" \
+			2>"$scratch/log" || fail "$with $*: $(cat "$scratch/log")"
+	done
+	# shellcheck disable=SC2086 # words
+	for util in testutil io/ioutil; do
+		"$with" -g "$@" ${CHECK_CFLAGS-} -I"$include" -c \
+			"$top_srcdir/tests/$util.c" \
+			-o "$scratch/util/${util##*/}.o" 2>"$scratch/log" ||
+			fail "$with $*: $(cat "$scratch/log")"
+	done
+	for name in cancel chan fd file fork group local lookup model offload park \
+		post resume sched signals stream time; do
+		build_io_test "$with" $name "$@" ||
+			fail "$with $* io/test-$name: $(cat "$scratch/log")"
+		silent env CK_VERBOSITY=silent CK_FORK=no ACO_IO_MODEL_STEPS=20000 \
+			"$scratch/io-$name"
+	done
+}
+
 # usable COMPILER FLAG...: the sanitizer's runtime is there and works here.
 usable() {
 	with=$1
