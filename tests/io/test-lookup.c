@@ -335,8 +335,10 @@ IO_TEST(late_when_it_ends)
 
 void t_reset(void)
 {
+	pthread_mutex_lock(&lock); /* against a thread of the test before */
 	is_open = threads_are_late = false;
 	inside = found = freed = 0;
+	pthread_mutex_unlock(&lock);
 	for (int i = 0; i < 8; i++)
 		results[i] = -9;
 }
