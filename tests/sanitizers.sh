@@ -102,8 +102,13 @@ io_tests() {
 		case "$name $*" in fork*thread*) continue ;; esac
 		build_io_test "$with" $name "$@" ||
 			fail "$with $* io/test-$name: $(cat "$scratch/log")"
-		silent env CK_VERBOSITY=silent CK_FORK=no ACO_IO_MODEL_STEPS=20000 \
-			"$scratch/io-$name"
+		CK_FORK=no ACO_IO_MODEL_STEPS=20000 "$scratch/io-$name" \
+			>"$scratch/out" 2>&1 || {
+			cat "$scratch/out"
+			fail "$with $* io/test-$name"
+		}
+		! grep -vE '^(Running suite|100%)' "$scratch/out" ||
+			fail "$with $* io/test-$name says something"
 	done
 }
 

@@ -432,8 +432,11 @@ static void writes_much(void *unused)
 IO_TEST(reset_under_a_writer)
 {
 	const struct linger linger = { 1, 0 };
+	const int small = 65536; /* the kernel must not take everything */
 
 	io_tcp_pair(fds);
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	io_go(NULL, writes_much, NULL);
 	io_turns(3);
 	setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
