@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Random programs of all calls, for some seconds; and the command itself.
+. "${top_srcdir:-.}/tests/common.sh"
+
+dir=${top_builddir:-.}/tests/torture
+
+for program in "$dir/torture" "$dir/torture-cxx"; do
+	[ -x "$program" ] || continue
+	"$program" --seed 1 --operations 300000 || fail "$program"
+	"$program" --seed 1000 --operations 100000 --signals 10000 ||
+		fail "$program with signals"
+done
+
+# bad usage
+for arguments in --nothing "--seconds" "--seconds x" "--seed -1" "--length 0" \
+	"--replay $scratch/missing"; do
+	status=0
+	# shellcheck disable=SC2086 # words
+	"$dir/torture" $arguments >"$scratch/out" 2>"$scratch/err" || status=$?
+	[ $status -eq 2 ] && [ -s "$scratch/err" ] && [ ! -s "$scratch/out" ] ||
+		fail "torture $arguments: status $status"
+done
