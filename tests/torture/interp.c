@@ -48,6 +48,8 @@
 #define THROW_ROOM ((size_t)(SANITIZED ? 64 : 16) << 10)
 
 #define RED_ZONE 128
+#define CROWD 64 /* cos of one operation */
+#define CROWD_OF_STACKS 12
 
 /* Words on a stack that nobody else may change. */
 struct frame {
@@ -204,12 +206,16 @@ static void say(const char *what, ...)
 void torture_fail(const char *what, uintptr_t is, uintptr_t should)
 {
 	struct thread *t = me();
+	char line[200], *at = line;
 
 	if (t)
 		say("FAILED in world ", (uintptr_t)t->world->number,
 		    " at operation ", (uintptr_t)t->world->counter, " thread ",
 		    (uintptr_t)(t - t->world->threads), (char *)NULL);
-	say(what, is, " should be ", should, (char *)NULL);
+	at = put_text(put_text(at, what), ": is ");
+	at = put_text(put_number(at, is), ", should be ");
+	at = put_text(put_number(at, should), "\n");
+	(void)!write(2, line, (size_t)(at - line));
 	if (torture_aborts)
 		abort();
 	_exit(1);
@@ -342,7 +348,7 @@ static void check_current(struct thread *t)
 		return;
 	}
 	if (m->kind == M_OWN) {
-		check(co != NULL, "a main co of the library's own: ");
+		check(co != NULL, "a main co of the library's own");
 		if (!t->own)
 			t->own = co;
 		CHECK_EQ("aco_get_co() in the main context", co, t->own);
@@ -390,12 +396,12 @@ static void check_co(struct thread *t, struct slot *s)
 	CHECK_EQ("ct_restore", save->ct_restore, m->restores);
 	CHECK_EQ("whether the save stack holds bytes", save->valid_sz != 0,
 		 m->away);
-	check(save->valid_sz <= save->sz, "valid_sz > sz: ");
-	check(!save->ptr == !save->sz, "a save stack without bytes: ");
+	check(save->valid_sz <= save->sz, "valid_sz > sz");
+	check(!save->ptr == !save->sz, "a save stack without bytes");
 	/* a red zone, which may come with the bytes, does not count */
 	check(save->max_cpsz >= s->max_copy &&
 		      save->max_cpsz + RED_ZONE >= save->valid_sz,
-	      "max_cpsz: ");
+	      "max_cpsz");
 	CHECK_EQ("max_cpsz of a co that was never copied", save->max_cpsz != 0,
 		 m->saves != 0);
 	s->max_copy = save->max_cpsz;
@@ -499,10 +505,10 @@ static void check_no_memory(struct thread *t, struct slot *to)
 	struct world *w = t->world;
 
 	CHECK_EQ("errno without memory", *errno_here(), ENOMEM);
-	check(t->failed > 0, "ENOMEM though there was memory: ");
-	check(!needs_no_memory(t, to), "ENOMEM where none was needed: ");
+	check(t->failed > 0, "ENOMEM though there was memory");
+	check(!needs_no_memory(t, to), "ENOMEM where none was needed");
 	check(w->pending.kind == TO || w->pending.kind == ENTER,
-	      "a switch that failed has switched: ");
+	      "a switch that failed has switched");
 	w->pending.kind = NOTHING;
 	t->fail_in = 0;
 	check_all(t);
@@ -531,7 +537,7 @@ static void make_change(struct change *c, unsigned how, uint32_t salt)
 	regs_call(&regs, fn, c);
 	for (int i = 0; i < REGS_COUNT; i++)
 		CHECK_EQ("a callee-saved register", regs.out[i], regs.in[i]);
-	check(!(regs.flags & REGS_DIRECTION_FLAG), "the direction flag: ");
+	check(!(regs.flags & REGS_DIRECTION_FLAG), "the direction flag");
 }
 
 /* ---- operations ------------------------------------------------------------- */
@@ -560,6 +566,7 @@ enum op {
 	OP_ARG,
 	OP_PREFETCH,
 	OP_CONSTANT,
+	OP_CROWD,
 	OPS
 };
 
@@ -568,7 +575,7 @@ static const struct {
 	unsigned char share;
 	const char *name;
 } table[OPS] = {
-	[OP_RESUME] = { 72, ": resume co " },
+	[OP_RESUME] = { 70, ": resume co " },
 	[OP_YIELD] = { 52, ": yield " },
 	[OP_YIELD_TO] = { 26, ": yield to co " },
 	[OP_EXIT] = { 7, ": exit " },
@@ -591,6 +598,7 @@ static const struct {
 	[OP_ARG] = { 2, ": set arg of co " },
 	[OP_PREFETCH] = { 1, ": prefetch co " },
 	[OP_CONSTANT] = { 1, ": constant " },
+	[OP_CROWD] = { 2, ": make and destroy " },
 };
 
 static unsigned char decode[256];
@@ -660,7 +668,7 @@ static struct slot *arrive_in_co(void)
 	struct slot *s = w->pending.co;
 
 	check(s && (w->pending.kind == ENTER || w->pending.kind == TO),
-	      "a co that starts by itself: ");
+	      "a co that starts by itself");
 	CHECK_EQ("the state of a co that starts", s->m.state, M_INIT);
 	s->context.depth = 0;
 	arrive(&s->context);
@@ -675,7 +683,7 @@ static void body(void)
 	struct slot *s = arrive_in_co();
 
 	run(&s->context);
-	check(s->exits_by_return, "a function that returns: ");
+	check(s->exits_by_return, "a function that returns");
 }
 
 /* The same, if a function was called as the ABI says. */
@@ -685,6 +693,8 @@ REGS_ENTRY_ARG void regs_entered(uintptr_t sp)
 		 0);
 	body();
 }
+
+static void words_body(void);
 
 static void misaligned(struct world *w, aco_t **co, aco_share_stack_t **sstk)
 {
@@ -699,7 +709,7 @@ static void misaligned(struct world *w, aco_t **co, aco_share_stack_t **sstk)
 #define EINVAL_FROM(what, call)                                    \
 	do {                                                       \
 		*errno_here() = 0;                                 \
-		check((call), what ": ");                          \
+		check((call), what "");                            \
 		CHECK_EQ("errno of " what, *errno_here(), EINVAL); \
 	} while (0)
 
@@ -784,7 +794,10 @@ static void invalid(struct world *w, unsigned a)
 
 static aco_cofuncp_t some_function(unsigned a)
 {
-	switch (a % 4) {
+	switch (a % 6) {
+	case 4:
+	case 5:
+		return words_body;
 	case 0:
 		return parts[0]->tiny;
 	case 1:
@@ -795,6 +808,10 @@ static aco_cofuncp_t some_function(unsigned a)
 		return body;
 	}
 }
+
+static const size_t stack_sizes[] = {
+	4096, 4096, 8192, 16384, 16384, 65536, 65536, 262144,
+};
 
 static const unsigned short save_sizes[] = { 0, 0, 0, 1, 64, 128, 300, 5000 };
 
@@ -831,13 +848,13 @@ static void create(struct thread *t, const unsigned char *op)
 		CHECK_EQ("its errno", *errno_here(), ENOMEM);
 		return;
 	}
-	check(co != NULL, "aco_create2(): ");
+	check(co != NULL, "aco_create2()");
 	m_create(&t->m, &s->m, &main->m, &st->m, arg, flags);
 	s->co = co;
 	s->stack = st;
 	s->exits_by_return = !!(flags & M_RETURN_EXITS);
 	s->id = some_id(w, s);
-	check(co->save_stack.sz >= save, "the first size of a save stack: ");
+	check(co->save_stack.sz >= save, "the first size of a save stack");
 	w->figures.cos++;
 }
 
@@ -860,7 +877,7 @@ static void create_main(struct thread *t, const unsigned char *op)
 	s->co = aco_create2(NULL,
 			    w->stacks[0].m.made ? w->stacks[0].sstk : NULL,
 			    op[2], s->fp, arg, op[2] & 1 ? 0 : M_SHARE_FPENV);
-	check(s->co != NULL, "a main co: ");
+	check(s->co != NULL, "a main co");
 	m_create_main(&t->m, &s->m, arg);
 }
 
@@ -920,10 +937,6 @@ static void reset(struct thread *t, const unsigned char *op)
 	m_reset(&t->m, &s->m, arg);
 }
 
-static const size_t stack_sizes[] = {
-	4096, 4096, 8192, 16384, 16384, 65536, 65536, 262144,
-};
-
 static void make_stack(struct world *w, const unsigned char *op)
 {
 	struct stack *s = find_stack(w, op[1], 0);
@@ -948,9 +961,9 @@ static void make_stack(struct world *w, const unsigned char *op)
 	} else {
 		s->sstk = aco_share_stack_new2(s->asked, s->guard ? 1 : 0);
 	}
-	check(s->sstk != NULL, "a stack: ");
+	check(s->sstk != NULL, "a stack");
 	m_create_stack(&s->m);
-	check(s->sstk->sz >= s->asked, "the size of a stack: ");
+	check(s->sstk->sz >= s->asked, "the size of a stack");
 	CHECK_EQ("guard_page_enabled", !!s->sstk->guard_page_enabled, s->guard);
 	if (from) {
 		CHECK_EQ("ptr", s->sstk->ptr, s->memory + AROUND);
@@ -1020,12 +1033,12 @@ static void look(struct slot *s, unsigned how)
 				      (char *)s->stack->sstk->ptr &&
 			      (char *)s->co->reg[ACO_REG_IDX_SP] <=
 				      (char *)s->stack->sstk->align_retptr,
-		      "the stack pointer of a suspended co: ");
+		      "the stack pointer of a suspended co");
 	}
 	if (how % 4 != 0 || s->stack->asked > 65536)
 		return;
 	usage = aco_stack_usage(s->co);
-	check(usage <= s->stack->sstk->sz, "aco_stack_usage() > sz: ");
+	check(usage <= s->stack->sstk->sz, "aco_stack_usage() > sz");
 	if (s->m.state == M_SUSPENDED && s->m.stack->owner == &s->m &&
 	    s->context.depth > 0 &&
 	    !s->context.frames[s->context.depth - 1].cxx) {
@@ -1033,8 +1046,63 @@ static void look(struct slot *s, unsigned how)
 
 		check(usage > (uintptr_t)s->stack->sstk->align_retptr -
 				      (uintptr_t)f->words,
-		      "aco_stack_usage() of a deep co: ");
+		      "aco_stack_usage() of a deep co");
 	}
+}
+
+/* Many cos at once, or stacks, for a moment. */
+static void crowd_of_cos(struct thread *t, const unsigned char *op)
+{
+	struct world *w = t->world;
+	struct stack *st = find_stack(w, op[1], 1);
+	aco_t *cos[CROWD];
+	struct slot *main;
+	unsigned n = op[1] % CROWD;
+	size_t save = save_sizes[op[3] % 7];
+
+	FIND_CO(w, op[3], main, main->m.made && main->m.kind == M_MAIN);
+	if (!main || !st || room(t) < ROOM + sizeof(cos))
+		return;
+	count(w, OP_CROWD, n, 0);
+	for (unsigned i = 0; i < n; i++) {
+		struct m_co unseen;
+
+		cos[i] = aco_create(main->co, st->sstk, save, body, &cos[i]);
+		check(cos[i] != NULL, "one of many cos");
+		m_create(&t->m, &unseen, &main->m, &st->m, NULL, 0);
+		m_destroy(&t->m, &unseen);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		CHECK_EQ("arg of one of many cos", cos[i]->arg, &cos[i]);
+		CHECK_EQ("state of one of many cos", aco_state(cos[i]),
+			 ACO_STATE_INIT);
+	}
+	for (unsigned i = 0; i < n; i++)
+		aco_destroy(cos[op[2] & 8 ? n - 1 - i : i]);
+}
+
+static void crowd_of_stacks(struct thread *t, const unsigned char *op)
+{
+	aco_share_stack_t *stacks[CROWD_OF_STACKS];
+	unsigned n = op[1] % CROWD_OF_STACKS;
+	size_t sz = stack_sizes[op[3] % 8];
+
+	if (room(t) < ROOM + sizeof(stacks))
+		return;
+	count(t->world, OP_CROWD, n, 1);
+	for (unsigned i = 0; i < n; i++) {
+		stacks[i] = aco_share_stack_new(sz);
+		check(stacks[i] != NULL, "one of many stacks");
+		/* the lowest byte, and so a page, is its own */
+		*(unsigned char *)stacks[i]->ptr = (unsigned char)(i + 1);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		CHECK_EQ("a byte on one of many stacks",
+			 *(unsigned char *)stacks[i]->ptr, i + 1);
+		*(unsigned char *)stacks[i]->ptr = 0;
+	}
+	for (unsigned i = 0; i < n; i++)
+		aco_share_stack_destroy(stacks[op[2] & 8 ? n - 1 - i : i]);
 }
 
 static void constants(void)
@@ -1045,7 +1113,7 @@ static void constants(void)
 		 M_RETURN_EXITS);
 	CHECK_EQ("ACO_STATE_END", aco_constant("ACO_STATE_END"), ACO_STATE_END);
 	EINVAL_FROM("a constant that there is not", aco_constant("M") == -1);
-	check(aco_version()[0] == '2', "aco_version(): ");
+	check(aco_version()[0] == '2', "aco_version()");
 }
 
 /* ---- threads of a world ----------------------------------------------------- */
@@ -1397,6 +1465,12 @@ static void other(struct thread *t, enum op o, const unsigned char *op)
 		count(w, o, 0, 0);
 		constants();
 		break;
+	case OP_CROWD:
+		if (op[2] & 1)
+			crowd_of_stacks(t, op);
+		else
+			crowd_of_cos(t, op);
+		break;
 	default:
 		return;
 	}
@@ -1526,6 +1600,82 @@ enum tiny torture_tiny(uintptr_t id)
 			other(t, o, op);
 		}
 	}
+}
+
+/* ---- cos with a few words --------------------------------------------------- */
+
+/*
+ * Words right below the return address of a co's function, of which the library
+ * need not keep those that are zero.  In assembly, because compilers put saved
+ * registers there.
+ */
+#define WORDS 7
+
+#if defined(__x86_64__)
+#define FIRST_ARGUMENT
+#define WORDS_BODY                    \
+	"subq $56, %rsp\n\t"          \
+	"movq %rsp, %rdi\n\t"         \
+	"call torture_words_enter\n"  \
+	"1:\tmovq %rsp, %rdi\n\t"     \
+	"call torture_words_next\n\t" \
+	"call *%rax\n\t"              \
+	"jmp 1b"
+#else
+#define FIRST_ARGUMENT __attribute__((__regparm__(1)))
+#define WORDS_BODY                    \
+	"subl $28, %esp\n\t"          \
+	"movl %esp, %eax\n\t"         \
+	"call torture_words_enter\n"  \
+	"1:\tmovl %esp, %eax\n\t"     \
+	"call torture_words_next\n\t" \
+	"call *%eax\n\t"              \
+	"jmp 1b"
+#endif
+
+FIRST_ARGUMENT __attribute__((__used__, __visibility__("hidden"))) void
+torture_words_enter(uintptr_t *words);
+FIRST_ARGUMENT __attribute__((__used__, __visibility__("hidden"))) aco_cofuncp_t
+torture_words_next(uintptr_t *words);
+
+__attribute__((__naked__)) static void words_body(void)
+{
+	__asm__(WORDS_BODY);
+}
+
+/* From the id: which of the words are zero. */
+static uintptr_t word_of(uintptr_t id, unsigned i)
+{
+	uint32_t s = (uint32_t)(id >> 5) * 2654435761u | 1;
+
+	if (i == 0)
+		return id;
+	if (id & 32 || (id >> 6 & 3) == i % 4)
+		return 0;
+	s ^= i;
+	return torture_random(&s) * (uintptr_t)0xc2b2ae35;
+}
+
+FIRST_ARGUMENT void torture_words_enter(uintptr_t *words)
+{
+	uintptr_t id = torture_enter();
+
+	for (unsigned i = 0; i < WORDS; i++)
+		words[i] = word_of(id, i);
+}
+
+FIRST_ARGUMENT aco_cofuncp_t torture_words_next(uintptr_t *words)
+{
+	enum tiny what;
+
+	for (unsigned i = 1; i < WORDS; i++)
+		CHECK_EQ("a word at the top of a stack", words[i],
+			 word_of(words[0], i));
+	what = torture_tiny(words[0]);
+	for (unsigned i = 1; i < WORDS; i++)
+		CHECK_EQ("a word at the top of a stack", words[i],
+			 word_of(words[0], i));
+	return what == TINY_YIELD ? aco_yield : aco_exit;
 }
 
 /* ---- worlds ----------------------------------------------------------------- */

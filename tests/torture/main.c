@@ -253,14 +253,15 @@ static struct figures sum(void)
 	return f;
 }
 
-static void tell(double since, int failures)
+static void tell(const char *what, double since, int failures)
 {
 	struct figures f = sum();
 
-	printf("%.0f s: programs %llu, operations %llu, switches %llu, signals "
+	printf("%s%.0f s: programs %llu, operations %llu, switches %llu, "
+	       "signals "
 	       "%llu, "
 	       "faults %llu, cos %llu, bytes copied %llu; failures: %d\n",
-	       now() - since, (unsigned long long)f.programs,
+	       what, now() - since, (unsigned long long)f.programs,
 	       (unsigned long long)f.operations, (unsigned long long)f.switches,
 	       (unsigned long long)f.signals, (unsigned long long)f.faults,
 	       (unsigned long long)f.cos, (unsigned long long)f.bytes,
@@ -308,10 +309,10 @@ static int run_batches(void)
 		}
 		if (!options.quiet && now() - told >= 10) {
 			told = now();
-			tell(since, failures);
+			tell("", since, failures);
 		}
 	}
-	tell(since, failures);
+	tell("total: ", since, failures);
 	return failures != 0;
 }
 
@@ -332,7 +333,7 @@ static int replay(void)
 	torture_figures = &reports[0].figures;
 	torture_run(program, sz);
 	if (!options.quiet)
-		tell(now(), 0);
+		tell("total: ", now(), 0);
 	return 0;
 }
 

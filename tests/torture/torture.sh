@@ -18,6 +18,7 @@ for arguments in --nothing "--seconds" "--seconds x" "--seed -1" "--length 0" \
 	status=0
 	# shellcheck disable=SC2086 # words
 	"$dir/torture" $arguments >"$scratch/out" 2>"$scratch/err" || status=$?
-	[ $status -eq 2 ] && [ -s "$scratch/err" ] && [ ! -s "$scratch/out" ] ||
+	if [ $status -ne 2 ] || [ ! -s "$scratch/err" ] || [ -s "$scratch/out" ]; then
 		fail "torture $arguments: status $status"
+	fi
 done
