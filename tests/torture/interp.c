@@ -946,7 +946,7 @@ static void make_stack(struct world *w, const unsigned char *op)
 		return;
 	count(w, OP_STACK, (uintptr_t)(s - w->stacks), op[2]);
 	memset(s, 0, sizeof(*s));
-	s->asked = stack_sizes[op[2] / 4 % 8] * (SANITIZED ? 32 : 1);
+	s->asked = stack_sizes[op[2] / 4 % 8] + (SANITIZED ? 65536 : 0);
 	s->guard = op[2] % 4 > 1;
 	if (from) {
 		s->sz = s->asked + 3 * signal_frame + 4096 + op[3] % 64;
@@ -1035,7 +1035,7 @@ static void look(struct slot *s, unsigned how)
 				      (char *)s->stack->sstk->align_retptr,
 		      "the stack pointer of a suspended co");
 	}
-	if (how % 4 != 0 || s->stack->asked > 65536)
+	if (how % 4 != 0 || s->stack->asked > 2 * 65536)
 		return;
 	usage = aco_stack_usage(s->co);
 	check(usage <= s->stack->sstk->sz, "aco_stack_usage() > sz");

@@ -24,7 +24,7 @@
 static const char usage[] =
 	"usage: torture [--seconds N] [--operations N] [--seed N] [--length "
 	"N]\n"
-	"               [--jobs N] [--signals HZ] [--quiet]\n"
+	"               [--jobs N] [--signals HZ] [--quiet] [--no-shrink]\n"
 	"       torture --replay FILE [--trace] [--abort] [--signals HZ]\n"
 	"\n"
 	"Runs random programs of N operations (--length, default 2000) of all "
@@ -40,7 +40,7 @@ static const char usage[] =
 static struct {
 	long seconds, operations, length, jobs;
 	unsigned long long seed;
-	int quiet;
+	int quiet, no_shrink;
 	const char *replay;
 } options = { .length = 2000, .jobs = 1 };
 
@@ -214,6 +214,8 @@ static void explain(uint64_t seed, uint64_t batch, int status)
 	printf("FAILED: seed %llu, in the process of seed %llu: ",
 	       (unsigned long long)seed, (unsigned long long)batch);
 	say_end(status);
+	if (options.no_shrink)
+		return;
 	for (int i = 0; i < 5 && !again; i++)
 		again = fails(p, sz, 0);
 	if (!again) {
@@ -365,6 +367,8 @@ static void parse(char **arg)
 			torture_aborts = 1;
 		} else if (!strcmp(name, "--quiet")) {
 			options.quiet = 1;
+		} else if (!strcmp(name, "--no-shrink")) {
+			options.no_shrink = 1;
 		} else if (!arg[1]) {
 			number(NULL, 0);
 		} else if (!strcmp(name, "--replay")) {

@@ -10,6 +10,9 @@ for program in "$dir/torture" "$dir/torture-cxx"; do
 	"$program" --seed 1 --operations 300000 || fail "$program"
 	"$program" --seed 1000 --operations 100000 --signals 10000 ||
 		fail "$program with signals"
+	for file in "$top_srcdir/tests/torture/corpus"/*; do
+		"$program" --quiet --replay "$file" || fail "$program: $file"
+	done
 done
 
 # bad usage
