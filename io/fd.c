@@ -197,7 +197,17 @@ int aco_io_fd_block(int fd, int event, int64_t deadline)
 	return block(fd, event, deadline);
 }
 
-/* Without waiting. */
+/* Without waiting; a signal interrupts even that. */
+static int poll_now(struct pollfd *fds, nfds_t n)
+{
+	int result;
+
+	do
+		result = poll(fds, n, 0);
+	while (result < 0 && errno == EINTR);
+	return result;
+}
+
 static int ready_now(int fd, int events)
 {
 	struct pollfd p = { .fd = fd };
@@ -207,7 +217,7 @@ static int ready_now(int fd, int events)
 		p.events = POLLIN;
 	if (events & ACO_IO_WRITE)
 		p.events |= POLLOUT;
-	if (poll(&p, 1, 0) < 0)
+	if (poll_now(&p, 1) < 0)
 		return -1;
 	if (p.revents & POLLNVAL)
 		return fail(EBADF);
@@ -313,7 +323,7 @@ int aco_io_poll(struct pollfd *fds, nfds_t n, int64_t deadline)
 
 	if (aco_io_take_turn())
 		return -1;
-	while (!(result = poll(fds, n, 0)) && !is_past(deadline)) {
+	while (!(result = poll_now(fds, n)) && !is_past(deadline)) {
 		if (wait_for_all(fds, n, is_armed, deadline) &&
 		    errno != ETIMEDOUT)
 			return -1;

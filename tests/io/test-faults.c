@@ -33,6 +33,7 @@ int __real_aco_try_resume(aco_t *co);
 int __real_epoll_create1(int flags);
 int __real_epoll_ctl(int ep, int op, int fd, struct epoll_event *event);
 int __real_eventfd(unsigned count, int flags);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __real_signalfd(int fd, const sigset_t *set, int flags);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
@@ -49,6 +50,7 @@ int __wrap_aco_try_resume(aco_t *co);
 int __wrap_epoll_create1(int flags);
 int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *event);
 int __wrap_eventfd(unsigned count, int flags);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __wrap_signalfd(int fd, const sigset_t *set, int flags);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
@@ -61,7 +63,7 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *v, int n, int64_t offset,
 static _Atomic int allocated;  /* blocks of all threads */
 static __thread bool is_armed; /* in the thread of the test */
 static int calls, fails_at, fails_for, injected;
-static int resumes_to_fail;
+static int resumes_to_fail, polls_to_interrupt;
 
 /* Is this the call that fails? */
 static bool fails(int error)
@@ -143,6 +145,16 @@ int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *event)
 int __wrap_eventfd(unsigned count, int flags)
 {
 	return fails(ENFILE) ? -1 : __real_eventfd(count, flags);
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	if (polls_to_interrupt) {
+		polls_to_interrupt--;
+		errno = EINTR;
+		return -1;
+	}
+	return __real_poll(fds, n, timeout);
 }
 
 int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
@@ -646,6 +658,25 @@ START_TEST(a_generator_without_memory)
 }
 END_TEST
 
+/* ---- signals ------------------------------------------------------------- */
+
+/* A signal interrupts poll(2) even where that does not wait. */
+IO_TEST(interrupted_looks)
+{
+	struct pollfd p = { .events = POLLOUT };
+
+	io_pair(fds);
+	p.fd = fds[0];
+	polls_to_interrupt = 2;
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_WRITE, 0), ACO_IO_WRITE);
+	ck_assert_int_eq(polls_to_interrupt, 0);
+	polls_to_interrupt = 2;
+	ck_assert_int_eq(aco_io_poll(&p, 1, ACO_IO_NEVER), 1);
+	ck_assert_int_eq(polls_to_interrupt, 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* ---- time ---------------------------------------------------------------- */
 
 /* Tasks that time out do so at their deadline; the scheduler looks no more often
@@ -684,7 +715,7 @@ END_TEST
 
 void t_reset(void)
 {
-	resumes_to_fail = 0;
+	resumes_to_fail = polls_to_interrupt = 0;
 	virtual_on = is_armed = false;
 }
 
@@ -699,6 +730,8 @@ Suite *t_suite(void)
 	io_add(tc, others_go_on);
 	io_add(tc, a_post_without_memory);
 	io_add(tc, a_generator_without_memory);
+	tc = io_case(s, "signals");
+	io_add(tc, interrupted_looks);
 	tc = io_case(s, "time");
 	io_add(tc, long_deadlines);
 	return s;
