@@ -196,16 +196,16 @@ static int64_t next_time(const aco_io_t *io)
 }
 
 /* In milliseconds, rounded up: a task that is woken too early would only wait
-   again. */
+   again.  The tasks of this turn have taken time, too. */
 static int timeout(const aco_io_t *io, int64_t until)
 {
-	int64_t ms;
+	int64_t now, ms;
 
 	if (until < 0)
 		return -1;
-	if (until <= io->now)
+	if (until <= io->now || until <= (now = aco_io_clock()))
 		return 0;
-	ms = (until - io->now + ACO_IO_MSEC - 1) / ACO_IO_MSEC;
+	ms = (until - now + ACO_IO_MSEC - 1) / ACO_IO_MSEC;
 	return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 

@@ -713,6 +713,26 @@ START_TEST(long_deadlines)
 }
 END_TEST
 
+/* The time that a task computes is not added to what others wait. */
+static void computes(void *unused)
+{
+	(void)unused;
+	virtual_now += INT64_C(2900000000);
+}
+
+START_TEST(time_that_tasks_take)
+{
+	begin_virtual(_i);
+	wrong = 0;
+	io_go(NULL, sleeps_long, (void *)0);
+	io_go(NULL, computes, NULL);
+	ck_assert_int_eq(aco_io_run(io), 0);
+	ck_assert_msg(!wrong, "line %d", wrong);
+	ck_assert_int_eq(aco_io_destroy(io), 0);
+	virtual_on = false;
+}
+END_TEST
+
 void t_reset(void)
 {
 	resumes_to_fail = polls_to_interrupt = 0;
@@ -734,5 +754,6 @@ Suite *t_suite(void)
 	io_add(tc, interrupted_looks);
 	tc = io_case(s, "time");
 	io_add(tc, long_deadlines);
+	io_add(tc, time_that_tasks_take);
 	return s;
 }
