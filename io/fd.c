@@ -42,11 +42,9 @@ struct descriptor *aco_io_fd_get(int fd)
 {
 	aco_io_t *io = aco_io_thread;
 
-	if (fd < 0) {
-		errno = EBADF;
-		return NULL;
-	}
-	if ((size_t)fd >= io->fd_count && grow(io, (size_t)fd + 1))
+	/* No table for a number that is none. */
+	if ((size_t)fd >= io->fd_count &&
+	    (fcntl(fd, F_GETFD) < 0 || grow(io, (size_t)fd + 1)))
 		return NULL;
 	return &io->fds[fd];
 }

@@ -7,6 +7,7 @@
 #include "ioutil.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/eventfd.h>
 
 static int fds[2];
@@ -519,6 +520,19 @@ IO_TEST(a_large_number)
 	close(fd);
 }
 
+/* A number that no descriptor can have takes no memory. */
+IO_TEST(no_descriptor)
+{
+	char c;
+
+	io_fails(aco_io_read(INT_MAX, &c, 1, 0), EBADF);
+	io_fails(aco_io_read(INT_MAX / 4 + 1, &c, 1, 0), EBADF);
+	io_fails(aco_io_wait(INT_MAX, ACO_IO_READ, 0), EBADF);
+	io_fails(aco_io_adopt(INT_MAX), EBADF);
+	io_fails(aco_io_read(-1, &c, 1, 0), EBADF);
+	io_fails(aco_io_close(INT_MAX), EBADF);
+}
+
 /* The number is used again before a socket of the library is known. */
 IO_TEST(a_new_socket_is_unknown)
 {
@@ -561,6 +575,7 @@ Suite *t_suite(void)
 	io_add(tc, a_number_taken_from_a_waiter);
 	io_add(tc, a_number_taken_from_a_writer);
 	io_add(tc, a_large_number);
+	io_add(tc, no_descriptor);
 	io_add(tc, a_new_socket_is_unknown);
 	tc = io_case(s, "poll");
 	io_add(tc, poll_of_several);
