@@ -152,20 +152,30 @@ ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
 	return n;
 }
 
+/* What these flags look for is not what others read: that it is missing says
+   nothing of the rest, nor the other way round. */
+static void look_apart(int fd, int flags)
+{
+	if (flags & (MSG_ERRQUEUE | MSG_OOB | MSG_PEEK))
+		aco_io_thread->fds[fd].ready |= ACO_IO_READ;
+}
+
 ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline)
 {
 	struct attempt a = { .fd = fd,
 			     .event = ACO_IO_READ,
 			     .deadline = deadline };
-	ssize_t n;
+	ssize_t n = -1;
 
 	if (fd_begin(&a))
 		return -1;
+	look_apart(fd, flags);
 	do {
 		if (fd_ready(&a))
-			return -1;
+			break;
 		n = recvmsg(fd, msg, flags);
 	} while (n < 0 && aco_io_fd_again(&a));
+	look_apart(fd, flags);
 	return n;
 }
 

@@ -474,6 +474,33 @@ IO_TEST(urgent_data)
 	close_both();
 }
 
+/* That there is no error, and no more to look at, is no word on the data. */
+IO_TEST(what_lies_apart)
+{
+	const int from_start = 0;
+	char buf[8];
+	struct iovec v = { buf, sizeof(buf) };
+	struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	io_tcp_pair(fds);
+	io_fails(aco_io_read(fds[1], buf, 8, aco_io_after(1)), ETIMEDOUT);
+	io_put(fds[0], "abc", 3);
+	io_turns(2);
+	io_fails(aco_io_recvmsg(fds[1], &msg, MSG_ERRQUEUE, 0), ETIMEDOUT);
+	ck_assert_int_eq(aco_io_read(fds[1], buf, 8, aco_io_after(1000)), 3);
+	close_both();
+
+	io_pair(fds);
+	setsockopt(fds[1], SOL_SOCKET, SO_PEEK_OFF, &from_start, sizeof(int));
+	io_fails(aco_io_read(fds[1], buf, 8, aco_io_after(1)), ETIMEDOUT);
+	io_put(fds[0], "abc", 3);
+	ck_assert_int_eq(aco_io_recvmsg(fds[1], &msg, MSG_PEEK, 0), 3);
+	io_fails(aco_io_recvmsg(fds[1], &msg, MSG_PEEK, aco_io_after(1)),
+		 ETIMEDOUT);
+	ck_assert_int_eq(aco_io_read(fds[1], buf, 8, aco_io_after(1000)), 3);
+	close_both();
+}
+
 /* ---- one deadline for a request ------------------------------------------ */
 
 static void reads_request(void *unused)
@@ -782,6 +809,7 @@ Suite *t_suite(void)
 	io_add(tc, end_with_data);
 	io_add(tc, reset_with_data);
 	io_add(tc, urgent_data);
+	io_add(tc, what_lies_apart);
 	io_add(tc, slow_loris);
 	tc = io_case(s, "writing");
 	io_add(tc, reset_under_a_writer);
