@@ -82,11 +82,15 @@ static void wake(struct descriptor *d, int event, int error)
 	*task = NULL;
 }
 
-void aco_io_fd_event(aco_io_t *io, int fd, uint32_t events)
+/* As long as a copy of it is open, epoll reports of a file whose number has been
+   closed, and may be another's. */
+void aco_io_fd_event(aco_io_t *io, uint64_t data, uint32_t events)
 {
 	const uint32_t ends = EPOLLHUP | EPOLLERR;
-	struct descriptor *d = &io->fds[fd];
+	struct descriptor *d = &io->fds[(uint32_t)data];
 
+	if (d->file != data >> 32)
+		return;
 	if (events & (ends | EPOLLRDHUP | EPOLLPRI))
 		d->flags |= FD_DOUBT;
 	if (events & (ends | EPOLLRDHUP | EPOLLPRI | EPOLLIN)) {
@@ -103,12 +107,13 @@ void aco_io_fd_event(aco_io_t *io, int fd, uint32_t events)
 
 static int control(int operation, int fd)
 {
+	const aco_io_t *io = aco_io_thread;
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
-		.data.fd = fd,
+		.data.u64 = (uint64_t)io->fds[fd].file << 32 | (uint32_t)fd,
 	};
 
-	return epoll_ctl(aco_io_thread->epoll_fd, operation, fd, &event);
+	return epoll_ctl(io->epoll_fd, operation, fd, &event);
 }
 
 /* Arms it, too: what is ready now will be reported. */

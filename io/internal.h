@@ -313,8 +313,8 @@ void aco_io_pool_close(struct pool *pool);
 
 /* ----------------------------------------------------------- descriptors -- */
 
-/* Events of epoll have arrived for fd. */
-void aco_io_fd_event(aco_io_t *io, int fd, uint32_t events);
+/* Events of epoll have arrived, with the data of their registration. */
+void aco_io_fd_event(aco_io_t *io, uint64_t data, uint32_t events);
 
 /* What is known of fd; NULL with errno. */
 struct descriptor *aco_io_fd_get(int fd);

@@ -68,7 +68,7 @@ static int open_descriptors(aco_io_t *io)
 	io->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (io->event_fd < 0)
 		return -1;
-	event.data.fd = io->event_fd;
+	event.data.u64 = (uint32_t)io->event_fd;
 	return epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, io->event_fd, &event);
 }
 
@@ -231,10 +231,10 @@ static bool look(aco_io_t *io, int64_t until)
 	n = epoll_wait(io->epoll_fd, events, EVENTS, timeout(io, until));
 	io->now = aco_io_clock();
 	for (int i = 0; i < n; i++)
-		if (events[i].data.fd == io->event_fd)
+		if (events[i].data.u64 == (uint32_t)io->event_fd)
 			has_jobs = true;
 		else
-			aco_io_fd_event(io, events[i].data.fd,
+			aco_io_fd_event(io, events[i].data.u64,
 					events[i].events);
 	aco_io_timers_run(&io->heap, io->now, timed_out);
 	if (has_jobs && !aco_io_jobs_start(io))

@@ -264,6 +264,33 @@ static void takes_the_number(void *unused)
 	io_put(others[1], "o", 1);
 }
 
+/* What comes for the copy is nothing to those who use the number now. */
+IO_TEST(a_copy_is_another)
+{
+	char c;
+	int copy;
+
+	io_pair(fds);
+	io_fails(aco_io_read(fds[0], &c, 1, aco_io_after(1)), ETIMEDOUT);
+	copy = dup(fds[0]);
+	aco_io_close(fds[0]);
+	io_pair(others);
+	if (others[0] != fds[0])
+		move_to(others[0], fds[0]);
+	io_go(NULL, waits_to_read, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], -9);
+	io_put(others[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], ACO_IO_READ);
+	close(fds[0]);
+	close(fds[1]);
+	close(others[1]);
+	close(copy);
+}
+
 /* A task that has been woken, but did not run yet, must not read what came for
    the file that has the number now. */
 static void check_number_taken(aco_io_func_t fn)
@@ -571,6 +598,7 @@ Suite *t_suite(void)
 	tc = io_case(s, "numbers");
 	io_add(tc, numbers_that_others_use_again);
 	io_add(tc, a_copy_is_open);
+	io_add(tc, a_copy_is_another);
 	io_add(tc, a_number_taken_from_a_reader);
 	io_add(tc, a_number_taken_from_a_waiter);
 	io_add(tc, a_number_taken_from_a_writer);
