@@ -276,8 +276,10 @@ int aco_io_wait(int fd, int events, int64_t deadline)
 
 static int events_of(const struct pollfd *p)
 {
-	return (p->events & POLLOUT ? ACO_IO_WRITE : 0) |
-	       (p->events & ~POLLOUT ? ACO_IO_READ : 0);
+	const int writes = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+	return (p->events & writes ? ACO_IO_WRITE : 0) |
+	       (p->events & ~writes ? ACO_IO_READ : 0);
 }
 
 static void withdraw_all(const struct pollfd *fds, nfds_t n)

@@ -462,6 +462,32 @@ IO_TEST(poll_for_little)
 	check_little(POLLRDHUP, POLLHUP | POLLRDHUP);
 }
 
+/* The other names of what is there to read, and of room to write. */
+IO_TEST(poll_by_other_names)
+{
+	char buf[4096];
+
+	io_pair(fds);
+	io_go(NULL, polls_for_little, (void *)POLLRDNORM);
+	io_turns(2);
+	ck_assert_int_eq(results[0], -9);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[1], POLLRDNORM);
+	results[0] = -9;
+	fill(fds[0]);
+	io_go(NULL, polls_for_little, (void *)POLLWRNORM);
+	io_turns(2);
+	ck_assert_int_eq(results[0], -9);
+	while (read(fds[1], buf, sizeof(buf)) > 0)
+		;
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	ck_assert_int_eq(results[1], POLLWRNORM);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* After a poll nothing of it is left: others may wait. */
 IO_TEST(poll_leaves_nothing)
 {
@@ -609,6 +635,7 @@ Suite *t_suite(void)
 	io_add(tc, poll_of_several);
 	io_add(tc, poll_at_once_and_at_the_deadline);
 	io_add(tc, poll_for_little);
+	io_add(tc, poll_by_other_names);
 	io_add(tc, poll_leaves_nothing);
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
