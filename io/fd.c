@@ -373,6 +373,10 @@ int aco_io_fd_begin(struct attempt *a)
 	if (aco_io_take_turn() || aco_io_fd_check(a))
 		return -1;
 	d = &aco_io_thread->fds[a->fd];
+	if (!(d->flags & FD_OURS)) { /* it may be another since a wait */
+		d->flags &= (uint8_t)~FD_REGISTERED;
+		d->ready = BOTH;
+	}
 	d->flags |= FD_OURS;
 	return d->flags & FD_NONBLOCKING ? 0 : check_mode(a->fd, d);
 }

@@ -225,6 +225,27 @@ IO_TEST(numbers_that_others_use_again)
 	close(fds[1]);
 }
 
+/* The same where the other file is then read by these calls. */
+IO_TEST(a_number_that_was_waited_for)
+{
+	char c;
+
+	io_pair(fds);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(1)), ETIMEDOUT);
+	close(fds[0]);
+	close(fds[1]);
+	io_pair(fds); /* the same numbers */
+	io_put(fds[1], "x", 1);
+	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, aco_io_after(1000)), 1);
+	io_go(NULL, reads_one, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	aco_io_close(fds[0]);
+	close(fds[1]);
+}
+
 /* A number that is closed by aco_io_close(), while a copy of it is open. */
 IO_TEST(a_copy_is_open)
 {
@@ -623,6 +644,7 @@ Suite *t_suite(void)
 	io_add(tc, close_wakes_who_waits);
 	tc = io_case(s, "numbers");
 	io_add(tc, numbers_that_others_use_again);
+	io_add(tc, a_number_that_was_waited_for);
 	io_add(tc, a_copy_is_open);
 	io_add(tc, a_copy_is_another);
 	io_add(tc, a_number_taken_from_a_reader);
