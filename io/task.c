@@ -35,7 +35,7 @@ void aco_io_dequeue(struct task *task)
 
 aco_io_task_t aco_io_task_id(const struct task *task)
 {
-	const struct slot *slot = &aco_io_thread->slots[task->slot];
+	const struct slot *slot = &task->group->io->slots[task->slot];
 
 	return (aco_io_task_t)slot->generation << 32 | (task->slot + 1);
 }

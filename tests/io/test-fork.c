@@ -103,6 +103,7 @@ static void check_child(void)
 	t_child(aco_io_cancel(1) == -1 && errno == EPERM);
 	t_child(!aco_io_group_new() && errno == EPERM);
 	t_child(!aco_io_get_local(&key));
+	aco_io_dump(io, -1);
 }
 
 static void wait_for_child(void)
