@@ -16,6 +16,7 @@
 #include "internal.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 
 #define BOTH (ACO_IO_READ | ACO_IO_WRITE)
@@ -381,17 +382,19 @@ int aco_io_fd_begin(struct attempt *a)
 	return d->flags & FD_NONBLOCKING ? 0 : check_mode(a->fd, d);
 }
 
-int aco_io_fd_ready(struct attempt *a)
+static ALWAYS_INLINE int wait_for(struct attempt *a)
 {
-	bool may_try = aco_io_thread->fds[a->fd].ready & a->event;
+	bool tried = a->tried;
 
-	if (!may_try && is_past(a->deadline)) {
-		if (a->tried)
-			return fail(ETIMEDOUT);
-		may_try = true;
-	}
 	a->tried = true;
-	return may_try ? 0 : block(a->fd, a->event, a->deadline);
+	if (is_past(a->deadline))
+		return tried ? fail(ETIMEDOUT) : 0;
+	return block(a->fd, a->event, a->deadline);
+}
+
+int aco_io_fd_wait(struct attempt *a)
+{
+	return wait_for(a);
 }
 
 bool aco_io_fd_again(const struct attempt *a)
@@ -399,6 +402,64 @@ bool aco_io_fd_again(const struct attempt *a)
 	if (errno == EAGAIN)
 		aco_io_thread->fds[a->fd].ready &= (uint8_t)~a->event;
 	return errno == EAGAIN || errno == EINTR;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+static __attribute__((__noinline__)) void find_type(int fd,
+						    struct descriptor *d)
+{
+	int protocol;
+	socklen_t len = sizeof(protocol);
+
+	d->flags |= FD_TYPE_KNOWN;
+	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	    protocol == IPPROTO_TCP)
+		d->flags |= FD_IS_TCP;
+}
+
+bool aco_io_fd_is_tcp(int fd)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+
+	if (!(d->flags & FD_TYPE_KNOWN))
+		find_type(fd, d);
+	return d->flags & FD_IS_TCP;
+}
+
+/*
+ * A read of TCP that got less than it asked for has taken all: the next byte is
+ * an edge, and the read(2) that would be told EAGAIN can be saved.  Other kinds
+ * end a read where a datagram, line or message does.
+ */
+static void note_short_read(int fd)
+{
+	struct descriptor *d = &aco_io_thread->fds[fd];
+
+	if ((d->flags & (FD_REGISTERED | FD_DOUBT)) == FD_REGISTERED &&
+	    aco_io_fd_is_tcp(fd))
+		d->ready &= (uint8_t)~ACO_IO_READ;
+}
+
+/* Here, because most tasks wait in it, and need no other frame of this library
+   while they do. */
+ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
+{
+	struct attempt a = { .fd = fd,
+			     .event = ACO_IO_READ,
+			     .deadline = deadline };
+	ssize_t n;
+
+	if (fd_begin(&a))
+		return -1;
+	do {
+		if (!is_ready(&a) && wait_for(&a))
+			return -1;
+		n = read(a.fd, buf, len);
+	} while (n < 0 && aco_io_fd_again(&a));
+	if (n > 0 && (size_t)n < len)
+		note_short_read(a.fd);
+	return n;
 }
 
 /* ---- handing over, and closing ------------------------------------------- */

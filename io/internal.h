@@ -348,8 +348,9 @@ struct attempt {
 int aco_io_fd_begin(struct attempt *attempt);
 /* Fails with EBADF if fd was closed since, be the number in use again or not. */
 int aco_io_fd_check(const struct attempt *attempt);
-int aco_io_fd_ready(struct attempt *attempt);
+int aco_io_fd_wait(struct attempt *attempt);
 bool aco_io_fd_again(const struct attempt *attempt);
+bool aco_io_fd_is_tcp(int fd);
 
 /* The common case of aco_io_fd_begin(): fd was used before. */
 static inline int fd_begin(struct attempt *a)
@@ -368,13 +369,18 @@ static inline int fd_begin(struct attempt *a)
 	return 0;
 }
 
-/* The common case of aco_io_fd_ready(): nothing was said to the contrary. */
+/* Whether the system call may be made: nothing was said to the contrary. */
+static inline bool is_ready(struct attempt *a)
+{
+	bool ready = aco_io_thread->fds[a->fd].ready & a->event;
+
+	a->tried |= ready;
+	return ready;
+}
+
 static inline int fd_ready(struct attempt *a)
 {
-	if (!(aco_io_thread->fds[a->fd].ready & a->event))
-		return aco_io_fd_ready(a);
-	a->tried = true;
-	return 0;
+	return is_ready(a) ? 0 : aco_io_fd_wait(a);
 }
 
 #pragma GCC visibility pop

@@ -6,47 +6,9 @@
 
 #include "internal.h"
 
-#include <netinet/in.h>
 #include <sys/sendfile.h>
 
 _Static_assert(sizeof(off_t) == sizeof(int64_t), "_FILE_OFFSET_BITS=64");
-
-/* ---- what a short read says ---------------------------------------------- */
-
-static __attribute__((__noinline__)) void find_type(int fd,
-						    struct descriptor *d)
-{
-	int protocol;
-	socklen_t len = sizeof(protocol);
-
-	d->flags |= FD_TYPE_KNOWN;
-	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
-	    protocol == IPPROTO_TCP)
-		d->flags |= FD_IS_TCP;
-}
-
-static inline bool is_tcp(int fd)
-{
-	struct descriptor *d = &aco_io_thread->fds[fd];
-
-	if (!(d->flags & FD_TYPE_KNOWN))
-		find_type(fd, d);
-	return d->flags & FD_IS_TCP;
-}
-
-/*
- * A read of TCP that got less than it asked for has taken all: the next byte is
- * an edge, and the read(2) that would be told EAGAIN can be saved.  Other kinds
- * end a read where a datagram, line or message does.
- */
-static void note_short_read(int fd)
-{
-	struct descriptor *d = &aco_io_thread->fds[fd];
-
-	if ((d->flags & (FD_REGISTERED | FD_DOUBT)) == FD_REGISTERED &&
-	    is_tcp(fd))
-		d->ready &= (uint8_t)~ACO_IO_READ;
-}
 
 /* ---- connections --------------------------------------------------------- */
 
@@ -83,7 +45,7 @@ int aco_io_accept(int fd, struct sockaddr *addr, socklen_t *len,
 	} while (connection < 0 && (aco_io_fd_again(&a) || is_gone(errno)));
 	if (connection < 0)
 		return -1;
-	if (is_tcp(fd))
+	if (aco_io_fd_is_tcp(fd))
 		flags |= FD_IS_TCP;
 	aco_io_fd_forget(connection, flags);
 	return connection;
@@ -132,25 +94,6 @@ int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
 }
 
 /* ---- reading ------------------------------------------------------------- */
-
-ssize_t aco_io_read(int fd, void *buf, size_t len, int64_t deadline)
-{
-	struct attempt a = { .fd = fd,
-			     .event = ACO_IO_READ,
-			     .deadline = deadline };
-	ssize_t n;
-
-	if (fd_begin(&a))
-		return -1;
-	do {
-		if (fd_ready(&a))
-			return -1;
-		n = read(fd, buf, len);
-	} while (n < 0 && aco_io_fd_again(&a));
-	if (n > 0 && (size_t)n < len)
-		note_short_read(fd);
-	return n;
-}
 
 /* What these flags look for is not what others read: that it is missing says
    nothing of the rest, nor the other way round. */
