@@ -54,7 +54,7 @@ for program in "$bench"/serve-*; do
 	*.o | *.*) continue ;;
 	aco) names="aco-shared aco-own" ;;
 	ev) names=libev ;;
-	uv) names=libuv ;;
+	uv) names="libuv libuv-timers" ;;
 	*) names=${program##*/serve-} ;;
 	esac
 	for name in $names; do

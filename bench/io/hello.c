@@ -49,7 +49,7 @@ unsigned hello_sleep_ms(size_t i)
 void hello_usage(void)
 {
 	fputs("usage: hello | echo | sleepers N ROUNDS | channel N, "
-	      "and own | shared where there is a choice\n",
+	      "and own | shared | timers where there is a choice\n",
 	      stderr);
 	exit(2);
 }
@@ -66,7 +66,7 @@ static size_t number(const char *text)
 
 struct hello_args hello_parse(int argc, char **argv)
 {
-	struct hello_args args = { argc > 1 ? argv[1] : "", 0, 0, 0 };
+	struct hello_args args = { argc > 1 ? argv[1] : "", 0, 0, 0, 0 };
 	char **next = argv + 2;
 
 	if (argc < 2)
@@ -75,7 +75,7 @@ struct hello_args hello_parse(int argc, char **argv)
 		args.n = number(*next++);
 	if (!strcmp(args.what, "sleepers"))
 		args.rounds = args.n && *next ? number(*next++) : 0;
-	if (next < argv + argc && !strcmp(*next, "shared"))
-		args.is_shared = 1;
+	args.is_shared = *next && !strcmp(*next, "shared");
+	args.has_timers = *next && !strcmp(*next, "timers");
 	return args;
 }

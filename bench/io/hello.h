@@ -10,7 +10,8 @@
  *					N tasks sleep for a second, ROUNDS times
  *	serve-NAME channel N [KIND]	N times to another task and back
  *
- * KIND is "own" or "shared", for stacks, where there is a choice.  The listening
+ * KIND is "own" or "shared", for stacks, or "timers", for a timer that ends a
+ * request that takes too long, where there is a choice.  The listening
  * socket is descriptor 3.  A program that can't do what is asked for ends with 2.
  *
  * The answer to a request is in one piece, and the same everywhere.  Of the
@@ -47,7 +48,7 @@ unsigned hello_sleep_ms(size_t i);
 struct hello_args {
 	const char *what;
 	size_t n, rounds; /* 0: not given */
-	int is_shared;
+	int is_shared, has_timers;
 };
 struct hello_args hello_parse(int argc, char **argv);
 

@@ -12,6 +12,7 @@
 
 struct connection {
 	uv_tcp_t tcp;
+	uv_timer_t *timer; /* of a request, or NULL */
 	unsigned matched;
 	/* of an echo */
 	uv_write_t write;
@@ -19,7 +20,7 @@ struct connection {
 };
 
 static uv_loop_t *loop;
-static int is_echo;
+static int is_echo, has_timers;
 
 static void check(int result, const char *what)
 {
@@ -37,10 +38,41 @@ static void on_closed(uv_handle_t *handle)
 	free(c);
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
 static void end(struct connection *c)
 {
-	if (!uv_is_closing((uv_handle_t *)&c->tcp))
-		uv_close((uv_handle_t *)&c->tcp, on_closed);
+	if (uv_is_closing((uv_handle_t *)&c->tcp))
+		return;
+	uv_close((uv_handle_t *)&c->tcp, on_closed);
+	if (c->timer)
+		uv_close((uv_handle_t *)c->timer, on_timer_closed);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+	end(timer->data);
+}
+
+/* Anew for each request. */
+static void start_timer(struct connection *c)
+{
+	if (c->timer)
+		check(uv_timer_start(c->timer, on_timeout, HELLO_TIMEOUT_MS, 0),
+		      "uv_timer_start");
+}
+
+static void make_timer(struct connection *c)
+{
+	c->timer = malloc(sizeof(*c->timer));
+	if (!c->timer)
+		hello_fail("malloc");
+	check(uv_timer_init(loop, c->timer), "uv_timer_init");
+	c->timer->data = c;
+	start_timer(c);
 }
 
 static void give_buffer(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
@@ -64,6 +96,7 @@ static void on_request(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		end(c);
 	if (n <= 0)
 		return;
+	start_timer(c);
 	for (unsigned heads = hello_heads(&c->matched, hello_buffer, (size_t)n);
 	     heads; heads--)
 		if (uv_try_write(stream, &answer, 1) !=
@@ -117,6 +150,8 @@ static void on_connection(uv_stream_t *listener, int status)
 	c->tcp.data = c;
 	if (is_echo && !(c->buf = malloc(HELLO_ECHO)))
 		hello_fail("malloc");
+	if (has_timers)
+		make_timer(c);
 	check(uv_accept(listener, (uv_stream_t *)&c->tcp), "uv_accept");
 	check(uv_read_start((uv_stream_t *)&c->tcp, give_buffer,
 			    is_echo ? on_data : on_request),
@@ -129,6 +164,7 @@ int main(int argc, char **argv)
 	uv_tcp_t listener;
 
 	is_echo = !strcmp(args.what, "echo");
+	has_timers = args.has_timers;
 	if (!is_echo && strcmp(args.what, "hello") != 0)
 		hello_usage();
 	signal(SIGPIPE, SIG_IGN);

@@ -14,7 +14,7 @@ class Server:
     program: str
     needs: str
     rows: tuple = ("hello",)
-    kind: str = None  # of stacks
+    kind: str = None  # of stacks, or timers
     most: int = None  # connections
 
     def path(self, directory):
@@ -30,6 +30,7 @@ ALL = (
     Server("aco-libev", "the same in libev", "serve-aco-libev", "libev-dev", kind="own"),
     Server("libev", "libev callbacks", "serve-ev", "libev-dev"),
     Server("libuv", "libuv callbacks", "serve-uv", "libuv1-dev", ("hello", "fairness")),
+    Server("libuv-timers", "the same with timers", "serve-uv", "libuv1-dev", kind="timers"),
     Server("st", "State Threads", "serve-st", "libst-dev", ("hello", "sleepers", "fairness"),
            "own"),
     Server("nginx", "nginx, return 200", "serve-nginx", "nginx"),
