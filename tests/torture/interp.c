@@ -575,7 +575,7 @@ static const struct {
 	unsigned char share;
 	const char *name;
 } table[OPS] = {
-	[OP_RESUME] = { 70, ": resume co " },
+	[OP_RESUME] = { 68, ": resume co " },
 	[OP_YIELD] = { 52, ": yield " },
 	[OP_YIELD_TO] = { 26, ": yield to co " },
 	[OP_EXIT] = { 7, ": exit " },
@@ -598,7 +598,7 @@ static const struct {
 	[OP_ARG] = { 2, ": set arg of co " },
 	[OP_PREFETCH] = { 1, ": prefetch co " },
 	[OP_CONSTANT] = { 1, ": constant " },
-	[OP_CROWD] = { 2, ": make and destroy " },
+	[OP_CROWD] = { 4, ": make and destroy " },
 };
 
 static unsigned char decode[256];
@@ -1057,28 +1057,32 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 	struct stack *st = find_stack(w, op[1], 1);
 	aco_t *cos[CROWD];
 	struct slot *main;
-	unsigned n = op[1] % CROWD;
+	unsigned n = op[1] % CROWD, rounds = op[2] / 16;
 	size_t save = save_sizes[op[3] % 7];
 
 	FIND_CO(w, op[3], main, main->m.made && main->m.kind == M_MAIN);
 	if (!main || !st || room(t) < ROOM + sizeof(cos))
 		return;
 	count(w, OP_CROWD, n, 0);
-	for (unsigned i = 0; i < n; i++) {
-		struct m_co unseen;
+	do {
+		for (unsigned i = 0; i < n; i++) {
+			struct m_co unseen;
 
-		cos[i] = aco_create(main->co, st->sstk, save, body, &cos[i]);
-		check(cos[i] != NULL, "one of many cos");
-		m_create(&t->m, &unseen, &main->m, &st->m, NULL, 0);
-		m_destroy(&t->m, &unseen);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		CHECK_EQ("arg of one of many cos", cos[i]->arg, &cos[i]);
-		CHECK_EQ("state of one of many cos", aco_state(cos[i]),
-			 ACO_STATE_INIT);
-	}
-	for (unsigned i = 0; i < n; i++)
-		aco_destroy(cos[op[2] & 8 ? n - 1 - i : i]);
+			cos[i] = aco_create(main->co, st->sstk, save, body,
+					    &cos[i]);
+			check(cos[i] != NULL, "one of many cos");
+			m_create(&t->m, &unseen, &main->m, &st->m, NULL, 0);
+			m_destroy(&t->m, &unseen);
+		}
+		for (unsigned i = 0; i < n; i++) {
+			CHECK_EQ("arg of one of many cos", cos[i]->arg,
+				 &cos[i]);
+			CHECK_EQ("state of one of many cos", aco_state(cos[i]),
+				 ACO_STATE_INIT);
+		}
+		for (unsigned i = 0; i < n; i++)
+			aco_destroy(cos[op[2] & 8 ? n - 1 - i : i]);
+	} while (rounds-- > 0);
 }
 
 static void crowd_of_stacks(struct thread *t, const unsigned char *op)

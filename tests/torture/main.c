@@ -83,10 +83,10 @@ static size_t make_program(uint64_t seed, int allocator, unsigned char *p)
 		for (size_t k = 0; k < 4; k++)
 			p[i + k] = (unsigned char)(r >> 8 * k);
 	}
-	/* half of them with one thread, most of them alone */
+	/* half of them with one thread, half of them alone */
 	if (p[1] & 1)
 		p[0] &= (unsigned char)~HEAD_THREADS;
-	if (p[1] & 6)
+	if (p[1] & 2)
 		p[0] &= (unsigned char)~HEAD_WORLDS;
 	p[0] &= (unsigned char)~HEAD_ALLOCATOR;
 	if (allocator)
