@@ -32,12 +32,12 @@ def ratio(figures, figure):
 
 
 def cell(figures, figure, limit):
-    """The best, a mark, and the ratio, in 14 columns."""
+    """The best, a mark, and the ratio, in 13 columns."""
     if not figure:
-        return f"{'-':>8}{'':6}"
+        return f"{'-':>7}{'':6}"
     mark = " " if is_good(figure, limit) else "?"
     found = ratio(figures, figure)
-    return f"{best(figure):8.2f}{mark}" + (f"{found:5.2f}" if found is not None else " " * 5)
+    return f"{best(figure):7.2f}{mark}" + (f"{found:5.2f}" if found is not None else " " * 5)
 
 
 def number(figure, limit):
@@ -47,10 +47,11 @@ def number(figure, limit):
 
 
 def hello_table(figures, here, connections, limit):
-    print(f"\n{servers.ROWS['hello']}, and its ratio to")
-    print("that of raw callbacks, by connections; idle: bytes for an idle one\n")
+    print(f"\n{servers.ROWS['hello']},")
+    print("and its ratio to that of raw callbacks, by connections; idle: bytes for one that")
+    print("is idle, with page tables\n")
     width = 20
-    print(f"{'':{width}}" + "".join(f"{count:>9,}{'':5}" for count in connections)
+    print(f"{'':{width}}" + "".join(f"{count:>8,}{'':5}" for count in connections)
           + f"{'idle':>7}")
     for server in here:
         line = "".join(cell(figures, figures.get(("hello", server.name, count)), limit)

@@ -43,13 +43,11 @@ ALL = (
 REFERENCE = {"hello": "raw", "sleepers": "go", "channel": "go", "fairness": "libuv"}
 
 ROWS = {
-    "hello": "CPU time of the server for one request on a connection that stays, us",
-    "idle": "memory of the server for an idle connection, with page tables",
+    "hello": "CPU time of the server for a request on a connection that stays, us",
     "sleepers": "CPU time of a sleep, us",
-    "memory": "memory of a task that sleeps",
     "channel": "CPU time of a handover by a channel, ns",
-    "fairness": "CPU time of an echo server until it answers a byte beside a greedy "
-                "stream, 99th percentile, ms",
+    "fairness": "CPU time of an echo server until it answers a byte beside a greedy stream,\n"
+                "99th percentile, ms",
 }
 
 
