@@ -63,15 +63,17 @@ static int finish_connect(int fd, int64_t deadline)
 	return error ? fail(error) : 0;
 }
 
-/* A local socket whose server has no place for more connections tells nobody
-   when it has: so ask from time to time. */
-static int connect_later(int64_t deadline)
+/* A local socket whose server has no place for more connections, or datagrams,
+   tells nobody when it has: so ask from time to time. */
+static int ask_later(const struct attempt *a)
 {
 	int64_t next = aco_io_thread->now + ACO_IO_MSEC;
 
-	if (is_past(deadline))
+	if (is_past(a->deadline))
 		return fail(ETIMEDOUT);
-	return aco_io_sleep(deadline >= 0 && deadline < next ? deadline : next);
+	if (a->deadline >= 0 && a->deadline < next)
+		next = a->deadline;
+	return aco_io_sleep(next) ? -1 : aco_io_fd_check(a);
 }
 
 int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
@@ -86,8 +88,7 @@ int aco_io_connect(int fd, const struct sockaddr *addr, socklen_t len,
 	while (connect(fd, addr, len)) {
 		if (errno == EINPROGRESS || errno == EINTR)
 			return finish_connect(fd, deadline);
-		if (errno != EAGAIN || connect_later(deadline) ||
-		    aco_io_fd_check(&a))
+		if (errno != EAGAIN || ask_later(&a))
 			return -1;
 	}
 	return 0;
@@ -124,6 +125,25 @@ ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline)
 
 /* ---- writing ------------------------------------------------------------- */
 
+static bool has_local_address(const struct msghdr *msg)
+{
+	const struct sockaddr *addr = msg ? msg->msg_name : NULL;
+
+	return addr && msg->msg_namelen >= sizeof(addr->sa_family) &&
+	       addr->sa_family == AF_UNIX;
+}
+
+static ssize_t send_to_local(const struct attempt *a, const struct msghdr *msg,
+			     int flags)
+{
+	ssize_t n;
+
+	while ((n = sendmsg(a->fd, msg, flags)) < 0)
+		if (errno != EINTR && (errno != EAGAIN || ask_later(a)))
+			return -1;
+	return n;
+}
+
 ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
 		       int64_t deadline)
 {
@@ -134,10 +154,13 @@ ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
 
 	if (fd_begin(&a))
 		return -1;
+	flags |= MSG_NOSIGNAL;
+	if (has_local_address(msg))
+		return send_to_local(&a, msg, flags);
 	do {
 		if (fd_ready(&a))
 			return -1;
-		n = sendmsg(fd, msg, flags | MSG_NOSIGNAL);
+		n = sendmsg(fd, msg, flags);
 	} while (n < 0 && aco_io_fd_again(&a));
 	return n;
 }

@@ -501,6 +501,54 @@ IO_TEST(what_lies_apart)
 	close_both();
 }
 
+/* Datagrams for a local socket that has no room for more. */
+static void sends_locally(void *unused)
+{
+	struct iovec v = { "x", 1 };
+	struct msghdr msg = { .msg_name = &local,
+			      .msg_namelen = local_len,
+			      .msg_iov = &v,
+			      .msg_iovlen = 1 };
+
+	(void)unused;
+	results[0] = (int)aco_io_sendmsg(fds[0], &msg, 0, ACO_IO_NEVER);
+}
+
+IO_TEST(no_room_for_a_local_datagram)
+{
+	struct pollfd p = { .fd = aco_io_fd(aco_io_current()),
+			    .events = POLLIN };
+	bool sleeps = false;
+	char c;
+
+	local = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	local_len = sizeof(sa_family_t);
+	fds[0] = aco_io_socket(AF_UNIX, SOCK_DGRAM, 0);
+	fds[1] = aco_io_socket(AF_UNIX, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(fds[1], (struct sockaddr *)&local, local_len), 0);
+	local_len = sizeof(local);
+	ck_assert_int_eq(
+		getsockname(fds[1], (struct sockaddr *)&local, &local_len), 0);
+	while (sendto(fds[0], "x", 1, 0, (struct sockaddr *)&local,
+		      local_len) == 1)
+		;
+	io_go(NULL, sends_locally, NULL);
+	io_turns(3);
+	/* It does not try again and again. */
+	for (int i = 0; i < 5; i++) {
+		sleeps = sleeps || poll(&p, 1, 0) == 0;
+		io_turns(1);
+	}
+	ck_assert(sleeps);
+	ck_assert_int_eq(results[0], -9);
+	while (recv(fds[1], &c, 1, 0) == 1)
+		;
+	while (results[0] == -9)
+		io_turns(1);
+	ck_assert_int_eq(results[0], 1);
+	close_both();
+}
+
 /* ---- one deadline for a request ------------------------------------------ */
 
 static void reads_request(void *unused)
@@ -818,6 +866,7 @@ Suite *t_suite(void)
 	io_add(tc, empty_datagram);
 	io_add(tc, messages_with_descriptors);
 	io_add(tc, messages_wait_for_room);
+	io_add(tc, no_room_for_a_local_datagram);
 	io_add(tc, sendfile_beyond_4_gib);
 	io_add(tc, always_ready);
 	return s;
