@@ -276,7 +276,8 @@ ssize_t aco_io_send(int fd, const void *buf, size_t len, int flags,
 		    int64_t deadline);
 
 /* recvmsg(2), sendmsg(2) with MSG_NOSIGNAL, and sendfile(2), once: they return
-   the number of bytes.  sendfile reads file where it has to, from the disk. */
+   the number of bytes.  sendfile reads file where it has to, from the disk, and
+   nothing keeps it from sending SIGPIPE. */
 ssize_t aco_io_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline);
 ssize_t aco_io_sendmsg(int fd, const struct msghdr *msg, int flags,
 		       int64_t deadline);
