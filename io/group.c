@@ -48,18 +48,6 @@ int aco_io_group_wait(aco_io_group_t *group, int64_t deadline)
 }
 
 /* Nobody adds tasks to a cancelled group: when it has none, it stays so. */
-static int wait_shielded(aco_io_group_t *group)
-{
-	int was_shielded = aco_io_shield(1);
-	int result;
-
-	if (was_shielded < 0)
-		return -1;
-	result = aco_io_give_way(ACO_IO_NEVER, &group->waiting);
-	aco_io_shield(was_shielded);
-	return result;
-}
-
 int aco_io_group_destroy(aco_io_group_t *group)
 {
 	if (!group)
@@ -70,7 +58,8 @@ int aco_io_group_destroy(aco_io_group_t *group)
 		return -1;
 	if (aco_io_group_cancel(group))
 		return -1;
-	if (group->count && wait_shielded(group))
+	if (group->count &&
+	    aco_io_give_way_shielded(ACO_IO_NEVER, &group->waiting))
 		return -1;
 	free(group);
 	return 0;

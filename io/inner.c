@@ -19,11 +19,8 @@
 static void wait_for_memory(struct task *task)
 {
 	uint16_t error = task->error;
-	bool was_shielded = task->is_shielded;
 
-	task->is_shielded = true;
-	aco_io_give_way(aco_io_thread->now + RETRY_AFTER, NULL);
-	task->is_shielded = was_shielded;
+	aco_io_give_way_shielded(aco_io_thread->now + RETRY_AFTER, NULL);
 	task->error = error;
 }
 

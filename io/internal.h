@@ -270,8 +270,8 @@ bool aco_io_is_movable(const void *p);
  */
 int aco_io_give_way(int64_t deadline, struct queue *queue);
 
-/* The same for a wait that nothing but aco_io_wake() ends. */
-void aco_io_give_way_shielded(void);
+/* The same for a wait that cancellation does not end. */
+int aco_io_give_way_shielded(int64_t deadline, struct queue *queue);
 
 void aco_io_wake(struct task *task, int error);
 int aco_io_wake_all(struct queue *queue, int error);

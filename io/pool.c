@@ -178,7 +178,7 @@ int aco_io_pool_call(aco_io_func_t fn, void *arg, aco_io_func_t drop,
 		return -1;
 	}
 	if (!drop) {
-		aco_io_give_way_shielded();
+		aco_io_give_way_shielded(ACO_IO_NEVER, NULL);
 	} else if (aco_io_give_way(deadline, NULL)) {
 		error = errno;
 		*given_up = give_up(io->pool, job);

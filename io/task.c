@@ -278,14 +278,19 @@ int aco_io_give_way(int64_t deadline, struct queue *queue)
 	return wait_here(task, deadline, queue);
 }
 
-void aco_io_give_way_shielded(void)
+int aco_io_give_way_shielded(int64_t deadline, struct queue *queue)
 {
 	struct task *task = running();
-	bool was_shielded = task->is_shielded;
+	bool was_shielded;
+	int result;
 
+	if (!task)
+		return -1;
+	was_shielded = task->is_shielded;
 	task->is_shielded = true;
-	wait_here(task, ACO_IO_NEVER, NULL);
+	result = aco_io_give_way(deadline, queue);
 	task->is_shielded = was_shielded;
+	return result;
 }
 
 void aco_io_wake(struct task *task, int error)
