@@ -367,9 +367,7 @@ int aco_io_fd_begin(struct attempt *a)
 	d = aco_io_fd_get(a->fd);
 	if (!d)
 		return -1;
-	if (!a->begun)
-		a->file = d->file;
-	a->begun = true;
+	a->file = d->file;
 	/* Others may run here, close it, or have more descriptors. */
 	if (aco_io_take_turn() || aco_io_fd_check(a))
 		return -1;

@@ -342,7 +342,7 @@ int aco_io_fd_block(int fd, int event, int64_t deadline);
 struct attempt {
 	int fd, event;
 	int64_t deadline;
-	bool tried, begun;
+	bool tried;
 	uint16_t file;
 };
 int aco_io_fd_begin(struct attempt *attempt);
@@ -364,7 +364,6 @@ static inline int fd_begin(struct attempt *a)
 	d = &io->fds[a->fd];
 	if ((d->flags & used) != used || !has_turn(io->running))
 		return aco_io_fd_begin(a);
-	a->begun = true;
 	a->file = d->file;
 	return 0;
 }
