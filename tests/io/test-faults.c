@@ -70,6 +70,7 @@ static _Atomic int allocated;  /* blocks of all threads */
 static __thread bool is_armed; /* in the thread of the test */
 static int calls, fails_at, fails_for, injected;
 static int resumes_to_fail, polls_to_interrupt, transfers;
+static int threads_to_start = 1000000;
 static bool only_inner; /* resumes by tasks, not by the scheduler */
 
 /* Is this the call that fails? */
@@ -177,8 +178,10 @@ int __wrap_signalfd(int fd, const sigset_t *set, int flags)
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*fn)(void *), void *arg)
 {
-	return fails(EAGAIN) ? EAGAIN
-			     : __real_pthread_create(thread, attr, fn, arg);
+	if (fails(EAGAIN) || !threads_to_start)
+		return EAGAIN;
+	threads_to_start--;
+	return __real_pthread_create(thread, attr, fn, arg);
 }
 
 /* Each third one is interrupted, which nobody must notice. */
@@ -255,7 +258,7 @@ static bool again(bool has_failed, int line)
 static aco_io_t *io;
 static aco_io_group_t *group;
 static aco_io_chan_t *chan;
-static int sum, posts, offloads, generated;
+static int sum, posts, offloaded, generated;
 static int fds[2];
 static const aco_io_key_t key = { NULL };
 static struct sockaddr_in address;
@@ -382,8 +385,8 @@ static void uses_threads(void)
 	is_armed = false; /* Check allocates */
 	file = io_file();
 	is_armed = true;
-	TRY(result = aco_io_offload(counts, &offloads), result == 0);
-	EXPECT(offloads == 1);
+	TRY(result = aco_io_offload(counts, &offloaded), result == 0);
+	EXPECT(offloaded == 1);
 	TRY(result = aco_io_getaddrinfo("127.0.0.1", "80", &hints, &res,
 					ACO_IO_NEVER),
 	    result == 0);
@@ -501,7 +504,7 @@ static void run_scenario(int part)
 	int fds_before = io_open_fds();
 	int before = allocated;
 
-	sum = posts = offloads = generated = 0;
+	sum = posts = offloaded = generated = 0;
 	calls = injected = excused = wrong = 0;
 	is_armed = true;
 	TRY(io = aco_io_new(NULL), io);
@@ -704,6 +707,31 @@ START_TEST(a_generator_without_memory)
 }
 END_TEST
 
+/* ---- threads ------------------------------------------------------------- */
+
+static void offloads(void *unused)
+{
+	(void)unused;
+	EXPECT(aco_io_offload(counts, &offloaded) == 0);
+	sum++;
+}
+
+/* The threads there are have more to do; without one the call fails. */
+IO_TEST(no_more_threads)
+{
+	wrong = sum = offloaded = 0;
+	threads_to_start = 0;
+	io_fails(aco_io_offload(counts, &offloaded), EAGAIN);
+	threads_to_start = 1;
+	for (int i = 0; i < 4; i++)
+		io_go(NULL, offloads, NULL);
+	while (sum < 4)
+		io_turns(1);
+	threads_to_start = 1000000;
+	ck_assert_msg(!wrong, "line %d", wrong);
+	ck_assert_int_eq(offloaded, 4);
+}
+
 /* ---- signals ------------------------------------------------------------- */
 
 /* A signal interrupts poll(2) even where that does not wait. */
@@ -796,6 +824,8 @@ Suite *t_suite(void)
 	io_add(tc, others_go_on);
 	io_add(tc, a_post_without_memory);
 	io_add(tc, a_generator_without_memory);
+	tc = io_case(s, "threads");
+	io_add(tc, no_more_threads);
 	tc = io_case(s, "signals");
 	io_add(tc, interrupted_looks);
 	tc = io_case(s, "time");
