@@ -767,6 +767,27 @@ static void sleeps_long(void *arg)
 	EXPECT(virtual_now == start_time + ms[i] * 1000000);
 }
 
+/* epoll_wait(2) counts in milliseconds: the rest of one is not spun through. */
+static void sleeps_little(void *unused)
+{
+	(void)unused;
+	EXPECT(aco_io_sleep(aco_io_now() + 1) == 0);
+	EXPECT(aco_io_sleep(aco_io_now() + 1500000) == 0);
+}
+
+START_TEST(parts_of_a_millisecond)
+{
+	begin_virtual(_i);
+	wrong = 0;
+	io_go(NULL, sleeps_little, NULL);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_ge(aco_io_step(io, virtual_now + 1000000), -1);
+	ck_assert_int_eq(aco_io_destroy(io), 0);
+	ck_assert_msg(!wrong, "line %d", wrong);
+	virtual_on = false;
+}
+END_TEST
+
 /* A deadline further than epoll_wait(2) can count is waited for in parts. */
 START_TEST(long_deadlines)
 {
@@ -829,6 +850,7 @@ Suite *t_suite(void)
 	tc = io_case(s, "signals");
 	io_add(tc, interrupted_looks);
 	tc = io_case(s, "time");
+	io_add(tc, parts_of_a_millisecond);
 	io_add(tc, long_deadlines);
 	io_add(tc, time_that_tasks_take);
 	return s;
