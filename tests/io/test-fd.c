@@ -606,6 +606,24 @@ IO_TEST(no_descriptor)
 	io_fails(aco_io_adopt(INT_MAX), EBADF);
 	io_fails(aco_io_read(-1, &c, 1, 0), EBADF);
 	io_fails(aco_io_close(INT_MAX), EBADF);
+	io_pair(fds); /* small ones, too */
+	aco_io_close(fds[0]);
+	aco_io_close(fds[1]);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, 0), EBADF);
+	io_fails(aco_io_adopt(fds[0]), EBADF);
+}
+
+IO_TEST(no_room_for_a_message)
+{
+	char c = 'x';
+	struct iovec part = { .iov_base = &c, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	io_pair(fds);
+	fill(fds[0]);
+	io_fails(aco_io_sendmsg(fds[0], &msg, 0, 0), ETIMEDOUT);
+	aco_io_close(fds[0]);
+	aco_io_close(fds[1]);
 }
 
 /* The number is used again before a socket of the library is known. */
@@ -653,6 +671,7 @@ Suite *t_suite(void)
 	io_add(tc, a_number_taken_from_a_writer);
 	io_add(tc, a_large_number);
 	io_add(tc, no_descriptor);
+	io_add(tc, no_room_for_a_message);
 	io_add(tc, a_new_socket_is_unknown);
 	tc = io_case(s, "poll");
 	io_add(tc, poll_of_several);
