@@ -26,7 +26,7 @@ int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool is_open, threads_are_late;
-static int inside, found, freed; /* under lock */
+static int inside, idle, found, freed; /* under lock */
 
 /* Results are made here, so that nothing is read from files. */
 static int find(struct addrinfo **res)
@@ -88,10 +88,16 @@ static void late(bool on)
 /* A thread of the library that was woken takes its time. */
 int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
-	int result = __real_pthread_cond_wait(cond, mutex);
+	int result;
 
+	pthread_mutex_lock(&lock);
+	idle++;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	result = __real_pthread_cond_wait(cond, mutex);
 	pthread_mutex_unlock(mutex);
 	pthread_mutex_lock(&lock);
+	idle--;
 	while (threads_are_late)
 		__real_pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
@@ -104,6 +110,15 @@ static void wait_inside(int n)
 {
 	pthread_mutex_lock(&lock);
 	while (inside < n)
+		__real_pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+/* The same, until n threads of the library have nothing to do. */
+static void wait_idle(int n)
+{
+	pthread_mutex_lock(&lock);
+	while (idle < n)
 		__real_pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
 }
@@ -177,6 +192,24 @@ IO_TEST(others_run_meanwhile)
 	while (results[0] == -9)
 		io_turns(1);
 	ck_assert_int_eq(results[0], 0);
+}
+
+/* Its task has been told to give it up, and runs when the thread has ended it. */
+IO_TEST(given_up_as_it_ends)
+{
+	aco_io_task_t task = io_go(NULL, looks_up, NULL);
+
+	io_settle();
+	wait_inside(1);
+	ck_assert_int_eq(aco_io_cancel(task), 0);
+	gate(true);
+	wait_idle(1);
+	while (results[0] == -9)
+		io_turns(1);
+	ck_assert_int_eq(results[0], EAI_SYSTEM);
+	ck_assert_int_eq(errors[0], ECANCELED);
+	io_settle(); /* it arrives */
+	ck_assert_int_eq(freed, found);
 }
 
 /* Two threads: the first lookups run, the others are queued. */
@@ -350,6 +383,7 @@ Suite *t_suite(void)
 
 	io_add(tc, numbers);
 	io_add(tc, nowhere_to_put_the_result);
+	io_add(tc, given_up_as_it_ends);
 	io_add(tc, others_run_meanwhile);
 	io_add(tc, given_up_by_cancellation);
 	io_add(tc, given_up_at_the_deadline);
