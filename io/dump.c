@@ -1,10 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dump.c - a line for each task
+ *
+ * A line is put together before it is written, in one piece, where it fits in.
  */
 #include "internal.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+
+struct line {
+	char text[512];
+	size_t len;
+};
+
+__attribute__((__format__(__printf__, 2, 3))) static void
+add(struct line *line, const char *format, ...)
+{
+	size_t room = sizeof(line->text) - line->len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line->text + line->len, room, format, args);
+	va_end(args);
+	if (n > 0)
+		line->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void put(const struct line *line, int fd)
+{
+	size_t done = 0;
+
+	while (done < line->len) {
+		ssize_t n = write(fd, line->text + done, line->len - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			return;
+	}
+}
 
 static double seconds(int64_t ns)
 {
@@ -18,39 +54,47 @@ static int64_t waits_for(const aco_io_t *io, const struct task *task)
 	return (int64_t)units << SINCE_SHIFT;
 }
 
-static void print_wait(const aco_io_t *io, const struct task *task, int fd)
+static void add_wait(struct line *line, const aco_io_t *io,
+		     const struct task *task)
 {
 	static const char *const events[] = { "", "read", "write",
 					      "read or write" };
 
 	if (task->state != TASK_WAITING) {
-		dprintf(fd, " %s",
-			task->state == TASK_READY ? "ready" : "running");
+		add(line, " %s",
+		    task->state == TASK_READY ? "ready" : "running");
 		return;
 	}
-	dprintf(fd, " waits for %.3f s", seconds(waits_for(io, task)));
+	add(line, " waits for %.3f s", seconds(waits_for(io, task)));
 	if (task->fd >= 0)
-		dprintf(fd, " to %s %d", events[task->events & 3], task->fd);
+		add(line, " to %s %d", events[task->events & 3], task->fd);
 	if (task->timer.deadline != INT64_MAX)
-		dprintf(fd, " until in %.3f s",
-			seconds(task->timer.deadline - io->now));
+		add(line, " until in %.3f s",
+		    seconds(task->timer.deadline - io->now));
+}
+
+static void add_task(struct line *line, const struct task *task)
+{
+	add(line, "task %" PRIx64, aco_io_task_id(task));
+	if (task->name)
+		add(line, " %.200s", task->name);
+	add(line, " %p co %p%s%s%s", task->co->arg, (void *)task->co,
+	    task->is_shared ? " shared" : "",
+	    task->is_cancelled ? " cancelled" : "",
+	    task->is_shielded ? " shielded" : "");
 }
 
 void aco_io_dump(const aco_io_t *io, int fd)
 {
 	for (size_t i = 0; io && i < io->slot_count; i++) {
 		const struct task *task = io->slots[i].task;
+		struct line line = { .len = 0 };
 
 		if (!task)
 			continue;
-		dprintf(fd, "task %" PRIx64, aco_io_task_id(task));
-		if (task->name)
-			dprintf(fd, " %s", task->name);
-		dprintf(fd, " %p co %p%s%s%s", task->co->arg, (void *)task->co,
-			task->is_shared ? " shared" : "",
-			task->is_cancelled ? " cancelled" : "",
-			task->is_shielded ? " shielded" : "");
-		print_wait(io, task, fd);
-		dprintf(fd, "\n");
+		add_task(&line, task);
+		add_wait(&line, io, task);
+		add(&line, "\n");
+		put(&line, fd);
 	}
 }
