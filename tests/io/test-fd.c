@@ -225,6 +225,18 @@ IO_TEST(numbers_that_others_use_again)
 	close(fds[1]);
 }
 
+/* What the scheduler knows of the pair is right. */
+static void is_waited_for_and_closed(void)
+{
+	io_go(NULL, reads_one, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	aco_io_close(fds[0]);
+	close(fds[1]);
+}
+
 /* The same where the other file is then read by these calls. */
 IO_TEST(a_number_that_was_waited_for)
 {
@@ -237,13 +249,7 @@ IO_TEST(a_number_that_was_waited_for)
 	io_pair(fds); /* the same numbers */
 	io_put(fds[1], "x", 1);
 	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, aco_io_after(1000)), 1);
-	io_go(NULL, reads_one, NULL);
-	io_turns(2);
-	io_put(fds[1], "x", 1);
-	io_turns(2);
-	ck_assert_int_eq(results[0], 1);
-	aco_io_close(fds[0]);
-	close(fds[1]);
+	is_waited_for_and_closed();
 }
 
 /* A number that is closed by aco_io_close(), while a copy of it is open. */
@@ -570,13 +576,7 @@ IO_TEST(adopt_forgets)
 	close(fds[1]);
 	io_pair(fds);
 	ck_assert_int_eq(aco_io_adopt(fds[0]), 0);
-	io_go(NULL, reads_one, NULL);
-	io_turns(2);
-	io_put(fds[1], "x", 1);
-	io_turns(2);
-	ck_assert_int_eq(results[0], 1);
-	aco_io_close(fds[0]);
-	close(fds[1]);
+	is_waited_for_and_closed();
 }
 
 /* Numbers above all that were seen before. */

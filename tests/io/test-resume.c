@@ -187,6 +187,13 @@ static struct outer *outer_new(int i)
 	return o;
 }
 
+static void outer_free(struct outer *o, aco_t *co)
+{
+	gen_free(co);
+	gen_free(o->inner);
+	free(o);
+}
+
 static void multiplies(void *arg)
 {
 	struct outer *o = outer_new((int)(intptr_t)arg);
@@ -200,9 +207,7 @@ static void multiplies(void *arg)
 	ck_assert_int_eq(aco_io_resume(co), 0);
 	ck_assert_int_eq(co->is_end, 1);
 	ck_assert_int_eq(o->inner->is_end, 1);
-	gen_free(co);
-	gen_free(o->inner);
-	free(o);
+	outer_free(o, co);
 	ended++;
 }
 
@@ -241,9 +246,7 @@ static void is_cancelled_inside(void *arg)
 	ck_assert_int_eq(o->inner->is_end, 1);
 	ck_assert_int_eq(o->sums.error, ECANCELED);
 	io_fails(aco_io_yield(), ECANCELED);
-	gen_free(co);
-	gen_free(o->inner);
-	free(o);
+	outer_free(o, co);
 	ended++;
 }
 
