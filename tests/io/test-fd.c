@@ -607,6 +607,7 @@ IO_TEST(no_descriptor)
 	io_fails(aco_io_read(-1, &c, 1, 0), EBADF);
 	io_fails(aco_io_close(INT_MAX), EBADF);
 	io_pair(fds); /* small ones, too */
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, 0), ETIMEDOUT);
 	aco_io_close(fds[0]);
 	aco_io_close(fds[1]);
 	io_fails(aco_io_wait(fds[0], ACO_IO_READ, 0), EBADF);
