@@ -72,8 +72,9 @@ typedef void (*aco_cofuncp_t)(void);
 typedef struct {
 	void *ptr;	   /* NULL as long as nothing is allocated */
 	size_t sz;	   /* bytes that ptr has room for */
-	size_t valid_sz;   /* bytes that it holds now: from reg[SP] on, without
-			      words of zero at the top of the stack */
+	size_t valid_sz;   /* bytes that it holds now: from reg[SP] on, or from
+			      a red zone below it, without words of zero at the
+			      top of the stack */
 	size_t max_cpsz;   /* largest copy so far, in bytes */
 	size_t ct_save;	   /* copies out of the share stack */
 	size_t ct_restore; /* copies back in */
