@@ -129,6 +129,11 @@ static int register_fd(int fd, struct descriptor *d)
 	return result;
 }
 
+static int ensure_registered(int fd, struct descriptor *d)
+{
+	return d->flags & FD_REGISTERED ? 0 : register_fd(fd, d);
+}
+
 static int arm(int fd, struct descriptor *d)
 {
 	if ((d->flags & FD_REGISTERED) && !control(EPOLL_CTL_MOD, fd))
@@ -191,7 +196,7 @@ static ALWAYS_INLINE int block(int fd, int event, int64_t deadline)
 
 	if (is_busy(d, event))
 		return fail(EBUSY);
-	if (!(d->flags & FD_REGISTERED) && register_fd(fd, d))
+	if (ensure_registered(fd, d))
 		return -1;
 	return wait_registered(fd, event, deadline);
 }
@@ -236,11 +241,8 @@ static int ready_now(int fd, int events)
 static int wait_armed(int fd, int events, int64_t deadline)
 {
 	struct descriptor *d = &aco_io_thread->fds[fd];
-	bool is_known = d->flags & FD_OURS;
 
-	if (is_known && (d->flags & FD_REGISTERED))
-		;
-	else if (is_known ? register_fd(fd, d) : arm(fd, d))
+	if (d->flags & FD_OURS ? ensure_registered(fd, d) : arm(fd, d))
 		return errno == EPERM ? events : -1;
 	/* What is there will be reported, if it was not. */
 	d->ready &= (uint8_t)~events;

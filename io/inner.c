@@ -18,7 +18,7 @@
    that wait ended with is not to be lost. */
 static void wait_for_memory(struct task *task)
 {
-	uint16_t error = task->error;
+	uint8_t error = task->error;
 
 	aco_io_give_way_shielded(aco_io_thread->now + RETRY_AFTER, NULL);
 	task->error = error;

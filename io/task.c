@@ -260,19 +260,28 @@ aco_io_task_t aco_io_self(void)
 
 /* ---- waiting ------------------------------------------------------------- */
 
-static int check_co(const struct task *task)
+/* The running task, if it may give way here; NULL with errno. */
+static struct task *may_give_way(void)
 {
-	return is_on_the_way(task) ? 0 : fail(EDEADLK);
+	struct task *task = running();
+
+	if (task && !is_on_the_way(task)) {
+		errno = EDEADLK;
+		return NULL;
+	}
+	if (task && is_stopped(task)) {
+		errno = ECANCELED;
+		return NULL;
+	}
+	return task;
 }
 
 int aco_io_give_way(int64_t deadline, struct queue *queue)
 {
-	struct task *task = running();
+	struct task *task = may_give_way();
 
-	if (!task || check_co(task))
+	if (!task)
 		return -1;
-	if (is_stopped(task))
-		return fail(ECANCELED);
 	if (is_past(deadline))
 		return fail(ETIMEDOUT);
 	return wait_here(task, deadline, queue);
@@ -315,12 +324,10 @@ int aco_io_wake_all(struct queue *queue, int error)
 
 int aco_io_yield(void)
 {
-	struct task *task = running();
+	struct task *task = may_give_way();
 
-	if (!task || check_co(task))
+	if (!task)
 		return -1;
-	if (is_stopped(task))
-		return fail(ECANCELED);
 	task->state = TASK_READY;
 	aco_io_enqueue(&aco_io_thread->ready, task);
 	suspend(task);
