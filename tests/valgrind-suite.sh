@@ -21,7 +21,14 @@ for program in $(printf 'test-%s ' $programs) $(printf 'io/test-%s ' $io_program
 	# between two of those looks like a large frame then, and its end makes what
 	# lies between them inaccessible.  No frame of these is that large, and 64 KiB of
 	# guard lie below each stack of a co.
-	case $program in test-threads | io/*) options=--max-stackframe=65535 ;; esac
+	case $program in
+	test-threads) options=--max-stackframe=65535 ;;
+	io/*)
+		options="--max-stackframe=65535
+			--suppressions=${top_srcdir:-.}/tests/threads.supp"
+		;;
+	esac
+	# shellcheck disable=SC2086 # words
 	CK_FORK=no CK_EXCLUDE_TAGS='uninitialised kernel' \
 		"$top_builddir/libtool" --mode=execute \
 		valgrind -q $options --leak-check=full --show-leak-kinds=all \
