@@ -24,6 +24,13 @@ skip() {
 	exit 77
 }
 
+# ACO_TEST_SAMPLE: more than 1 in a build that differs from another one of its
+# architecture, which runs all, only in how the library is linked.  Tests that have
+# much to compile leave most of it out then.
+is_sample() {
+	[ "${ACO_TEST_SAMPLE:-1}" -gt 1 ]
+}
+
 # The flags that choose the architecture, for other compilers than $CC.
 arch_flags() {
 	case $CC in *\ *) echo "${CC#* }" ;; esac

@@ -93,15 +93,17 @@ int one()
 for cc in $(compilers); do
 	cxx=$(cxx_of "$cc")
 	works -std=c++17 || continue
-	# Every other version is tried with two standards.
+	# Every other version, and in a sample each, is tried with two standards.
 	case " gcc clang ${CC%% *} " in
-	*" $cc "*) ;;
-	*)
+	*" $cc "*) full=yes ;;
+	*) full=no ;;
+	esac
+	if is_sample; then full=no; fi
+	if [ $full = no ]; then
 		try -std=c++17 -O2
 		try -std=c++2b -O2
 		continue
-		;;
-	esac
+	fi
 	try -std=c++17 -O0
 	try -std=c++20 -O0
 	try -std=c++17 -O2

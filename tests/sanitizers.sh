@@ -30,8 +30,10 @@ build_with_library() {
 		2>"$scratch/log"
 }
 
-# with_library COMPILER FLAG...: they run in silence.
+# with_library COMPILER FLAG...: they run in silence.  Not in a sample, as the library of
+# the build has no part in it; nor has it in io_tests.
 with_library() {
+	! is_sample || return 0
 	with=$1
 	shift
 	for level in -O0 -O2; do
@@ -75,7 +77,7 @@ build_io_test() {
 # sanitizer is enough: how cos are switched for it is tested above.
 io_done=
 io_tests() {
-	if ! have_io || [ -z "${CHECK_LIBS-}" ]; then return; fi
+	if is_sample || ! have_io || [ -z "${CHECK_LIBS-}" ]; then return; fi
 	with=$1
 	shift
 	case $io_done in *" $* "*) return ;; esac
