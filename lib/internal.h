@@ -44,6 +44,7 @@ enum {
 	ACO_RELEASE_MEMORY,
 	ACO_RELEASE_STACK,
 	ACO_RELEASE_ALT_STACK,
+	ACO_RELEASE_LISTED,
 	ACO_RELEASES
 };
 
@@ -60,10 +61,22 @@ struct aco_thread {
 	uint8_t ready;
 	uint8_t looked_for_keeper;
 	uint8_t had_magazines; /* a thread that ends gets none again */
+	uint8_t is_listed;
+	uint8_t was_listed; /* nor does it come back into the list */
+	int tid;
+	aco_t **current;		/* &aco_gtls_co */
+	struct aco_thread *next, *prev; /* in aco_threads */
 };
 ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
 
 /* ---- thread.c ------------------------------------------------------------ */
+
+/*
+ * The threads that use the library, under ACO_LOCK_THREADS: from their first
+ * aco_thread_init() until they end, but for one of whose end the C library can't
+ * tell.  Debuggers find them here.
+ */
+ACO_HIDDEN extern struct aco_thread *aco_threads;
 
 /* Prepare the thread unless it is. */
 static inline void aco_thread_ready(void)
@@ -113,6 +126,7 @@ enum {
 	ACO_SHARDS = 16,
 	ACO_LOCK_ARENA = ACO_LOCK_SHARDS + ACO_SHARDS,
 	ACO_LOCK_SLABS,
+	ACO_LOCK_THREADS,
 	ACO_LOCK_OVERFLOW,
 	ACO_LOCKS
 };

@@ -6,8 +6,78 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tools.h"
+
+/* ---- the list of threads ------------------------------------------------- */
+
+struct aco_thread *aco_threads;
+
+static void link_thread(struct aco_thread *t)
+{
+	t->prev = NULL;
+	t->next = aco_threads;
+	if (t->next)
+		t->next->prev = t;
+	aco_threads = t;
+}
+
+static void unlink_thread(const struct aco_thread *t)
+{
+	if (t->next)
+		t->next->prev = t->prev;
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		aco_threads = t->next;
+}
+
+/* The thread ends, and its variables with it. */
+static void leave_list(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	if (!t->is_listed)
+		return;
+	aco_lock(ACO_LOCK_THREADS);
+	unlink_thread(t);
+	t->is_listed = 0;
+	aco_unlock(ACO_LOCK_THREADS);
+}
+
+/*
+ * Once: destructors of other thread-specific data may use cos after the thread
+ * has left the list, and it may be that nothing is called after them.
+ */
+static void join_list(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	if (aco_likely(t->was_listed) || aco_fork_ready() < 0)
+		return;
+	t->release[ACO_RELEASE_LISTED] = leave_list;
+	t->tid = (int)syscall(SYS_gettid);
+	t->current = &aco_gtls_co;
+	aco_lock(ACO_LOCK_THREADS);
+	link_thread(t);
+	t->is_listed = 1;
+	t->was_listed = 1;
+	aco_unlock(ACO_LOCK_THREADS);
+}
+
+/* The child of a fork has one thread, and the number of that is another. */
+static void stay_alone_in_list(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	aco_threads = NULL;
+	if (!t->is_listed)
+		return;
+	t->tid = (int)syscall(SYS_gettid);
+	link_thread(t);
+}
 
 /* ---- the end of threads -------------------------------------------------- */
 
@@ -48,6 +118,7 @@ static unsigned make_key(void)
 void aco_thread_alone(void)
 {
 	key_users = 0;
+	stay_alone_in_list();
 }
 
 int aco_thread_register_exit(unsigned i, void (*release)(void))
@@ -60,11 +131,13 @@ int aco_thread_register_exit(unsigned i, void (*release)(void))
 	if (made && !pthread_setspecific(made - 1, &aco_thread))
 		result = 0;
 	__atomic_fetch_sub(&key_users, 1, __ATOMIC_RELEASE);
-	if (result < 0)
+	if (result < 0) {
 		errno = ENOMEM;
-	else
-		aco_thread.release[i] = release;
-	return result;
+		return -1;
+	}
+	aco_thread.release[i] = release;
+	join_list();
+	return 0;
 }
 
 /* ---- the alternate signal stack ------------------------------------------ */
@@ -156,6 +229,8 @@ void aco_thread_init(aco_cofuncp_t last_word)
 	if (last_word)
 		aco_thread.last_word = last_word;
 	aco_thread.ready = 1;
+	if (!aco_thread.was_listed)
+		aco_thread_register_exit(ACO_RELEASE_LISTED, leave_list);
 	if (aco_overflow_reporting)
 		aco_thread_alt_stack_new();
 	errno = saved;
