@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# Sourced by scripts/torture: compiles the library and programs of tests/torture.
+# shellcheck disable=SC2154 # root, work, archs are those of scripts/torture
+
+# flags_of ARCH: what makes a compiler produce it.
+flags_of() {
+	case $1 in i386) echo "-m32 -idirafter /usr/include/$(uname -m)-linux-gnu" ;; esac
+}
+
+# compile COMPILER FLAGS SOURCE OBJECT
+compile() {
+	# shellcheck disable=SC2086 # words
+	$1 $2 -I"$root/include" -c "$root/$3" -o "$4" >>"$work/log" 2>&1
+}
+
+# build_library ARCH COMPILER FLAGS DIR
+build_library() {
+	mkdir -p "$4"
+	for source in lib/*.c lib/arch/x86_copy.c "lib/arch/$1"/*.S; do
+		compile "$2" "-std=gnu11 -g $3 -fno-plt -DACO_BUILDING_ -I$root/lib/arch/$1" \
+			"$source" "$4/$(basename "$source").o" || return 1
+	done
+}
+
+# build_program ARCH COMPILER FLAGS DIR LIBRARY [MAIN]: with throw.cc where
+# there is +c++ among the flags.
+build_program() {
+	mkdir -p "$4"
+	with=$(echo "$3" | sed 's/+c++//')
+	linker=$2
+	for source in interp model part-func part-inline signals "${6:-main}"; do
+		compile "$2" "-std=gnu11 -g $with" "tests/torture/$source.c" \
+			"$4/$source.o" || return 1
+	done
+	compile "$2" "$with" "tests/regs-$1.S" "$4/regs.o" || return 1
+	case $3 in
+	*+c++*)
+		linker=$(echo "$2" | sed 's/^gcc/g++/; s/clang-fast/clang-fast++/; s/^clang/clang++/')
+		compile "$linker" "-std=c++17 -g $with" tests/torture/throw.cc \
+			"$4/throw.o" || return 1
+		;;
+	*) compile "$2" "-g $with" tests/torture/no-throw.c "$4/throw.o" || return 1 ;;
+	esac
+	# shellcheck disable=SC2086 # words
+	$linker $with "$4"/*.o "$5"/*.o -lpthread -lrt -o "$4/torture" >>"$work/log" 2>&1
+}
+
+# makes_programs COMPILER FLAGS PROBE: whether it does, for this architecture.
+makes_programs() {
+	# shellcheck disable=SC2086 # words
+	command -v "${1%% *}" >/dev/null &&
+		echo 'int main(void) { return 0; }' |
+		$1 $2 -x c - -o "$3" >/dev/null 2>&1
+}
+
+# build_variant ARCH DIR COMPILER FLAGS LIBRARY OPTIONS RUNNER: the program in DIR, and a
+# line in the file "built".  LIBRARY is a name for the library, which is compiled
+# with OPTIONS.
+build_variant() {
+	machine=$(flags_of "$1")
+	with=$(echo "$4" | sed 's/+c++//')
+	if ! makes_programs "$3" "$machine $with $6" "$2-probe"; then
+		say "left out: $3 $machine $with"
+		return
+	fi
+	lib=$work/lib-$1-$3-$5
+	if [ ! -d "$lib" ]; then
+		build_library "$1" "$3" "$machine -O2 $6" "$lib" || return 1
+	fi
+	build_program "$1" "$3" "$machine $4" "$2" "$lib" || return 1
+	echo "$2/torture|$1: $3 $4, library: $5|$7" >>"$work/built"
+}
+
+# build_those_with ARCH COMPILER-LIBRARY: one after the other.
+build_those_with() {
+	number=0
+	while IFS='|' read -r compiler flags library options runner; do
+		number=$((number + 1))
+		[ "$compiler-$library" = "$2" ] || continue
+		build_variant "$1" "$work/$part-$1-$number" "$compiler" "$flags" \
+			"$library" "$options" "$runner" || {
+			echo "$1 $compiler $flags does not build" >>"$work/failed"
+			return
+		}
+	done <"$work/variants"
+}
+
+# build_all: the variants that standard input has, each with the architectures
+# wanted.  A line has: COMPILER|FLAGS|LIBRARY|ITS OPTIONS|RUNNER.  "+c++" among the
+# flags adds a C++ runtime, RUNNER is put before the program.
+build_all() {
+	: >"$work/built"
+	cat >"$work/variants"
+	pids=
+	for arch in $archs; do
+		kinds=$(awk -F'|' '{ print $1 "-" $3 }' "$work/variants" | sort -u)
+		for kind in $kinds; do
+			build_those_with "$arch" "$kind" &
+			pids="$pids $!"
+		done
+	done
+	for pid in $pids; do wait "$pid"; done
+	[ ! -s "$work/failed" ]
+}
