@@ -29,7 +29,7 @@ build_program() {
 	mkdir -p "$4"
 	with=$(echo "$3" | sed 's/+c++//')
 	linker=$2
-	for source in interp model part-func part-inline signals "${6:-main}"; do
+	for source in interp model part-func part-inline signals util "${6:-main}"; do
 		compile "$2" "-std=gnu11 -g $with" "tests/torture/$source.c" \
 			"$4/$source.o" || return 1
 	done

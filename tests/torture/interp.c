@@ -16,14 +16,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 
 #include "../regs.h"
 #include "model.h"
 #include "torture.h"
+#include "util.h"
 
 #define COS 20
 #define STACKS 8
@@ -31,34 +30,11 @@
 #define WORLDS 4
 #define DEPTH 8
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || \
-	__has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if !defined(SANITIZED)
-#define SANITIZED 0
-#endif
-
-/* Bytes below a frame that the deepest operation takes, without signals. */
-#define ROOM ((size_t)(SANITIZED ? 24 : 4) << 10)
 #define THROW_ROOM ((size_t)(SANITIZED ? 64 : 16) << 10)
 
 #define RED_ZONE 128
-#define CROWD 64 /* cos of one operation */
+#define CROWD (COSTLY_COS ? 4 : 64) /* of one operation */
 #define CROWD_OF_STACKS 12
-
-/* Words on a stack that nobody else may change. */
-struct frame {
-	uintptr_t *words;
-	unsigned count;
-	uint32_t salt;
-	int cxx; /* frames of C++: no longjmp() over them */
-	jmp_buf *jump;
-};
 
 struct context {
 	struct frame frames[DEPTH];
@@ -118,16 +94,7 @@ struct world {
 	struct figures figures;
 };
 
-struct figures *torture_figures;
-int torture_trace, torture_aborts;
-
-static const struct part *const parts[2] = {
-#if defined(TORTURE_INLINE_ONLY)
-	&part_inline, &part_inline
-#else
-	&part_inline, &part_func
-#endif
-};
+int torture_trace;
 
 static int own_allocator; /* it can't be taken back */
 static size_t in_use;
@@ -144,101 +111,15 @@ static __attribute__((__noinline__)) struct thread *me(void)
 	return this_thread;
 }
 
-static __attribute__((__noinline__)) int *errno_here(void)
-{
-	__asm__ volatile("");
-	return &errno;
-}
-
-/* ---- words ------------------------------------------------------------------ */
-
-uint32_t torture_random(uint32_t *s)
-{
-	*s ^= *s << 13;
-	*s ^= *s >> 17;
-	*s ^= *s << 5;
-	return *s;
-}
-
-static char *put_text(char *at, const char *text)
-{
-	while (*text)
-		*at++ = *text++;
-	return at;
-}
-
-static char *put_number(char *at, uintptr_t n)
-{
-	char digits[24];
-	int i = 0;
-
-	if (n >= 1000000) {
-		at = put_text(at, "0x");
-		do
-			digits[i++] = "0123456789abcdef"[n & 15];
-		while (n >>= 4);
-	} else {
-		do
-			digits[i++] = (char)('0' + n % 10);
-		while (n /= 10);
-	}
-	while (i > 0)
-		*at++ = digits[--i];
-	return at;
-}
-
-/* A line: small stacks have no room for printf(3). */
-static void say(const char *what, ...)
-{
-	char line[200], *at = line;
-	va_list args;
-
-	va_start(args, what);
-	for (; what; what = va_arg(args, const char *)) {
-		at = put_text(at, what);
-		at = put_number(at, va_arg(args, uintptr_t));
-	}
-	va_end(args);
-	*at++ = '\n';
-	(void)!write(2, line, (size_t)(at - line));
-}
-
-void torture_fail(const char *what, uintptr_t is, uintptr_t should)
+void torture_where(void)
 {
 	struct thread *t = me();
-	char line[200], *at = line;
 
 	if (t)
-		say("FAILED in world ", (uintptr_t)t->world->number,
-		    " at operation ", (uintptr_t)t->world->counter, " thread ",
-		    (uintptr_t)(t - t->world->threads), (char *)NULL);
-	at = put_text(put_text(at, what), ": is ");
-	at = put_text(put_number(at, is), ", should be ");
-	at = put_text(put_number(at, should), "\n");
-	(void)!write(2, line, (size_t)(at - line));
-	if (torture_aborts)
-		abort();
-	_exit(1);
-}
-
-static void check(int ok, const char *what)
-{
-	if (!ok)
-		torture_fail(what, 0, 1);
-}
-
-static struct m_words words_now(void)
-{
-	struct m_words w;
-
-	__asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(w.x87), "=m"(w.mxcsr));
-	w.mxcsr &= ~0x3fu; /* the flags belong to nobody */
-	return w;
-}
-
-static void set_words(struct m_words w)
-{
-	__asm__ volatile("fldcw %0; ldmxcsr %1" : : "m"(w.x87), "m"(w.mxcsr));
+		torture_say("FAILED in world ", (uintptr_t)t->world->number,
+			    " at operation ", (uintptr_t)t->world->counter,
+			    " thread ", (uintptr_t)(t - t->world->threads),
+			    (char *)NULL);
 }
 
 /* ---- the program's own allocator -------------------------------------------- */
@@ -300,23 +181,6 @@ static struct context *context(struct thread *t)
 	return t->m.running ? &slot_of(t->m.running)->context : &t->context;
 }
 
-static void fill_frame(struct frame *f)
-{
-	uint32_t s = f->salt;
-
-	for (unsigned i = 0; i < f->count; i++)
-		f->words[i] = torture_random(&s) * (uintptr_t)0x9e3779b1;
-}
-
-static void check_frame(const struct frame *f)
-{
-	uint32_t s = f->salt;
-
-	for (unsigned i = 0; i < f->count; i++)
-		CHECK_EQ("a word in a frame", f->words[i],
-			 torture_random(&s) * (uintptr_t)0x9e3779b1);
-}
-
 static void check_frames(const struct context *c)
 {
 	for (int i = 0; i < c->depth; i++)
@@ -348,7 +212,7 @@ static void check_current(struct thread *t)
 		return;
 	}
 	if (m->kind == M_OWN) {
-		check(co != NULL, "a main co of the library's own");
+		torture_check(co != NULL, "a main co of the library's own");
 		if (!t->own)
 			t->own = co;
 		CHECK_EQ("aco_get_co() in the main context", co, t->own);
@@ -396,12 +260,12 @@ static void check_co(struct thread *t, struct slot *s)
 	CHECK_EQ("ct_restore", save->ct_restore, m->restores);
 	CHECK_EQ("whether the save stack holds bytes", save->valid_sz != 0,
 		 m->away);
-	check(save->valid_sz <= save->sz, "valid_sz > sz");
-	check(!save->ptr == !save->sz, "a save stack without bytes");
+	torture_check(save->valid_sz <= save->sz, "valid_sz > sz");
+	torture_check(!save->ptr == !save->sz, "a save stack without bytes");
 	/* a red zone, which may come with the bytes, does not count */
-	check(save->max_cpsz >= s->max_copy &&
-		      save->max_cpsz + RED_ZONE >= save->valid_sz,
-	      "max_cpsz");
+	torture_check(save->max_cpsz >= s->max_copy &&
+			      save->max_cpsz + RED_ZONE >= save->valid_sz,
+		      "max_cpsz");
 	CHECK_EQ("max_cpsz of a co that was never copied", save->max_cpsz != 0,
 		 m->saves != 0);
 	s->max_copy = save->max_cpsz;
@@ -505,39 +369,13 @@ static void check_no_memory(struct thread *t, struct slot *to)
 	struct world *w = t->world;
 
 	CHECK_EQ("errno without memory", *errno_here(), ENOMEM);
-	check(t->failed > 0, "ENOMEM though there was memory");
-	check(!needs_no_memory(t, to), "ENOMEM where none was needed");
-	check(w->pending.kind == TO || w->pending.kind == ENTER,
-	      "a switch that failed has switched");
+	torture_check(t->failed > 0, "ENOMEM though there was memory");
+	torture_check(!needs_no_memory(t, to), "ENOMEM where none was needed");
+	torture_check(w->pending.kind == TO || w->pending.kind == ENTER,
+		      "a switch that failed has switched");
 	w->pending.kind = NOTHING;
 	t->fail_in = 0;
 	check_all(t);
-}
-
-/* How a switch is made: bits of an operand. */
-enum {
-	HOW_FUNC = 1, /* else inline */
-	HOW_REGS = 2, /* with random callee-saved registers */
-	HOW_HOLD = 4, /* with values of the compiler's */
-};
-
-static void make_change(struct change *c, unsigned how, uint32_t salt)
-{
-	const struct part *part = parts[how & HOW_FUNC];
-	void (*fn)(void *) = how & HOW_HOLD ? part->hold : part->change;
-	struct regs regs;
-
-	c->salt = salt | 1;
-	if (!(how & HOW_REGS)) {
-		fn(c);
-		return;
-	}
-	for (int i = 0; i < REGS_COUNT; i++)
-		regs.in[i] = torture_random(&salt) * (uintptr_t)0x85ebca6b;
-	regs_call(&regs, fn, c);
-	for (int i = 0; i < REGS_COUNT; i++)
-		CHECK_EQ("a callee-saved register", regs.out[i], regs.in[i]);
-	check(!(regs.flags & REGS_DIRECTION_FLAG), "the direction flag");
 }
 
 /* ---- operations ------------------------------------------------------------- */
@@ -620,11 +458,13 @@ static void count(struct world *w, enum op op, uintptr_t operand, unsigned how)
 	w->figures.operations++;
 	if (!torture_trace)
 		return;
-	say("", (uintptr_t)w->counter, ": world ", (uintptr_t)w->number,
-	    " thread ", (uintptr_t)(w->current - w->threads), " co ",
-	    w->current->m.running ? (uintptr_t)(running(w->current) - w->cos)
-				  : (uintptr_t)99,
-	    table[op].name, operand, ", ", (uintptr_t)how, (char *)NULL);
+	torture_say("", (uintptr_t)w->counter, ": world ", (uintptr_t)w->number,
+		    " thread ", (uintptr_t)(w->current - w->threads), " co ",
+		    w->current->m.running
+			    ? (uintptr_t)(running(w->current) - w->cos)
+			    : (uintptr_t)99,
+		    table[op].name, operand, ", ", (uintptr_t)how,
+		    (char *)NULL);
 }
 
 /* The first co from number on that may be used like that. */
@@ -667,8 +507,8 @@ static struct slot *arrive_in_co(void)
 	struct world *w = me()->world;
 	struct slot *s = w->pending.co;
 
-	check(s && (w->pending.kind == ENTER || w->pending.kind == TO),
-	      "a co that starts by itself");
+	torture_check(s && (w->pending.kind == ENTER || w->pending.kind == TO),
+		      "a co that starts by itself");
 	CHECK_EQ("the state of a co that starts", s->m.state, M_INIT);
 	s->context.depth = 0;
 	arrive(&s->context);
@@ -683,7 +523,7 @@ static void body(void)
 	struct slot *s = arrive_in_co();
 
 	run(&s->context);
-	check(s->exits_by_return, "a function that returns");
+	torture_check(s->exits_by_return, "a function that returns");
 }
 
 /* The same, if a function was called as the ABI says. */
@@ -709,7 +549,7 @@ static void misaligned(struct world *w, aco_t **co, aco_share_stack_t **sstk)
 #define EINVAL_FROM(what, call)                                    \
 	do {                                                       \
 		*errno_here() = 0;                                 \
-		check((call), what "");                            \
+		torture_check((call), what "");                    \
 		CHECK_EQ("errno of " what, *errno_here(), EINVAL); \
 	} while (0)
 
@@ -848,13 +688,14 @@ static void create(struct thread *t, const unsigned char *op)
 		CHECK_EQ("its errno", *errno_here(), ENOMEM);
 		return;
 	}
-	check(co != NULL, "aco_create2()");
+	torture_check(co != NULL, "aco_create2()");
 	m_create(&t->m, &s->m, &main->m, &st->m, arg, flags);
 	s->co = co;
 	s->stack = st;
 	s->exits_by_return = !!(flags & M_RETURN_EXITS);
 	s->id = some_id(w, s);
-	check(co->save_stack.sz >= save, "the first size of a save stack");
+	torture_check(co->save_stack.sz >= save,
+		      "the first size of a save stack");
 	w->figures.cos++;
 }
 
@@ -877,7 +718,7 @@ static void create_main(struct thread *t, const unsigned char *op)
 	s->co = aco_create2(NULL,
 			    w->stacks[0].m.made ? w->stacks[0].sstk : NULL,
 			    op[2], s->fp, arg, op[2] & 1 ? 0 : M_SHARE_FPENV);
-	check(s->co != NULL, "a main co");
+	torture_check(s->co != NULL, "a main co");
 	m_create_main(&t->m, &s->m, arg);
 }
 
@@ -961,9 +802,9 @@ static void make_stack(struct world *w, const unsigned char *op)
 	} else {
 		s->sstk = aco_share_stack_new2(s->asked, s->guard ? 1 : 0);
 	}
-	check(s->sstk != NULL, "a stack");
+	torture_check(s->sstk != NULL, "a stack");
 	m_create_stack(&s->m);
-	check(s->sstk->sz >= s->asked, "the size of a stack");
+	torture_check(s->sstk->sz >= s->asked, "the size of a stack");
 	CHECK_EQ("guard_page_enabled", !!s->sstk->guard_page_enabled, s->guard);
 	if (from) {
 		CHECK_EQ("ptr", s->sstk->ptr, s->memory + AROUND);
@@ -1029,24 +870,25 @@ static void look(struct slot *s, unsigned how)
 		return;
 	if (s->m.state == M_SUSPENDED && s->m.stack->owner == &s->m) {
 		check_frames(&s->context);
-		check((char *)s->co->reg[ACO_REG_IDX_SP] >=
-				      (char *)s->stack->sstk->ptr &&
-			      (char *)s->co->reg[ACO_REG_IDX_SP] <=
-				      (char *)s->stack->sstk->align_retptr,
-		      "the stack pointer of a suspended co");
+		torture_check(
+			(char *)s->co->reg[ACO_REG_IDX_SP] >=
+					(char *)s->stack->sstk->ptr &&
+				(char *)s->co->reg[ACO_REG_IDX_SP] <=
+					(char *)s->stack->sstk->align_retptr,
+			"the stack pointer of a suspended co");
 	}
 	if (how % 4 != 0 || s->stack->asked > 2 * 65536)
 		return;
 	usage = aco_stack_usage(s->co);
-	check(usage <= s->stack->sstk->sz, "aco_stack_usage() > sz");
+	torture_check(usage <= s->stack->sstk->sz, "aco_stack_usage() > sz");
 	if (s->m.state == M_SUSPENDED && s->m.stack->owner == &s->m &&
 	    s->context.depth > 0 &&
 	    !s->context.frames[s->context.depth - 1].cxx) {
 		struct frame *f = &s->context.frames[s->context.depth - 1];
 
-		check(usage > (uintptr_t)s->stack->sstk->align_retptr -
-				      (uintptr_t)f->words,
-		      "aco_stack_usage() of a deep co");
+		torture_check(usage > (uintptr_t)s->stack->sstk->align_retptr -
+					      (uintptr_t)f->words,
+			      "aco_stack_usage() of a deep co");
 	}
 }
 
@@ -1057,7 +899,7 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 	struct stack *st = find_stack(w, op[1], 1);
 	aco_t *cos[CROWD];
 	struct slot *main;
-	unsigned n = op[1] % CROWD, rounds = op[2] / 16;
+	unsigned n = op[1] % CROWD, rounds = COSTLY_COS ? 0 : op[2] / 16;
 	size_t save = save_sizes[op[3] % 7];
 
 	FIND_CO(w, op[3], main, main->m.made && main->m.kind == M_MAIN);
@@ -1070,7 +912,7 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 
 			cos[i] = aco_create(main->co, st->sstk, save, body,
 					    &cos[i]);
-			check(cos[i] != NULL, "one of many cos");
+			torture_check(cos[i] != NULL, "one of many cos");
 			m_create(&t->m, &unseen, &main->m, &st->m, NULL, 0);
 			m_destroy(&t->m, &unseen);
 		}
@@ -1096,7 +938,7 @@ static void crowd_of_stacks(struct thread *t, const unsigned char *op)
 	count(t->world, OP_CROWD, n, 1);
 	for (unsigned i = 0; i < n; i++) {
 		stacks[i] = aco_share_stack_new(sz);
-		check(stacks[i] != NULL, "one of many stacks");
+		torture_check(stacks[i] != NULL, "one of many stacks");
 		/* the lowest byte, and so a page, is its own */
 		*(unsigned char *)stacks[i]->ptr = (unsigned char)(i + 1);
 	}
@@ -1117,7 +959,7 @@ static void constants(void)
 		 M_RETURN_EXITS);
 	CHECK_EQ("ACO_STATE_END", aco_constant("ACO_STATE_END"), ACO_STATE_END);
 	EINVAL_FROM("a constant that there is not", aco_constant("M") == -1);
-	check(aco_version()[0] == '2', "aco_version()");
+	torture_check(aco_version()[0] == '2', "aco_version()");
 }
 
 /* ---- threads of a world ----------------------------------------------------- */
@@ -1772,7 +1614,6 @@ static void *first_thread(void *arg)
 
 static void start_world(struct world *w, int threads)
 {
-	make_decode();
 	for (int i = 0; i < THREADS; i++)
 		w->threads[i].world = w;
 	if (sem_init(&w->threads[0].baton, 0, 0) != 0)
@@ -1807,6 +1648,7 @@ void torture_run(const unsigned char *program, size_t sz)
 	size_t ops = sz >= HEAD ? (sz - HEAD) / OP : 0;
 	int count = 1 + (head & HEAD_WORLDS) / 4;
 
+	make_decode();
 	signal_frame = getauxval(AT_MINSIGSTKSZ);
 	if (signal_frame == 0)
 		signal_frame = 4096;

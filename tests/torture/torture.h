@@ -8,6 +8,7 @@
  *	part.h    each switch, once inline and once by the exported functions
  *	throw.cc  exceptions in flight; no-throw.c where there is no C++
  *	signals.c timers whose handlers scribble
+ *	util.c    what they share
  *	fuzz.c    a program from libFuzzer
  */
 #ifndef TORTURE_H
