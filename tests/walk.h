@@ -3,9 +3,9 @@
  * walk.h - backtraces by the C library, and which of them must get to main
  *
  * For backtrace.c and torture/step-target.c, in C or C++, which define
- * CHECK(condition) and MAX_STACKS before.  Each function of theirs has a section of its own, so
- * that it is known which one an address belongs to, whatever the compiler makes
- * of it.
+ * CHECK(condition) and MAX_STACKS before.  Each function of theirs that a walk
+ * can meet is in a section, so that it is known which one an address belongs to,
+ * whatever the compiler makes of it.
  */
 #ifndef WALK_H
 #define WALK_H
@@ -178,7 +178,8 @@ static int is_left_to_clang(const void *pc)
 static int has_rules(const void *pc, uintptr_t sp)
 {
 	return is_in_object(pc) && !is_left_to_clang(pc) &&
-	       !(is_stub(pc) && is_in_program(*(void **)sp));
+	       !(is_stub((const unsigned char *)pc) &&
+		 is_in_program(*(void **)sp));
 }
 
 static int must_get_to_main(const void *pc, uintptr_t sp)
