@@ -76,7 +76,9 @@ static void take_default(int sig, const siginfo_t *info,
 {
 	if (sa->sa_handler == SIG_IGN && info->si_code <= 0)
 		return;
-	sigaction(sig, sa, NULL);
+	/* a filter of system calls refuses it: the fault would come for ever */
+	if (sigaction(sig, sa, NULL) < 0)
+		abort();
 	if (info->si_code <= 0 || info->si_code == SI_KERNEL)
 		raise(sig); /* pending until this handler returns */
 }
@@ -182,10 +184,11 @@ static const struct action *action_for(const struct sigaction *sa)
 /* The mask, SA_NODEFER and SA_RESTART stay those of the replaced action. */
 static int install(void)
 {
-	const struct action *a;
-	struct sigaction sa;
+	const struct action *a, *before = replaced;
+	struct sigaction sa = { .sa_handler = SIG_DFL };
 
-	sigaction(SIGSEGV, NULL, &sa);
+	if (sigaction(SIGSEGV, NULL, &sa) < 0)
+		return -1;
 	if (sa.sa_sigaction == on_segv)
 		return 0;
 	a = action_for(&sa);
@@ -197,19 +200,22 @@ static int install(void)
 	sa.sa_flags &= SA_NODEFER | SA_RESTART;
 	sa.sa_flags |= SA_SIGINFO | SA_ONSTACK;
 	aco_tools_defined(&sa, sizeof(sa));
-	return sigaction(SIGSEGV, &sa, NULL);
+	if (sigaction(SIGSEGV, &sa, NULL) == 0)
+		return 0;
+	__atomic_store_n(&replaced, before, __ATOMIC_RELEASE);
+	return -1;
 }
 
 /*
  * A handler that was installed after on_segv() stays, and may call on_segv().
- * The variable replaced keeps its value, because on_segv() may be running.
+ * The variable replaced keeps its value, because on_segv() may be running.  Where
+ * the kernel refuses to take on_segv() back, it stays, and only passes signals on.
  */
 static void uninstall(void)
 {
-	struct sigaction sa;
+	struct sigaction sa = { .sa_handler = SIG_DFL };
 
-	sigaction(SIGSEGV, NULL, &sa);
-	if (sa.sa_sigaction == on_segv)
+	if (sigaction(SIGSEGV, NULL, &sa) == 0 && sa.sa_sigaction == on_segv)
 		sigaction(SIGSEGV, &replaced->sa, NULL);
 }
 

@@ -148,30 +148,47 @@ int aco_thread_register_exit(unsigned i, void (*release)(void))
 
 volatile sig_atomic_t aco_overflow_reporting;
 
-static int has_alt_stack(void)
+/*
+ * The kernel takes any stack, but a filter of system calls may refuse them.  If it
+ * does not tell whether there is one, there may be one of the program's.
+ */
+static int knows_alt_stack(stack_t *ss)
 {
-	stack_t ss;
+	*ss = (stack_t){ .ss_flags = SS_DISABLE };
+	return sigaltstack(NULL, ss) == 0;
+}
 
-	return sigaltstack(NULL, &ss) == 0 && !(ss.ss_flags & SS_DISABLE);
+static int map_alt_stack(void)
+{
+	stack_t ss = { .ss_size = ALT_STACK_SIZE };
+
+	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (ss.ss_sp == MAP_FAILED || !ss.ss_sp)
+		return -1;
+	aco_tools_defined(&ss, sizeof(ss));
+	if (sigaltstack(&ss, NULL) < 0) {
+		munmap(ss.ss_sp, ss.ss_size);
+		return -1;
+	}
+	aco_thread.alt_stack = ss.ss_sp;
+	return 0;
 }
 
 int aco_thread_alt_stack_new(void)
 {
-	stack_t ss = { .ss_size = ALT_STACK_SIZE };
+	stack_t ss;
 
-	if (aco_thread.alt_stack || has_alt_stack())
+	if (aco_thread.alt_stack)
+		return 0;
+	if (!knows_alt_stack(&ss))
+		return -1;
+	if (!(ss.ss_flags & SS_DISABLE))
 		return 0;
 	if (aco_thread_register_exit(ACO_RELEASE_ALT_STACK,
 				     aco_thread_alt_stack_free) < 0)
 		return -1;
-	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (ss.ss_sp == MAP_FAILED)
-		return -1;
-	aco_tools_defined(&ss, sizeof(ss));
-	sigaltstack(&ss, NULL);
-	aco_thread.alt_stack = ss.ss_sp;
-	return 0;
+	return map_alt_stack();
 }
 
 void aco_thread_alt_stack_free(void)
@@ -183,10 +200,13 @@ void aco_thread_alt_stack_free(void)
 	if (!ptr)
 		return;
 	aco_tools_defined(&none, sizeof(none));
-	if (sigaltstack(NULL, &ss) == 0 && ss.ss_sp == ptr) {
+	if (!knows_alt_stack(&ss))
+		return; /* the next signal may come there */
+	if (ss.ss_sp == ptr) {
 		if (ss.ss_flags & SS_ONSTACK)
 			return; /* exit(3) in a handler */
-		sigaltstack(&none, NULL);
+		if (sigaltstack(&none, NULL) < 0)
+			return;
 	}
 	aco_thread.alt_stack = NULL;
 	munmap(ptr, ALT_STACK_SIZE);

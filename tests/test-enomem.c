@@ -29,6 +29,9 @@ int __real_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
 int __real_pthread_key_delete(pthread_key_t key);
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
+int __real_sigaction(int sig, const struct sigaction *sa,
+		     struct sigaction *old);
+int __real_sigaltstack(const stack_t *ss, stack_t *old);
 
 void *__wrap_malloc(size_t sz);
 void *__wrap_calloc(size_t n, size_t sz);
@@ -43,6 +46,9 @@ int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
 int __wrap_pthread_key_delete(pthread_key_t key);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
+int __wrap_sigaction(int sig, const struct sigaction *sa,
+		     struct sigaction *old);
+int __wrap_sigaltstack(const stack_t *ss, stack_t *old);
 
 /* The library's list of threads. */
 extern void *aco_threads;
@@ -54,6 +60,7 @@ static enum { NONE, REPORTED, DISPENSABLE } failed;
 static int no_guard_advice; /* as before Linux 6.13 */
 static int no_frame_size;   /* as before Linux 5.14 */
 static int keeps_stacks;    /* destroyed ones, with their mappings */
+static int keeps_notes;	    /* of handlers */
 static void (*at_the_same_time)(void);
 static size_t mapped; /* bytes, beginning anywhere */
 static int allocated; /* blocks, likewise */
@@ -182,6 +189,18 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 	return fails() ? ENOMEM : __real_pthread_setspecific(key, value);
 }
 
+static int filtered; /* system calls, which refuses the next two */
+
+int __wrap_sigaction(int sig, const struct sigaction *sa, struct sigaction *old)
+{
+	return filtered && fails() ? -1 : __real_sigaction(sig, sa, old);
+}
+
+int __wrap_sigaltstack(const stack_t *ss, stack_t *old)
+{
+	return filtered && fails() ? -1 : __real_sigaltstack(ss, old);
+}
+
 /*
  * Run try(), which returns 0 for success: once with each of its calls failing,
  * at last with none, or, where it can't be repeated, until it has succeeded.
@@ -209,7 +228,8 @@ static int fail_until(int (*try)(void), int stop_at_success)
 		ck_assert_int_eq(errno, ENOMEM);
 		if (!keeps_stacks)
 			ck_assert_uint_eq(mapped, before);
-		ck_assert_int_eq(blocks, 0);
+		if (!keeps_notes)
+			ck_assert_int_eq(blocks, 0);
 		ck_assert_int_eq(failed, REPORTED);
 		reported++;
 	}
@@ -792,19 +812,23 @@ static int report_overflows(void)
 	struct sigaction sa;
 	stack_t ss;
 
-	t_child(sigaction(SIGSEGV, NULL, &sa) == 0);
-	t_child(sigaltstack(NULL, &ss) == 0);
+	t_child(__real_sigaction(SIGSEGV, NULL, &sa) == 0);
+	t_child(__real_sigaltstack(NULL, &ss) == 0);
 	t_child((sa.sa_handler == SIG_DFL) == (result < 0));
 	t_child(ss.ss_flags == (result < 0 ? SS_DISABLE : 0));
 	return result;
 }
 
-/* The key and its value; once there is a key, its value and the stack. */
+/* The key and its value; once there is a key, its value and the stack.  A filter
+   refuses the question for a stack, the stack, the question for the action, and
+   the action. */
 START_TEST(overflow_report)
 {
 	if (_i)
 		in_thread(t_co(t_sstk, nothing, NULL));
-	ck_assert_int_eq(fail_each(report_overflows), 2);
+	filtered = _i == 2;
+	ck_assert_int_eq(fail_each(report_overflows), filtered ? 6 : 2);
+	filtered = 0;
 	ck_assert_int_eq(aco_overflow_report(0), 0);
 }
 END_TEST
@@ -824,7 +848,7 @@ static int report_on_top(void)
 	int result = aco_overflow_report(1);
 	struct sigaction sa;
 
-	t_child(sigaction(SIGSEGV, NULL, &sa) == 0);
+	t_child(__real_sigaction(SIGSEGV, NULL, &sa) == 0);
 	t_child((sa.sa_handler == plain) == (result < 0));
 	return result;
 }
@@ -876,6 +900,77 @@ static int report_after_each(void)
 	return aco_overflow_report(0);
 }
 
+static struct sigaction called_next;
+static volatile int calls;
+static int called_twice;
+
+static void calls_next(int sig, siginfo_t *info, void *context)
+{
+	calls++;
+	called_next.sa_sigaction(sig, info, context);
+}
+
+static int report_on_top_of_calls_next(void)
+{
+	int result = aco_overflow_report(1);
+
+	if (result < 0) {
+		calls = 0;
+		raise(SIGSEGV);
+		called_twice += calls != 1;
+	}
+	return result;
+}
+
+/* What was noted is kept for the next time, and does not count before. */
+START_TEST(overflow_report_on_top_of_one_that_calls_it)
+{
+	struct sigaction sa = { .sa_sigaction = calls_next,
+				.sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	ck_assert(signal(SIGSEGV, plain) != SIG_ERR);
+	ck_assert_int_eq(aco_overflow_report(1), 0);
+	ck_assert_int_eq(sigaction(SIGSEGV, &sa, &called_next), 0);
+	filtered = keeps_notes = 1;
+	ck_assert_int_eq(fail_each(report_on_top_of_calls_next), 3);
+	filtered = keeps_notes = 0;
+	ck_assert_int_eq(called_twice, 0);
+	ck_assert_int_eq(aco_overflow_report(0), 0);
+	signal(SIGSEGV, SIG_DFL);
+}
+END_TEST
+
+static void *reports_here(void *countdown_at_end)
+{
+	if (aco_overflow_report(1) < 0)
+		return countdown_at_end;
+	countdown = *(int *)countdown_at_end;
+	filtered = 1;
+	armed = 1; /* for what the library does at the end of the thread */
+	return NULL;
+}
+
+/* A signal may still come there, so the stack of the thread stays. */
+START_TEST(alternate_stack_that_cannot_be_taken_back)
+{
+	int refused = _i;
+	size_t before;
+	pthread_t thread;
+
+	ck_assert_int_eq(aco_overflow_report(1), 0);
+	before = mapped;
+	failed = NONE;
+	ck_assert_int_eq(pthread_create(&thread, NULL, reports_here, &refused),
+			 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	armed = filtered = 0;
+	ck_assert_int_eq(failed, _i ? REPORTED : NONE);
+	ck_assert_uint_eq(mapped - before, _i ? 64 << 10 : 0);
+	failed = NONE;
+	ck_assert_int_eq(aco_overflow_report(0), 0);
+}
+END_TEST
+
 /* What is needed for the handlers there are, is allocated once. */
 START_TEST(overflow_report_again_and_again)
 {
@@ -884,6 +979,42 @@ START_TEST(overflow_report_again_and_again)
 	ck_assert_int_eq(fail_each(report_after_each), 0);
 	signal(SIGSEGV, SIG_DFL);
 	ck_assert_int_eq(aco_overflow_report(0), 0);
+}
+END_TEST
+
+static void overflows(void)
+{
+	char *low = aco_co()->share_stack->ptr;
+
+	low[-1] = 1;
+	aco_exit();
+}
+
+static void overflow_beside_a_filter(void *arg)
+{
+	aco_t *co = t_co(t_sstk, overflows, NULL);
+
+	(void)arg;
+	t_says(co);
+	t_says(t_sstk);
+	t_child(aco_overflow_report(1) == 0);
+	alarm(60);
+	filtered = 1;
+	countdown = 1;
+	armed = 1;
+	aco_resume(co);
+}
+
+/* Without the default the fault would come again for ever. */
+START_TEST(overflow_report_without_a_default)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		 "libaco: stack overflow: co %%p on share stack %%p of %zu "
+		 "bytes\n",
+		 t_sstk->sz);
+	t_expect_abort(overflow_beside_a_filter, NULL, text);
 }
 END_TEST
 
@@ -972,10 +1103,14 @@ Suite *t_suite(void)
 	tcase_add_test(tc, adjacent_save_stack);
 	tcase_add_loop_test(tc, yield_to, 0, 2);
 	tcase_add_test(tc, own_main_co);
-	tcase_add_loop_test(tc, overflow_report, 0, 2);
+	tcase_add_loop_test(tc, overflow_report, 0, 3);
 	tcase_add_test(tc, overflow_report_on_top);
 	tcase_add_test(tc, overflow_report_on_top_in_a_thread);
+	tcase_add_test(tc, overflow_report_on_top_of_one_that_calls_it);
+	tcase_add_loop_test(tc, alternate_stack_that_cannot_be_taken_back, 0,
+			    3);
 	tcase_add_test(tc, overflow_report_again_and_again);
+	tcase_add_test(tc, overflow_report_without_a_default);
 	tcase_add_test(tc, overflow_report_of_a_signal);
 	return s;
 }
