@@ -282,9 +282,13 @@ int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 
 size_t aco_stack_cache_empty(void)
 {
-	unsigned mine = lock_mine(), i;
-	size_t n = rob_all(1);
+	unsigned mine, i;
+	size_t n;
 
+	if (aco_fork_ready() < 0)
+		return 0; /* so nothing was ever kept */
+	mine = lock_mine();
+	n = rob_all(1);
 	unlock(mine);
 	for (i = 0; i < ACO_SHARDS; i++) {
 		aco_lock(ACO_LOCK_SHARDS + i);
@@ -322,18 +326,27 @@ ACO_AT_UNLOAD(1) static void unload(void)
 	aco_stack_cache_empty();
 }
 
+/* The thread holds all locks, or nobody has ever taken one. */
+static void set_limit(size_t bytes)
+{
+	room += bytes - limit;
+	limit = bytes;
+}
+
 void aco_share_stack_cache_limit(size_t bytes)
 {
 	unsigned i;
 
-	aco_fork_ready();
+	if (aco_fork_ready() < 0) {
+		set_limit(bytes);
+		return;
+	}
 	for (i = 0; i < ACO_SHARDS; i++) {
 		aco_lock(ACO_LOCK_SHARDS + i);
 		empty(&shards[i]);
 	}
 	rob_all(1); /* credit comes only from a shard that is not locked */
-	room += bytes - limit;
-	limit = bytes;
+	set_limit(bytes);
 	for (i = 0; i < ACO_SHARDS; i++)
 		unlock(i);
 }

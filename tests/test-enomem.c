@@ -297,8 +297,27 @@ START_TEST(first_share_stack)
 {
 	stack_size = 1 << 16;
 	stack_guard = 1;
-	ck_assert_int_eq(fail_each(new_stack), 2);
+	/* at its second attempt it knows of forks */
+	ck_assert_int_eq(fail_each(new_stack), 1);
 	aco_share_stack_cache_limit(0);
+}
+END_TEST
+
+/* Nothing is kept yet, and no lock taken. */
+START_TEST(first_limit)
+{
+	countdown = 1;
+	armed = 1;
+	aco_share_stack_cache_limit(200000);
+	armed = 0;
+	ck_assert_int_eq(failed, REPORTED);
+	failed = NONE;
+	stack_size = 1 << 16;
+	stack_guard = 1;
+	ck_assert_int_eq(new_stack(), 0);
+	ck_assert_uint_gt(mapped, 0);
+	aco_share_stack_cache_limit(0);
+	ck_assert_uint_eq(mapped, 0);
 }
 END_TEST
 
@@ -1088,6 +1107,7 @@ Suite *t_suite(void)
 	aco_set_allocator(&blocks);
 	tcase_add_test(tc, kernel_that_is_silent_about_signals);
 	tcase_add_test(tc, first_share_stack);
+	tcase_add_test(tc, first_limit);
 	tcase_add_test(tc, first_share_stack_in_two_threads);
 	tcase_add_test(tc, first_threads_at_the_same_time);
 	suite_add_tcase(s, tc);
