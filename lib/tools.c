@@ -186,8 +186,13 @@ void aco_tools_stack_new(aco_share_stack_t *sstk)
 
 void aco_tools_stack_free(aco_share_stack_t *sstk)
 {
-	if (aco_tools & ACO_TOOL_VALGRIND)
+	if (aco_tools & ACO_TOOL_VALGRIND) {
 		VALGRIND_STACK_DEREGISTER(sstk->valgrind_id);
+		/* to Valgrind the bytes below a stack pointer can't be
+		   accessed, but the caller may, if they are his */
+		if (!sstk->guard_page_enabled)
+			VALGRIND_MAKE_MEM_DEFINED(sstk->ptr, sstk->sz);
+	}
 	if (aco_tools & ACO_TOOL_LSAN)
 		__lsan_unregister_root_region(sstk->ptr, sstk->sz);
 	/* frames that never returned leave poison, and the pages are reused */

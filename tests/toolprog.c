@@ -326,6 +326,24 @@ static void stack_goes_first(aco_t *main_co, char guard)
 	aco_destroy(two);
 }
 
+/* The memory of a stack belongs to the program again, with what is in it. */
+static void memory_comes_back(aco_t *main_co)
+{
+	size_t i, sz = 1 << 16, used = 0;
+	char *mem = calloc(1, sz);
+	aco_share_stack_t *sstk = aco_share_stack_from(mem, sz);
+	aco_t *co = aco_create(main_co, sstk, 0, suspend_deep, NULL);
+
+	aco_resume(co);
+	aco_share_stack_destroy(sstk);
+	for (i = 0; i < sz; i++)
+		used += mem[i] != 0;
+	failures += used == 0;
+	memset(mem, 1, sz);
+	aco_destroy(co);
+	free(mem);
+}
+
 /* Kilobytes of address space. */
 static long address_space(void)
 {
@@ -446,6 +464,7 @@ int main(int argc, char **argv)
 	live_often(main_co, a);
 	stack_goes_first(main_co, 0);
 	stack_goes_first(main_co, 1);
+	memory_comes_back(main_co);
 	if (!strcmp(what, "guards"))
 		many_guards();
 	aco_resume(holder);
