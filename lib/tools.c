@@ -188,8 +188,8 @@ void aco_tools_stack_free(aco_share_stack_t *sstk)
 {
 	if (aco_tools & ACO_TOOL_VALGRIND) {
 		VALGRIND_STACK_DEREGISTER(sstk->valgrind_id);
-		/* to Valgrind the bytes below a stack pointer can't be
-		   accessed, but the caller may, if they are his */
+		/* Valgrind forbids to access bytes below a stack pointer; the
+		   caller may, where the memory is the caller's */
 		if (!sstk->guard_page_enabled)
 			VALGRIND_MAKE_MEM_DEFINED(sstk->ptr, sstk->sz);
 	}
