@@ -69,7 +69,7 @@ struct aco_thread {
 };
 ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
 
-/* ---- thread.c ------------------------------------------------------------ */
+/* ---- thread_list.c ------------------------------------------------------- */
 
 /*
  * The threads that use the library, under ACO_LOCK_THREADS: from their first
@@ -77,6 +77,16 @@ ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
  * tell.  Debuggers find them here.
  */
 ACO_HIDDEN extern struct aco_thread *aco_threads;
+ACO_HIDDEN void aco_thread_link(struct aco_thread *t);
+ACO_HIDDEN void aco_thread_unlink(const struct aco_thread *t);
+
+/* Threads that are about to set the key of thread.c. */
+ACO_HIDDEN extern unsigned aco_thread_key_users;
+
+/* After fork(2), in the child: what other threads were doing never ends. */
+ACO_HIDDEN void aco_thread_alone(void);
+
+/* ---- thread.c ------------------------------------------------------------ */
 
 /* Prepare the thread unless it is. */
 static inline void aco_thread_ready(void)
@@ -99,9 +109,6 @@ ACO_HIDDEN void aco_thread_alt_stack_free(void);
 /* Set by aco_overflow_report().  While it is, each thread gets an alternate
    stack when it is prepared. */
 ACO_HIDDEN extern volatile sig_atomic_t aco_overflow_reporting;
-
-/* After fork(2), in the child: what other threads were doing never ends. */
-ACO_HIDDEN void aco_thread_alone(void);
 
 /* ---- unload.c ------------------------------------------------------------ */
 

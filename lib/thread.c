@@ -6,33 +6,10 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "tools.h"
 
 /* ---- the list of threads ------------------------------------------------- */
-
-struct aco_thread *aco_threads;
-
-static void link_thread(struct aco_thread *t)
-{
-	t->prev = NULL;
-	t->next = aco_threads;
-	if (t->next)
-		t->next->prev = t;
-	aco_threads = t;
-}
-
-static void unlink_thread(const struct aco_thread *t)
-{
-	if (t->next)
-		t->next->prev = t->prev;
-	if (t->prev)
-		t->prev->next = t->next;
-	else
-		aco_threads = t->next;
-}
 
 /* The thread ends, and its variables with it. */
 static void leave_list(void)
@@ -42,7 +19,7 @@ static void leave_list(void)
 	if (!t->is_listed)
 		return;
 	aco_lock(ACO_LOCK_THREADS);
-	unlink_thread(t);
+	aco_thread_unlink(t);
 	t->is_listed = 0;
 	aco_unlock(ACO_LOCK_THREADS);
 }
@@ -58,25 +35,12 @@ static void join_list(void)
 	if (aco_likely(t->was_listed) || aco_fork_ready() < 0)
 		return;
 	t->release[ACO_RELEASE_LISTED] = leave_list;
-	t->tid = (int)syscall(SYS_gettid);
 	t->current = &aco_gtls_co;
 	aco_lock(ACO_LOCK_THREADS);
-	link_thread(t);
+	aco_thread_link(t);
 	t->is_listed = 1;
 	t->was_listed = 1;
 	aco_unlock(ACO_LOCK_THREADS);
-}
-
-/* The child of a fork has one thread, and the number of that is another. */
-static void stay_alone_in_list(void)
-{
-	struct aco_thread *t = &aco_thread;
-
-	aco_threads = NULL;
-	if (!t->is_listed)
-		return;
-	t->tid = (int)syscall(SYS_gettid);
-	link_thread(t);
 }
 
 /* ---- the end of threads -------------------------------------------------- */
@@ -84,7 +48,6 @@ static void stay_alone_in_list(void)
 /* A key plus 1, or 0 as long as there is none.  When a thread that has set the
    key ends, thread_end() is called. */
 static unsigned key_and_1;
-static unsigned key_users; /* threads that are about to set it */
 
 static void thread_end(void *thread)
 {
@@ -115,22 +78,16 @@ static unsigned make_key(void)
 	return made; /* by another thread in the meantime */
 }
 
-void aco_thread_alone(void)
-{
-	key_users = 0;
-	stay_alone_in_list();
-}
-
 int aco_thread_register_exit(unsigned i, void (*release)(void))
 {
 	unsigned made;
 	int result = -1;
 
-	__atomic_fetch_add(&key_users, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&aco_thread_key_users, 1, __ATOMIC_SEQ_CST);
 	made = make_key();
 	if (made && !pthread_setspecific(made - 1, &aco_thread))
 		result = 0;
-	__atomic_fetch_sub(&key_users, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&aco_thread_key_users, 1, __ATOMIC_RELEASE);
 	if (result < 0) {
 		errno = ENOMEM;
 		return -1;
@@ -219,7 +176,7 @@ static void delete_key(void)
 {
 	unsigned made = __atomic_exchange_n(&key_and_1, 0, __ATOMIC_SEQ_CST);
 
-	if (made && !__atomic_load_n(&key_users, __ATOMIC_SEQ_CST))
+	if (made && !__atomic_load_n(&aco_thread_key_users, __ATOMIC_SEQ_CST))
 		pthread_key_delete(made - 1);
 }
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * thread_list.c - the threads that use the library
+ *
+ * thread.c says when one is linked and unlinked, and has the lock.
+ */
+#include "internal.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct aco_thread *aco_threads;
+unsigned aco_thread_key_users;
+
+void aco_thread_link(struct aco_thread *t)
+{
+	t->tid = (int)syscall(SYS_gettid);
+	t->prev = NULL;
+	t->next = aco_threads;
+	if (t->next)
+		t->next->prev = t;
+	aco_threads = t;
+}
+
+void aco_thread_unlink(const struct aco_thread *t)
+{
+	if (t->next)
+		t->next->prev = t->prev;
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		aco_threads = t->next;
+}
+
+/* It has another number there. */
+void aco_thread_alone(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	aco_thread_key_users = 0;
+	aco_threads = NULL;
+	if (t->is_listed)
+		aco_thread_link(t);
+}
