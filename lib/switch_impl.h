@@ -173,6 +173,17 @@ static inline int aco_is_next(const aco_t *co, const aco_t *cur,
 /* ---- switching ------------------------------------------------------------- */
 
 /*
+ * Between two tail calls.  clang moves what both begin with, "add $8, %rsp", up
+ * before the branch and leaves its unwind rule behind, so that a walk from there
+ * would go astray.
+ */
+#if defined(__clang__)
+#define ACO_TWO_TAILS __asm__ volatile("")
+#else
+#define ACO_TWO_TAILS (void)0
+#endif
+
+/*
  * Suspend from, continue to.  co is the one of both that is not the resumer: its
  * ACO_SHARE_FPENV flag decides whether the control words are exchanged.
  */
@@ -180,6 +191,7 @@ ACO_ALWAYS_INLINE int aco_switch_to(aco_t *from, aco_t *to, const aco_t *co)
 {
 	if (aco_likely(co->flags & ACO_SHARE_FPENV))
 		return aco_switch(from, to, aco_switch_landing);
+	ACO_TWO_TAILS;
 	return aco_switch_fpenv(from, to, aco_switch_landing);
 }
 
