@@ -182,13 +182,16 @@ static void look_at_current(void)
 
 /*
  * What a walk must not begin in: see aco(7).  On i386 that is code without rules,
- * and a ret in code of clang, which says that ebp is saved below the stack pointer,
- * where the handler writes.
+ * and what comes after "pop %ebp": clang says that ebp is still saved there, below
+ * the stack pointer, where the handler writes.
  */
+#define POP_EBP 0x5d
+
 static int can_walk(const void *pc, uintptr_t sp)
 {
 #if defined(__i386__)
-	return WALKS && has_rules(pc, sp) && *(const unsigned char *)pc != 0xc3;
+	return WALKS && has_rules(pc, sp) &&
+	       ((const unsigned char *)pc)[-1] != POP_EBP;
 #else
 	(void)pc;
 	(void)sp;
@@ -282,6 +285,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	(void)sig;
 	(void)info;
 	hits++;
+	errno = EDOM;
 	if ((uintptr_t)here - sp < STACK || sp - (uintptr_t)here < STACK)
 		scribble(here, 2 * BELOW);
 	else
