@@ -77,19 +77,27 @@ void real_hand_on(void)
 	switches++;
 }
 
+static void resume(struct real_unit *u)
+{
+	aco_resume(u->co);
+	switches += 2;
+	REQUIRE(fegetround() == FE_TONEAREST);
+}
+
 /* Until all of them have ended. */
 static void schedule(enum order order)
 {
 	for (unsigned i = 0; running_count; i++) {
 		if (order != IN_TURN)
 			i = real_random(&dice);
-		aco_resume(running[i % running_count]->co);
-		switches += 2;
-		REQUIRE(fegetround() == FE_TONEAREST);
+		resume(running[i % running_count]);
 	}
 }
 
-/* The units from first on.  stacks: those to share, or none. */
+/*
+ * The units from first on.  stacks: those to share, or none.  Some run before the
+ * next one is created: to the first co of a stack another one is added then.
+ */
 static void run_some(unsigned first, unsigned n, aco_share_stack_t **stacks,
 		     enum order order)
 {
@@ -103,10 +111,11 @@ static void run_some(unsigned first, unsigned n, aco_share_stack_t **stacks,
 
 		u->co = aco_create2(main_co, stack, 0, run_unit, u, words);
 		REQUIRE(stack && u->co);
-		u->place = i;
-		running[i] = u;
+		u->place = running_count;
+		running[running_count++] = u;
+		if (order == AT_RANDOM)
+			resume(u);
 	}
-	running_count = n;
 	schedule(order);
 	for (unsigned i = first; i < first + n; i++) {
 		aco_share_stack_t *stack = units[i].co->share_stack;
