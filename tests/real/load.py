@@ -22,7 +22,8 @@ import threading
 import time
 
 HOST = "127.0.0.1"
-GROWTH = 8 << 10  # KiB: of stacks that are kept, and of the heap
+# KiB: of stacks that are kept, of the heap, and of tools
+GROWTH = int(os.environ.get("ACO_REAL_GROWTH", 4 << 10))
 
 
 class Load:

@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Real programs by plain calls and in cos, with the inline switch and by functions.
-# ACO_REAL_SECONDS: for each of them, with many more cos (default: once, with few).
+# ACO_REAL_SECONDS: for each of them, with more and more seeds; with 20 or more also
+# with all their cos (default: one seed, few cos).  ACO_REAL_SLOW: how many times more
+# slowly they run; ACO_REAL_UNDER: what runs them.
 . "${top_srcdir:-.}/tests/common.sh"
 
 seconds=${ACO_REAL_SECONDS-}
-seed=${ACO_REAL_SEED:-1}
+seed=${ACO_REAL_SEED:-1} slow=${ACO_REAL_SLOW:-1}
 # shellcheck disable=SC2154 # scratch: common.sh
 objects=$scratch/objects
 ran=0 missing=
@@ -60,12 +62,11 @@ build() {
 		-o "$scratch/$1-$2" $(library) $libs -lm -lpthread
 }
 
-# run NAME SWITCH FEW: as many units when there is no time for more.
+# run NAME SWITCH FEW: as many units where there is no time for more.
 run() {
-	set -- "$1" "$2" --seed "$seed" --units "$3"
-	if [ -n "$seconds" ]; then
-		set -- "$1" "$2" --seed "$seed" --seconds "$seconds"
-	fi
+	units=$(($3 / slow / 2 * 2))
+	set -- "$1" "$2" --seed "$seed" --seconds "${seconds:-0}"
+	if [ "${seconds:-0}" -lt $((20 * slow)) ]; then set -- "$@" --units $units; fi
 	program=$scratch/$1-$2 what="$1, $2"
 	shift 2
 	# shellcheck disable=SC2086 # words
