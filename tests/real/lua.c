@@ -92,10 +92,10 @@ static void *allocate(void *u, void *old, size_t old_size, size_t size)
 }
 
 /* An error of the script is an error of the test. */
-static void run(struct real_unit *u, lua_State *L)
+static void run(struct real_unit *u, lua_State *L, uint32_t seed)
 {
 	REQUIRE(luaL_loadstring(L, text) == LUA_OK);
-	lua_pushinteger(L, u->id + 1);
+	lua_pushinteger(L, seed);
 	lua_pushcfunction(L, yields);
 	if (lua_pcall(L, 2, 1, 0) != LUA_OK)
 		real_fail(lua_tostring(L, -1), __FILE__, __LINE__);
@@ -105,19 +105,20 @@ static void run(struct real_unit *u, lua_State *L)
 
 static void work(struct real_unit *u)
 {
+	uint32_t seed = real_random(&u->random);
 	lua_State *L;
 
 	if (u->id % 2) {
 		L = lua_newthread(common);
 		references[u->id] = luaL_ref(common, LUA_REGISTRYINDEX);
-		run(u, L);
+		run(u, L, seed);
 		luaL_unref(common, LUA_REGISTRYINDEX, references[u->id]);
 		return;
 	}
 	L = lua_newstate(allocate, u);
 	REQUIRE(L);
 	luaL_openlibs(L);
-	run(u, L);
+	run(u, L, seed);
 	lua_close(L);
 }
 
