@@ -255,7 +255,7 @@ static void end(unsigned count)
 const struct real_program real_program = {
 	.name = "openssl",
 	.counts = "ends",
-	.units = 200,
+	.units = 600,
 	.stack = 65536,
 	.begin = begin,
 	.work = work,
