@@ -303,17 +303,26 @@ START_TEST(first_share_stack)
 }
 END_TEST
 
+static void once_more(void)
+{
+	countdown = 1;
+}
+
 /* Nothing is kept yet, and no lock taken. */
 START_TEST(first_limit)
 {
+	stack_size = 1 << 16;
+	stack_guard = 1;
+	at_the_same_time = once_more;
+	armed = 1;
+	ck_assert_int_eq(new_stack(), -1);
+	at_the_same_time = NULL;
 	countdown = 1;
 	armed = 1;
 	aco_share_stack_cache_limit(200000);
 	armed = 0;
 	ck_assert_int_eq(failed, REPORTED);
 	failed = NONE;
-	stack_size = 1 << 16;
-	stack_guard = 1;
 	ck_assert_int_eq(new_stack(), 0);
 	ck_assert_uint_gt(mapped, 0);
 	aco_share_stack_cache_limit(0);
