@@ -276,7 +276,8 @@ static void run_function(const struct scenario *s, const struct variant *v,
 	unsigned errors = options.quick ? 1 : faults_errors(f);
 
 	for (p.error = 0; p.error < errors; p.error++)
-		for (p.persists = 0; p.persists < 2; p.persists++)
+		for (p.persists = 0; p.persists < (p.error ? 1 : 2);
+		     p.persists++)
 			run_plans(s, v, p, without);
 	p.error = 0;
 	p.lies = 1;
