@@ -105,24 +105,37 @@ static int has_runtime(const struct dl_phdr_info *info, const elf_dyn *dyn)
 	return table && sym && strings && has_symbol(table, sym, strings);
 }
 
-struct found {
+/* The next object that has one.  There may be no memory now for a list of them. */
+struct search {
+	const void *seen[MAX_RUNTIMES]; /* program headers */
 	unsigned count;
-	char *names[MAX_RUNTIMES]; /* of their files, to be freed */
+	char name[PATH_MAX]; /* of the file of the last one */
 };
+
+static int was_seen(const struct search *s, const struct dl_phdr_info *info)
+{
+	unsigned i = 0;
+
+	while (i < s->count && s->seen[i] != info->dlpi_phdr)
+		i++;
+	return i < s->count;
+}
 
 static int look_at(struct dl_phdr_info *info, size_t sz, void *arg)
 {
-	struct found *found = arg;
+	struct search *s = arg;
 	unsigned i = 0;
 
 	(void)sz;
 	while (i < info->dlpi_phnum && info->dlpi_phdr[i].p_type != PT_DYNAMIC)
 		i++;
-	if (i < info->dlpi_phnum && found->count < MAX_RUNTIMES &&
-	    has_runtime(info, (const void *)(info->dlpi_addr +
-					     info->dlpi_phdr[i].p_vaddr)))
-		found->names[found->count++] = strdup(info->dlpi_name);
-	return 0;
+	if (i == info->dlpi_phnum || was_seen(s, info) ||
+	    !has_runtime(info, (const void *)(info->dlpi_addr +
+					      info->dlpi_phdr[i].p_vaddr)))
+		return 0;
+	s->seen[s->count++] = info->dlpi_phdr;
+	strncpy(s->name, info->dlpi_name, sizeof(s->name) - 1);
+	return 1;
 }
 
 /*
@@ -146,16 +159,11 @@ static void add_from(const char *name)
 
 void aco_cxx_find(void)
 {
-	struct found found = { .count = 0 };
+	struct search s = { .count = 0 };
 
 	add(__cxa_get_globals);
-	if (dlsym)
-		dl_iterate_phdr(look_at, &found);
-	for (unsigned i = 0; i < found.count; i++) {
-		if (found.names[i]) /* there was memory for the name */
-			add_from(found.names[i]);
-		free(found.names[i]);
-	}
+	while (dlsym && s.count < MAX_RUNTIMES && dl_iterate_phdr(look_at, &s))
+		add_from(s.name);
 }
 
 /* ---- their states -------------------------------------------------------- */

@@ -3,10 +3,26 @@
  * cxx-host.c - a C program that loads a C++ library; cxx.sh runs it
  *
  *	cxx-host LIBRARY...      before the first co; then all of cxx.cc in each
+ *	cxx-host short LIBRARY   the same, found while there is no memory
  *	cxx-host late LIBRARY    with a co suspended; then what is safe
  */
 #include <aco.h>
 #include <dlfcn.h>
+#include <errno.h>
+
+static int has_no_memory;
+
+extern void *__libc_malloc(size_t sz);
+void *malloc(size_t sz);
+
+/* For everybody in the process. */
+void *malloc(size_t sz)
+{
+	if (!has_no_memory)
+		return __libc_malloc(sz);
+	errno = ENOMEM;
+	return NULL;
+}
 
 static void *handle; /* of the last one */
 
@@ -82,7 +98,7 @@ static int call_all(int (*cxx_main)(int, char **))
 int main(int argc, char **argv)
 {
 	int (*cxx_main[4])(int, char **);
-	int i;
+	int i, is_short;
 
 	if (argc < 2 || argc > 4)
 		return 99;
@@ -90,8 +106,14 @@ int main(int argc, char **argv)
 		call_late(argv[2]);
 		return 0;
 	}
+	is_short = !strcmp(argv[1], "short");
+	argc -= is_short;
+	argv += is_short;
 	for (i = 1; i < argc; i++)
 		*(void **)&cxx_main[i] = function(argv[i], "cxx_main");
+	has_no_memory = is_short;
+	aco_thread_init(NULL);
+	has_no_memory = 0;
 	for (i = 1; i < argc; i++)
 		if (call_all(cxx_main[i]) != 0)
 			return i;

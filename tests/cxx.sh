@@ -51,6 +51,7 @@ try_libraries() {
 		! readelf -dW "$scratch/own.so" | grep -q 'NEEDED.*stdc++' ||
 			fail "$cxx: a library with a C++ runtime of its own"
 		host "$scratch/own.so"
+		host short "$scratch/own.so"
 		host "$scratch/own.so" "$scratch/cxx.so"
 		host "$scratch/cxx.so" "$scratch/own.so"
 		cp "$scratch/own.so" "$scratch/own2.so"
