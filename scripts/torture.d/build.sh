@@ -23,13 +23,22 @@ build_library() {
 	done
 }
 
-# build_program ARCH COMPILER FLAGS DIR LIBRARY [MAIN]: with throw.cc where
-# there is +c++ among the flags.
-build_program() {
+# link LINKER FLAGS PROGRAM OBJECT...
+link() {
+	program=$3 linker=$1 with=$2
+	shift 3
+	# shellcheck disable=SC2086 # words
+	$linker $with "$@" -lpthread -lrt -o "$program" >>"$work/log" 2>&1
+}
+
+# build_programs ARCH COMPILER FLAGS DIR LIBRARY [MAIN]: torture and exchange, or
+# only torture with another main program.  With throw.cc where there is +c++ among
+# the flags.
+build_programs() {
 	mkdir -p "$4"
 	with=$(echo "$3" | sed 's/+c++//')
-	linker=$2
-	for source in interp model part-func part-inline signals util "${6:-main}"; do
+	linker=$2 main=${6:-main}
+	for source in interp model part-func part-inline signals util exchange "$main"; do
 		compile "$2" "-std=gnu11 -g $with" "tests/torture/$source.c" \
 			"$4/$source.o" || return 1
 	done
@@ -42,34 +51,41 @@ build_program() {
 		;;
 	*) compile "$2" "-g $with" tests/torture/no-throw.c "$4/throw.o" || return 1 ;;
 	esac
-	# shellcheck disable=SC2086 # words
-	$linker $with "$4"/*.o "$5"/*.o -lpthread -lrt -o "$4/torture" >>"$work/log" 2>&1
+	set -- "$4" "$5" "$4/part-func.o" "$4/part-inline.o" "$4/signals.o" \
+		"$4/util.o" "$4/regs.o" "$4/throw.o"
+	objects=$1 library_objects=$2
+	shift 2
+	link "$linker" "$with" "$objects/torture" "$objects/interp.o" \
+		"$objects/model.o" "$objects/$main.o" "$@" "$library_objects"/*.o || return 1
+	[ "$main" = main ] || return 0
+	link "$linker" "$with" "$objects/exchange" "$objects/exchange.o" "$@" \
+		"$library_objects"/*.o
 }
 
-# makes_programs COMPILER FLAGS PROBE: whether it does, for this architecture.
+# makes_programs COMPILER FLAGS PROBE [RUNNER]: whether it does, and they run.
 makes_programs() {
 	# shellcheck disable=SC2086 # words
 	command -v "${1%% *}" >/dev/null &&
 		echo 'int main(void) { return 0; }' |
-		$1 $2 -x c - -o "$3" >/dev/null 2>&1
+		$1 $2 -x c - -o "$3" >/dev/null 2>&1 && ${4-} "$3" >/dev/null 2>&1
 }
 
-# build_variant ARCH DIR COMPILER FLAGS LIBRARY OPTIONS RUNNER: the program in DIR, and a
+# build_variant ARCH DIR COMPILER FLAGS LIBRARY OPTIONS RUNNER: programs in DIR, and a
 # line in the file "built".  LIBRARY is a name for the library, which is compiled
 # with OPTIONS.
 build_variant() {
 	machine=$(flags_of "$1")
 	with=$(echo "$4" | sed 's/+c++//')
-	if ! makes_programs "$3" "$machine $with $6" "$2-probe"; then
-		say "left out: $3 $machine $with"
+	if ! makes_programs "$3" "$machine $with $6" "$2-probe" "$7"; then
+		say "left out: $3 $machine $with${7:+, $7}"
 		return
 	fi
 	lib=$work/lib-$1-$3-$5
 	if [ ! -d "$lib" ]; then
 		build_library "$1" "$3" "$machine -O2 $6" "$lib" || return 1
 	fi
-	build_program "$1" "$3" "$machine $4" "$2" "$lib" || return 1
-	echo "$2/torture|$1: $3 $4, library: $5|$7" >>"$work/built"
+	build_programs "$1" "$3" "$machine $4" "$2" "$lib" || return 1
+	echo "$2|$1: $3 $4, library: $5|$7" >>"$work/built"
 }
 
 # build_those_with ARCH COMPILER-LIBRARY: one after the other.
@@ -102,4 +118,24 @@ build_all() {
 	done
 	for pid in $pids; do wait "$pid"; done
 	[ ! -s "$work/failed" ]
+}
+
+# run_each PROGRAM SECONDS HZ: of each build, for a part of the time; a third of it
+# with HZ signals a second.
+run_each() {
+	count=$(wc -l <"$work/built")
+	each=$(($2 / count))
+	with=$(((each + 2) / 3))
+	without=$((each > with ? each - with : 1))
+	program=$1 hz=$3 options=
+	if [ "$program" = torture ]; then options="--jobs $jobs"; fi
+	while IFS='|' read -r build name runner; do
+		# shellcheck disable=SC2086 # words
+		run "$name" $runner "$build/$program" $options --seed "$seed" \
+			--seconds $without
+		# shellcheck disable=SC2086 # words
+		run "$name, with signals" $runner "$build/$program" $options \
+			--seed $((seed + 100000000)) --seconds $with --signals "$hz"
+		seed=$((seed + 1000000))
+	done <"$work/built"
 }

@@ -15,7 +15,7 @@ fuzz_with_libfuzzer() {
 	fi
 	instrumented="$fuzz_sanitizers -fsanitize=fuzzer-no-link"
 	build_library amd64 clang "-O1 $instrumented" "$work/lib-fuzz" &&
-		build_program amd64 clang "-O1 $fuzz_sanitizers -fsanitize=fuzzer +c++" \
+		build_programs amd64 clang "-O1 $fuzz_sanitizers -fsanitize=fuzzer +c++" \
 			"$work/fuzz" "$work/lib-fuzz" fuzz || return 1
 	mkdir -p "$work/found"
 	run "libFuzzer" env ASAN_OPTIONS=detect_leaks=0 "$work/fuzz/torture" -max_total_time="$1" -max_len=2048 \
@@ -31,7 +31,7 @@ fuzz_with_afl() {
 		return
 	fi
 	build_library amd64 afl-clang-fast "-O2" "$work/lib-afl" &&
-		build_program amd64 afl-clang-fast "-O2 +c++" "$work/afl" \
+		build_programs amd64 afl-clang-fast "-O2 +c++" "$work/afl" \
 			"$work/lib-afl" || return 1
 	AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 \
 		AFL_NO_AFFINITY=1 \

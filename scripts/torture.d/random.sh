@@ -24,23 +24,12 @@ clang|-O1 $random_sanitizers +c++|sanitized|$random_sanitizers|
 VARIANTS
 }
 
-# random SECONDS: a part of the time for each; a third of it with signals.
+# random SECONDS
 random() {
 	random_variants | build_all || return 1
+	say "$(wc -l <"$work/built") builds, $jobs processes at a time"
 	# what a co held when it was destroyed leaks, as the manual says
 	export ASAN_OPTIONS=detect_leaks=0
-	count=$(wc -l <"$work/built")
-	each=$(($1 / count))
-	with=$(((each + 2) / 3))
-	without=$((each > with ? each - with : 1))
-	say "$count builds, $jobs processes at a time"
-	while IFS='|' read -r program name runner; do
-		# shellcheck disable=SC2086 # words
-		run "$name" $runner "$program" --jobs "$jobs" --seed "$seed" \
-			--seconds $without
-		# shellcheck disable=SC2086 # words
-		run "$name, with signals" $runner "$program" --jobs "$jobs" \
-			--seed $((seed + 100000000)) --seconds $with --signals 15000
-		seed=$((seed + 1000000))
-	done <"$work/built"
+	run_each torture "$1" 15000
+	unset ASAN_OPTIONS
 }

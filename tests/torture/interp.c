@@ -850,8 +850,7 @@ static void some_words(struct thread *t, const unsigned char *op)
 		  ~((op[2] >> 4 & 5u) << 7);
 	if (op[1] & 0x80)
 		w.mxcsr |= 0x40; /* denormals are zero */
-	set_words(w);
-	*m_words(&t->m) = w;
+	*m_words(&t->m) = set_words(w);
 }
 
 /* What can be seen of a co that is suspended: its frames, if its bytes lie on

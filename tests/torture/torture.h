@@ -7,6 +7,7 @@
  *	model.c   what has to be seen
  *	part.h    each switch, once inline and once by the exported functions
  *	throw.cc  exceptions in flight; no-throw.c where there is no C++
+ *	exchange.c threads that run at the same time and hand cos to each other
  *	signals.c timers whose handlers scribble
  *	util.c    what they share
  *	fuzz.c    a program from libFuzzer

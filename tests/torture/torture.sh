@@ -15,6 +15,10 @@ for program in "$dir/torture" "$dir/torture-cxx"; do
 	done
 done
 
+"$dir/exchange" --seed 1 --operations 200000 || fail exchange
+"$dir/exchange" --seed 1000 --operations 50000 --signals 10000 ||
+	fail "exchange with signals"
+
 # bad usage
 for arguments in --nothing "--seconds" "--seconds x" "--seed -1" "--length 0" \
 	"--replay $scratch/missing"; do
@@ -23,5 +27,13 @@ for arguments in --nothing "--seconds" "--seconds x" "--seed -1" "--length 0" \
 	"$dir/torture" $arguments >"$scratch/out" 2>"$scratch/err" || status=$?
 	if [ $status -ne 2 ] || [ ! -s "$scratch/err" ] || [ -s "$scratch/out" ]; then
 		fail "torture $arguments: status $status"
+	fi
+done
+for arguments in --nothing "--seconds" "--threads x" "--seed -1"; do
+	status=0
+	# shellcheck disable=SC2086 # words
+	"$dir/exchange" $arguments >"$scratch/out" 2>"$scratch/err" || status=$?
+	if [ $status -ne 2 ] || [ ! -s "$scratch/err" ] || [ -s "$scratch/out" ]; then
+		fail "exchange $arguments: status $status"
 	fi
 done

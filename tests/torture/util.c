@@ -94,19 +94,46 @@ void torture_check(int ok, const char *what)
 		torture_fail(what, 0, 1);
 }
 
+/* The bits that the processor keeps: that of Valgrind knows how to round, and no
+   more. */
+static struct m_words kept = { 0xffff, 0xffffffff };
+
 /* MemorySanitizer does not know what assembly writes. */
 struct m_words words_now(void)
 {
 	struct m_words w = { 0, 0 };
 
 	__asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(w.x87), "=m"(w.mxcsr));
-	w.mxcsr &= ~0x3fu; /* the flags belong to nobody */
+	w.x87 &= kept.x87;
+	w.mxcsr &= kept.mxcsr & ~0x3fu; /* the flags belong to nobody */
 	return w;
 }
 
-void set_words(struct m_words w)
+struct m_words set_words(struct m_words w)
 {
 	__asm__ volatile("fldcw %0; ldmxcsr %1" : : "m"(w.x87), "m"(w.mxcsr));
+	w.x87 &= kept.x87;
+	w.mxcsr &= kept.mxcsr;
+	return w;
+}
+
+static void try_words(struct m_words other)
+{
+	struct m_words now;
+
+	set_words(other);
+	now = words_now();
+	kept.x87 &= (uint16_t) ~(now.x87 ^ other.x87);
+	kept.mxcsr &= ~(now.mxcsr ^ other.mxcsr);
+}
+
+__attribute__((__constructor__)) static void find_kept(void)
+{
+	const struct m_words before = words_now();
+
+	try_words((struct m_words){ 0xf7f, 0xffc0 });
+	try_words((struct m_words){ 0x40, 0 });
+	set_words(before);
 }
 
 /* ---- what another context must not change ----------------------------------- */

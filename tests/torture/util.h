@@ -40,7 +40,7 @@ void torture_check(int ok, const char *what);
 
 /* The control words in the processor, without flags, which belong to nobody. */
 struct m_words words_now(void);
-void set_words(struct m_words w);
+struct m_words set_words(struct m_words w); /* what they are then */
 
 /* The compiler must not know that the answer was the same before a switch. */
 int *errno_here(void) __attribute__((__noinline__));
