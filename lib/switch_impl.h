@@ -87,12 +87,16 @@ static inline void aco_check_running(const aco_t *co, const char *call)
 /* Make co the owner of its share stack; -1 with ENOMEM when that can't be. */
 static inline int aco_acquire_stack(aco_t *co, const char *call)
 {
-	const aco_share_stack_t *sstk = co->share_stack;
+	aco_share_stack_t *sstk = co->share_stack;
 
 	if (sstk->owner == co)
 		return 0;
-	if (sstk->owner && aco_is_busy(sstk->owner))
-		aco_misuse(call, "a running co uses its share stack", co);
+	if (sstk->owner && aco_unlikely(!aco_is_resumable(sstk->owner))) {
+		if (sstk->owner->state != ACO_END)
+			aco_misuse(call, "a running co uses its share stack",
+				   co);
+		sstk->owner = NULL; /* its thread has ended in it: unwind.c */
+	}
 	if (aco_unlikely(aco_is_destroyed(sstk)))
 		aco_misuse_of(call, "its share stack", sstk,
 			      "has been destroyed", co);

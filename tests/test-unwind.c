@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test-unwind.c - exceptions without a C++ runtime
+ * test-unwind.c - exceptions without a C++ runtime, and threads that end in a co
  *
  * The unwinder itself is asked to raise one, and says what came of it.  cxx.sh
- * has what C++ makes of that, and threads that end inside a co.
+ * has what C++ makes of both.
  */
 #include "testutil.h"
 
+#include <pthread.h>
 #include <unwind.h>
 
 static int result;
@@ -104,6 +105,61 @@ START_TEST(goes_on_to_the_end_outside)
 }
 END_TEST
 
+/* ------------------------------------------------- a thread ends in a co -- */
+
+static __attribute__((__noinline__)) void yield_deep(void)
+{
+	char bytes[10000], *p = bytes;
+
+	memset(bytes, 1, sizeof(bytes));
+	t_opaque(p);
+	aco_yield();
+	t_opaque(p);
+}
+
+static void grows_then_ends_the_thread(void)
+{
+	yield_deep();
+	pthread_exit(NULL);
+}
+
+static void yields_once(void)
+{
+	aco_yield();
+	aco_exit();
+}
+
+static void *resume_here(void *co)
+{
+	aco_resume((aco_t *)co);
+	return NULL;
+}
+
+/* Its bytes are gone, so nothing is copied, and its save stack does not change. */
+START_TEST(an_owner_whose_thread_has_ended)
+{
+	aco_t *co = t_co(t_sstk, grows_then_ends_the_thread, NULL);
+	aco_t *other = t_co(t_sstk, yields_once, NULL);
+	aco_save_stack_t before;
+	pthread_t thread;
+
+	aco_resume(co);
+	aco_resume(other);
+	ck_assert_int_eq(pthread_create(&thread, NULL, resume_here, co), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert(co->is_end);
+	before = co->save_stack;
+	ck_assert_uint_gt(before.sz, 10000);
+	aco_resume(other);
+	ck_assert(other->is_end);
+	ck_assert_ptr_eq(co->save_stack.ptr, before.ptr);
+	ck_assert_uint_eq(co->save_stack.sz, before.sz);
+	ck_assert_uint_eq(co->save_stack.ct_save, before.ct_save);
+	ck_assert_int_eq(aco_reset(co, yields_once, NULL), 0);
+	aco_resume(co);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("unwind");
@@ -113,5 +169,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, ends_at_a_sharing_co);
 	tcase_add_test(tc, ends_at_a_nested_co);
 	tcase_add_test(tc, goes_on_to_the_end_outside);
+	tcase_add_test(tc, an_owner_whose_thread_has_ended);
 	return s;
 }
