@@ -8,6 +8,7 @@
 #ifndef ACO_COPY_H
 #define ACO_COPY_H
 
+#include "probe.h"
 #include "stacks.h"
 
 #define ACO_SMALL_COPY 144
@@ -208,6 +209,7 @@ ACO_VECTOR_TARGET static inline int aco_keep_small(aco_t *out)
 
 	if (keep > ACO_SMALL_COPY || keep > s->sz || s->sz > ACO_SHRINK_ABOVE)
 		return 0;
+	ACO_PROBE2(copy__out, out, keep);
 	aco_copy_small(s->ptr, out->reg[ACO_REG_IDX_SP], keep);
 	s->valid_sz = keep;
 	s->ct_save++;
@@ -239,6 +241,7 @@ ACO_VECTOR_TARGET static inline int aco_swap_small(aco_t *out, aco_t *in)
 		return 0;
 	if (back < aco_live_bytes(in))
 		aco_put_zeros_below(end);
+	ACO_PROBE2(copy__in, in, back);
 	aco_copy_small(in->reg[ACO_REG_IDX_SP], r->ptr, back);
 	r->valid_sz = 0;
 	r->ct_restore++;

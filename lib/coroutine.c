@@ -60,12 +60,15 @@ static aco_t *co_alloc(size_t save_stack_sz)
 	aco_t *co;
 
 	if (save_stack_sz > SIZE_MAX / 2) {
+		ACO_PROBE2(co__fail, save_stack_sz, EINVAL);
 		errno = EINVAL;
 		return NULL;
 	}
 	mem = aco_mem_alloc(before + sizeof(aco_t) + room_for(save_stack_sz));
-	if (!mem)
+	if (!mem) {
+		ACO_PROBE2(co__fail, save_stack_sz, ENOMEM);
 		return NULL;
+	}
 	co = place(mem, before);
 	embed_save_stack(co, save_stack_sz);
 	return co;
@@ -119,6 +122,7 @@ static void main_free(aco_t *co)
 	size_t before = aco_tools_record_size();
 	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : main_near();
 
+	ACO_PROBE1(co__destroy, co);
 	if (co == aco_gtls_co)
 		aco_set_current(NULL);
 	if (aco_unlikely(aco_tools))
@@ -133,6 +137,7 @@ static void co_free(aco_t *co)
 	size_t before = aco_tools_record_size();
 	size_t save_stack_sz = 0;
 
+	ACO_PROBE1(co__destroy, co);
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	if (aco_unlikely(co->save_stack.ptr))
@@ -164,8 +169,10 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	size_t offset;
 	aco_t *co;
 
-	if (!mem)
+	if (!mem) {
+		ACO_PROBE2(co__fail, 0, ENOMEM);
 		return NULL;
+	}
 	offset = main_offset(mem, own);
 	if (offset == MAIN_ROOM)
 		flags |= ACO_MAIN_FAR;
@@ -174,6 +181,7 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
 	co->thread = aco_thread.number;
+	ACO_PROBE3(co__create, co, fp, NULL);
 	return co;
 }
 
@@ -263,6 +271,7 @@ static inline aco_t *start_life(aco_t *co, aco_t *main_co,
 	co->share_stack = sstk;
 	make_ready(co);
 	add_user(sstk);
+	ACO_PROBE3(co__create, co, fp, sstk);
 	return co;
 }
 
@@ -285,6 +294,7 @@ NOINLINE static aco_t *create_slow(aco_t *main_co, aco_share_stack_t *sstk,
 	return start_life(co, main_co, sstk, fp, arg, flags);
 
 invalid:
+	ACO_PROBE2(co__fail, save_stack_sz, EINVAL);
 	errno = EINVAL;
 	return NULL;
 }
@@ -321,6 +331,7 @@ static inline void restart(aco_t *co, aco_cofuncp_t fp, void *arg)
 	co->thread = 0; /* no resumer, and not at its end */
 	set_up(co, fp, arg, 0);
 	make_ready(co);
+	ACO_PROBE2(co__reset, co, fp);
 }
 
 NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
@@ -410,6 +421,7 @@ void aco_destroy(aco_t *co)
 		destroy_slow(co);
 		return;
 	}
+	ACO_PROBE1(co__destroy, co);
 	leave_stack(co->share_stack, co);
 	aco_set_state(co, ACO_FREED);
 	aco_mem_free(co, sizeof(aco_t) + room_for(co->save_stack.sz));

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 
+#include "probe.h"
 #include "tools.h"
 
 #define LINE_MAX_LEN 256
@@ -141,6 +142,7 @@ void aco_must_abort(void)
 
 void aco_misuse(const char *call, const char *what, const void *co)
 {
+	ACO_PROBE3(misuse, call, what, co);
 	aco_must_abort();
 	put_line("libaco: %s: %s: co %p", call, what, co);
 	abort();
@@ -149,6 +151,7 @@ void aco_misuse(const char *call, const char *what, const void *co)
 void aco_misuse_of(const char *call, const char *what, const void *it,
 		   const char *is, const void *co)
 {
+	ACO_PROBE3(misuse, call, is, co);
 	aco_must_abort();
 	put_line("libaco: %s: %s %p %s: co %p", call, what, it, is, co);
 	abort();

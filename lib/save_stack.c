@@ -224,8 +224,13 @@ NOINLINE static int resize(aco_t *co, size_t need)
 		return 0; /* can't shrink */
 	sz = new_size(s, need);
 	ptr = ptr_new(sz, co->reg[ACO_REG_IDX_SP]);
-	if (!ptr)
-		return need <= s->sz ? 0 : -1;
+	if (!ptr && need <= s->sz)
+		return 0;
+	if (!ptr) {
+		ACO_PROBE2(save_stack__fail, co, need);
+		return -1;
+	}
+	ACO_PROBE3(save_stack__resize, co, s->sz, sz);
 	if (s->sz > sz + TRIM_ABOVE)
 		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
@@ -329,6 +334,7 @@ ACO_ALWAYS_INLINE int copy_out(aco_t *co)
 	s->valid_sz = below + keep;
 	//@ assert fits(co, live + below);
 	aco_tools_before_copy_out(co);
+	ACO_PROBE2(copy__out, co, s->valid_sz);
 	copy(s->ptr, from, s->valid_sz, co);
 	s->ct_save++;
 	if (keep > s->max_cpsz)
@@ -375,6 +381,7 @@ static void copy_in(aco_t *co)
 		return;
 	if (s->valid_sz < sz)
 		aco_put_zeros_below(end);
+	ACO_PROBE2(copy__in, co, s->valid_sz);
 	copy(to, s->ptr, s->valid_sz, co);
 	s->valid_sz = 0;
 	s->ct_restore++;
@@ -410,6 +417,7 @@ void aco_copy_in_later(aco_t *co, struct aco_move *move)
 	move->zeros = (sz - s->valid_sz) / sizeof(void *);
 	if (sz == 0)
 		return;
+	ACO_PROBE2(copy__in, co, s->valid_sz);
 	s->valid_sz = 0;
 	s->ct_restore++;
 }

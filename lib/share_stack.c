@@ -2,6 +2,7 @@
 /*
  * share_stack.c - execution stacks
  */
+#include "probe.h"
 #include "stacks.h"
 #include "state.h"
 
@@ -116,10 +117,14 @@ static aco_share_stack_t *new_guarded(size_t sz)
 			return NULL;
 		sstk = aco_stack_cache_get(size_class);
 	}
-	if (!sstk)
+	if (sstk) {
+		ACO_PROBE1(stack__cache_hit, sstk);
+	} else {
 		sstk = aco_stack_get(pages, size_class);
-	if (!sstk)
-		return NULL;
+		if (!sstk)
+			return NULL;
+		ACO_PROBE3(stack__map, sstk, sstk->ptr, sstk->sz);
+	}
 	sstk->guard_page_enabled = 1;
 	sstk->users = 0;
 	return sstk;
@@ -207,9 +212,10 @@ static void lay_out_top(aco_share_stack_t *sstk)
   ensures \result == \null ||
     \result->guard_page_enabled == \old(sstk->guard_page_enabled);
 */
-static aco_share_stack_t *made(aco_share_stack_t *sstk)
+NOINLINE static aco_share_stack_t *made(aco_share_stack_t *sstk, size_t sz)
 {
 	if (!sstk) {
+		ACO_PROBE2(stack__fail, sz, ENOMEM);
 		errno = ENOMEM; /* EAGAIN where memory is locked */
 		return NULL;
 	}
@@ -233,7 +239,7 @@ NOINLINE static aco_share_stack_t *new_slow(size_t sz, char guard)
 	sstk = make(sz, guard);
 	if (!sstk && aco_stack_cache_empty() > 0)
 		sstk = make(sz, guard);
-	return made(sstk);
+	return made(sstk, sz);
 }
 
 /* What the thread has just destroyed. */
@@ -248,6 +254,7 @@ static inline aco_share_stack_t *at_hand(size_t sz)
 
 	if (!sstk)
 		return NULL;
+	ACO_PROBE1(stack__cache_hit, sstk);
 	sstk->users = 0;
 	write_top(sstk);
 	return sstk;
@@ -263,6 +270,7 @@ aco_share_stack_t *aco_share_stack_new2(size_t sz, char guard)
 	aco_share_stack_t *sstk = NULL;
 
 	if (sz > SIZE_MAX / 2) {
+		ACO_PROBE2(stack__fail, sz, EINVAL);
 		errno = EINVAL;
 		return NULL;
 	}
@@ -290,11 +298,12 @@ aco_share_stack_t *aco_share_stack_new(size_t sz)
 aco_share_stack_t *aco_share_stack_from(void *mem, size_t sz)
 {
 	if (!mem || sz < MIN_SIZE || sz > UINTPTR_MAX - (uintptr_t)mem) {
+		ACO_PROBE2(stack__fail, sz, EINVAL);
 		errno = EINVAL;
 		return NULL;
 	}
 	aco_tools_process_ready();
-	return made(aco_stack_get_caller(mem, sz));
+	return made(aco_stack_get_caller(mem, sz), sz);
 }
 
 void aco_stack_free(aco_share_stack_t *sstk)
@@ -322,6 +331,7 @@ NOINLINE static void destroy_slow(aco_share_stack_t *sstk)
 			   "a running co uses the share stack", sstk->owner);
 	if (aco_unlikely(aco_tools))
 		aco_tools_stack_free(sstk);
+	ACO_PROBE1(stack__destroy, sstk);
 	aco_demote(sstk);
 	sstk->owner = NULL;
 	sstk->users += ACO_DESTROYED;
@@ -336,6 +346,7 @@ void aco_share_stack_destroy(aco_share_stack_t *sstk)
 		destroy_slow(sstk);
 		return;
 	}
+	ACO_PROBE1(stack__destroy, sstk);
 	sstk->users = ACO_DESTROYED;
 	if (aco_unlikely(!aco_stack_to_hand(sstk)))
 		aco_stack_free(sstk);

@@ -2,6 +2,7 @@
 /*
  * stack_memory.c - the memory of stacks, from where it comes and back
  */
+#include "probe.h"
 #include "stacks.h"
 
 #include <sys/auxv.h>
@@ -26,7 +27,11 @@ static aco_share_stack_t *new_record(void *mem, size_t sz, int origin)
 
 aco_share_stack_t *aco_stack_get_caller(void *mem, size_t sz)
 {
-	return new_record(mem, sz, ACO_ORIGIN_CALLER);
+	aco_share_stack_t *sstk = new_record(mem, sz, ACO_ORIGIN_CALLER);
+
+	if (sstk)
+		ACO_PROBE3(stack__map, sstk, mem, sz);
+	return sstk;
 }
 
 aco_share_stack_t *aco_stack_get_unguarded(size_t sz)
@@ -37,7 +42,9 @@ aco_share_stack_t *aco_stack_get_unguarded(size_t sz)
 	if (!mem)
 		return NULL;
 	sstk = new_record(mem, sz, ACO_ORIGIN_MALLOC);
-	if (!sstk)
+	if (sstk)
+		ACO_PROBE3(stack__map, sstk, mem, sz);
+	else
 		free(mem);
 	return sstk;
 }
@@ -90,6 +97,7 @@ aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class)
 
 void aco_stack_give_back(aco_share_stack_t *sstk)
 {
+	ACO_PROBE3(stack__unmap, sstk, sstk->ptr, sstk->sz);
 	switch (sstk->origin) {
 	case ACO_ORIGIN_ARENA:
 		aco_arena_put(sstk);

@@ -29,6 +29,7 @@
 #define ACO_STATE_H
 
 #include "internal.h"
+#include "probe.h"
 #include "tools.h"
 
 #include "aco/switch.h"
@@ -84,6 +85,13 @@ static inline void aco_set_current(aco_t *co)
 
 /* ---- transitions --------------------------------------------------------- */
 
+/* Before a co runs that may have run before. */
+static inline void aco_probe_start(const aco_t *co)
+{
+	if (co->state == ACO_INIT)
+		ACO_PROBE1(co__start, co);
+}
+
 /* Of the states that no switch brings about: INIT, MAIN, RETURNED, FREED. */
 static inline void aco_set_state(aco_t *co, enum aco_run_state state)
 {
@@ -117,17 +125,23 @@ static inline enum aco_run_state aco_suspended_state(const aco_t *co)
 }
 
 /* co, which has its resumer, runs. */
-static inline void aco_set_running(aco_t *co, enum aco_run_state running)
+static inline void aco_set_running(aco_t *co, const aco_t *resumer,
+				   enum aco_run_state running)
 {
+	ACO_PROBE2(co__resume, co, resumer);
 	co->state = (uint8_t)running;
 	aco_set_current(co);
 }
 
-/* co, the current co, is suspended, and its resumer is current. */
-static inline void aco_set_suspended(aco_t *co, enum aco_run_state suspended)
+/* co, the current co, is suspended.  Returns its resumer, which is current. */
+static inline aco_t *aco_set_suspended(aco_t *co, enum aco_run_state suspended)
 {
+	aco_t *resumer = co->resumer;
+
+	ACO_PROBE2(co__yield, co, resumer);
 	co->state = (uint8_t)suspended;
-	aco_set_current(co->resumer);
+	aco_set_current(resumer);
+	return resumer;
 }
 
 /* co, the current co, is suspended, and to runs in its place. */
@@ -135,8 +149,10 @@ static inline void aco_set_replaced(aco_t *co, aco_t *to,
 				    enum aco_run_state suspended,
 				    enum aco_run_state running)
 {
+	ACO_PROBE2(co__yield_to, co, to);
 	co->state = (uint8_t)suspended;
-	aco_set_running(to, running);
+	to->state = (uint8_t)running;
+	aco_set_current(to);
 }
 
 /* co, the current co, has ended.  Returns its resumer, which is current; co has
@@ -145,6 +161,7 @@ static inline aco_t *aco_set_ended(aco_t *co)
 {
 	aco_t *resumer = co->resumer;
 
+	ACO_PROBE2(co__exit, co, resumer);
 	co->is_end = 1;
 	co->state = ACO_END;
 	aco_set_current(resumer);

@@ -51,7 +51,7 @@ ACO_UNCHECKED ACO_REGPARM int aco_switch_notify_back(aco_t *from, aco_t *to)
 /* co is fast.  Nothing that was loaded for the check feeds the switch. */
 static inline int resume_fast(aco_t *co, aco_t *cur)
 {
-	aco_set_running(co, ACO_FAST_RUNNING);
+	aco_set_running(co, cur, ACO_FAST_RUNNING);
 	return aco_switch_to(cur, co, co);
 }
 
@@ -68,6 +68,7 @@ static inline int start_fast(aco_t *co, aco_t *cur)
 	co->resumer = cur;
 	co->share_stack->owner = co;
 	co->share_stack->sole_user = co;
+	ACO_PROBE1(co__start, co);
 	return resume_fast(co, cur);
 }
 
@@ -76,7 +77,7 @@ NOINLINE static void resume_slow(aco_t *co)
 	aco_t *cur = aco_gtls_co;
 
 	if (aco_is_next(co, cur, ACO_FAST_CXX_SUSPENDED)) {
-		aco_set_running(co, ACO_FAST_CXX_RUNNING);
+		aco_set_running(co, cur, ACO_FAST_CXX_RUNNING);
 		aco_tools_cxx(cur, co);
 		aco_switch_to(cur, co, co);
 		return;
@@ -100,7 +101,7 @@ ACO_VECTOR_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 	    aco_unlikely(aco_switch_owner(co) < 0))
 		aco_refuse_memory(co, "aco_resume");
 	sstk->owner = co;
-	aco_set_running(co, ACO_SHARING_RUNNING);
+	aco_set_running(co, cur, ACO_SHARING_RUNNING);
 	aco_switch_to(cur, co, co);
 }
 
@@ -156,9 +157,9 @@ ACO_SWITCHES int aco_try_resume(aco_t *co)
 
 NOINLINE static void yield_slow(const char *call)
 {
-	aco_t *co = aco_prepare_yield(call);
+	aco_t *co = aco_gtls_co;
 
-	aco_switch_notify(co, co->resumer, co);
+	aco_switch_notify(co, aco_prepare_yield(co, call), co);
 }
 
 NOINLINE static void yield_not_fast(aco_t *co)
@@ -167,8 +168,7 @@ NOINLINE static void yield_not_fast(aco_t *co)
 		yield_slow("aco_yield");
 		return;
 	}
-	aco_set_suspended(co, ACO_SHARING_SUSPENDED);
-	aco_switch_to(co, co->resumer, co);
+	aco_switch_to(co, aco_set_suspended(co, ACO_SHARING_SUSPENDED), co);
 }
 
 ACO_SWITCHES void aco_yield(void)
@@ -176,8 +176,8 @@ ACO_SWITCHES void aco_yield(void)
 	aco_t *co = aco_gtls_co;
 
 	if (aco_likely(co && co->state == ACO_FAST_RUNNING)) {
-		aco_set_suspended(co, ACO_FAST_SUSPENDED);
-		aco_switch_to(co, co->resumer, co);
+		aco_switch_to(co, aco_set_suspended(co, ACO_FAST_SUSPENDED),
+			      co);
 	} else {
 		yield_not_fast(co);
 	}

@@ -121,7 +121,7 @@ static inline aco_t *aco_resumer_for(const aco_t *co)
  * Everything of a resume but the switch.  Returns the resumer to suspend, or
  * NULL with ENOMEM and nothing changed.
  */
-static inline aco_t *aco_prepare_resume(aco_t *co, const char *call)
+ACO_ALWAYS_INLINE aco_t *aco_prepare_resume(aco_t *co, const char *call)
 {
 	aco_t *resumer;
 
@@ -129,8 +129,9 @@ static inline aco_t *aco_prepare_resume(aco_t *co, const char *call)
 	resumer = aco_resumer_for(co);
 	if (!resumer || aco_acquire_stack(co, call) < 0)
 		return NULL;
+	aco_probe_start(co);
 	co->resumer = resumer;
-	aco_set_running(co, aco_running_state(co));
+	aco_set_running(co, resumer, aco_running_state(co));
 	return resumer;
 }
 
@@ -146,14 +147,11 @@ static inline aco_t *aco_must_prepare_resume(aco_t *co, const char *call)
 	return resumer;
 }
 
-/* Everything of a yield but the switch.  Returns the co to suspend. */
-static inline aco_t *aco_prepare_yield(const char *call)
+/* Everything of a yield but the switch.  Returns the resumer. */
+static inline aco_t *aco_prepare_yield(aco_t *co, const char *call)
 {
-	aco_t *co = aco_gtls_co;
-
 	aco_check_running(co, call);
-	aco_set_suspended(co, aco_suspended_state(co));
-	return co;
+	return aco_set_suspended(co, aco_suspended_state(co));
 }
 
 /* Everything of an exit but the switch.  Returns the resumer. */

@@ -54,28 +54,30 @@ ACO_SWITCHES void *aco_resume_value(aco_t *co, void *v)
 
 	if (aco_unlikely(!aco_is_next(co, cur, ACO_FAST_SUSPENDED)))
 		return resume_slow(co, v);
-	aco_set_running(co, ACO_FAST_RUNNING);
+	aco_set_running(co, cur, ACO_FAST_RUNNING);
 	send(co, v);
 	return switch_value(cur, co, co);
 }
 
 NOINLINE static void *yield_slow(void *v)
 {
-	aco_t *co = aco_prepare_yield("aco_yield_value");
+	aco_t *co = aco_gtls_co;
+	aco_t *resumer = aco_prepare_yield(co, "aco_yield_value");
 
-	send(co->resumer, v);
-	return switch_value_notify(co, co->resumer, co);
+	send(resumer, v);
+	return switch_value_notify(co, resumer, co);
 }
 
 ACO_SWITCHES void *aco_yield_value(void *v)
 {
 	aco_t *co = aco_gtls_co;
+	aco_t *resumer;
 
 	if (aco_unlikely(!co || co->state != ACO_FAST_RUNNING))
 		return yield_slow(v);
-	aco_set_suspended(co, ACO_FAST_SUSPENDED);
-	send(co->resumer, v);
-	return switch_value(co, co->resumer, co);
+	resumer = aco_set_suspended(co, ACO_FAST_SUSPENDED);
+	send(resumer, v);
+	return switch_value(co, resumer, co);
 }
 
 void aco_exit_value(void *v)

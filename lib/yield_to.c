@@ -55,6 +55,7 @@ static enum aco_run_state state_of_heir(aco_t *to)
 ACO_UNCHECKED static void replace_slow(aco_t *co, aco_t *to)
 {
 	to->resumer = co->resumer;
+	aco_probe_start(to);
 	aco_set_replaced(co, to, aco_suspended_state(co), state_of_heir(to));
 	aco_tools_before_switch(co, to);
 }
