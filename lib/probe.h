@@ -9,7 +9,7 @@
  *
  * So that there is no more than the nop, an argument is what the code has at hand:
  * a variable that it goes on to use, a field, or a constant.  Probes are part of
- * the interface: aco_debugging(7) lists them, and tests/probes.sh compares.
+ * the interface: aco_probes(7) lists them, and tests/probes.sh compares.
  */
 #ifndef ACO_PROBE_H
 #define ACO_PROBE_H

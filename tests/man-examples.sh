@@ -183,7 +183,8 @@ programs=0
 skipped=
 without=
 for name in $(man_pages); do
-	case $name in aco_proof.7 | aco_bugs.7) continue ;; esac # about no call
+	# about no call
+	case $name in aco_bugs.7 | aco_probes.7 | aco_proof.7) continue ;; esac
 	dir=$scratch/$name
 	mkdir "$dir"
 	extract "$top_srcdir/man/$name" "$dir" || fail "$name"
