@@ -224,11 +224,10 @@ NOINLINE static int resize(aco_t *co, size_t need)
 		return 0; /* can't shrink */
 	sz = new_size(s, need);
 	ptr = ptr_new(sz, co->reg[ACO_REG_IDX_SP]);
-	if (!ptr && need <= s->sz)
-		return 0;
 	if (!ptr) {
-		ACO_PROBE2(save_stack__fail, co, need);
-		return -1;
+		if (need > s->sz)
+			ACO_PROBE2(save_stack__fail, co, need);
+		return need <= s->sz ? 0 : -1;
 	}
 	ACO_PROBE3(save_stack__resize, co, s->sz, sz);
 	if (s->sz > sz + TRIM_ABOVE)

@@ -81,7 +81,7 @@ for package in $packages; do
 	done
 done
 install_packages build-essential autoconf automake libtool pkgconf xz-utils \
-	check mandoc valgrind debhelper lintian autopkgtest
+	check mandoc systemtap-sdt-dev valgrind debhelper lintian autopkgtest
 find_work packages
 cd "$work"
 step "packages: build" build || exit
