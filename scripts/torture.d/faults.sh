@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 # Sourced by scripts/torture: each call that the library makes is refused once, and
 # the kernel refuses, as tests/torture/faults.c has it.  That takes as long as it
-# takes, for the number of the calls is what it is; less than 20 minutes get a part.
+# takes, for the number of the calls is what it is; less than 5 minutes get a part.
 # shellcheck disable=SC2154 # work, archs are those of scripts/torture
 
 faults_sanitizers='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
@@ -33,7 +33,7 @@ faults_build() {
 # faults SECONDS
 faults() {
 	quick=--quick
-	if [ "$1" -ge 1200 ]; then quick=; fi
+	if [ "$1" -ge 300 ]; then quick=; fi
 	for arch in $archs; do
 		faults_build "$arch" plain '' '' || return 1
 		# shellcheck disable=SC2086 # words
