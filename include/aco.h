@@ -17,8 +17,8 @@
  * Failures: if the system has no memory or mappings left, or an argument is
  * invalid, a call with an error result returns NULL or -1 and sets errno, and
  * nothing has changed.  After any other misuse the library writes one line
- * "libaco: <call>: <what is wrong>: co 0x..." to standard error and calls
- * abort(3).
+ * "libaco: <call>: <what is wrong>: co 0x..." to standard error, with the name
+ * of a co that has one, and calls abort(3).
  */
 #ifndef ACO_H
 #define ACO_H
@@ -284,8 +284,8 @@ void aco_destroy(aco_t *co);
  * Prepare a co that was never started, is suspended or has ended to start again
  * at its next resume: with fp and arg, and with the floating-point control
  * words that aco_create() would give it now.  The co keeps its share stack,
- * main co, flags, save stack and statistics.  The call does not release what a
- * suspended co holds.
+ * main co, flags, save stack, statistics and name.  The call does not release
+ * what a suspended co holds.
  * Returns 0, or -1 with EINVAL (co is NULL, misaligned or a main co, its share
  * stack is destroyed, or fp is NULL).  Aborts if co is running, or has resumed
  * another co and waits for it.
@@ -449,6 +449,21 @@ const char *aco_version(void);
  * Returns 0, or -1 with ENOMEM and nothing changed.
  */
 int aco_overflow_report(int on);
+
+/*
+ * Name co, which may be a main co, for lines on standard error and for
+ * debuggers; or take its name away, if name is NULL.  The string is not copied:
+ * it must not change and stay until co is destroyed or gets another name.
+ * Without memory for a name co has none, and errno is ENOMEM.
+ * Aborts if co is NULL or has been destroyed.
+ * Costs a lock and a place in a table, which is two pointers in a table of twice
+ * that size, more or less; cos without a name cost nothing.
+ */
+void aco_set_name(aco_t *co, const char *name);
+
+/* The name of co, or NULL.  Aborts if co is NULL.  Costs a lock if co has a
+   name. */
+const char *aco_get_name(const aco_t *co);
 
 /*
  * The number of bytes of the share stack of co that have been used, from the

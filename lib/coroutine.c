@@ -125,6 +125,8 @@ static void main_free(aco_t *co)
 	ACO_PROBE1(co__destroy, co);
 	if (co == aco_gtls_co)
 		aco_set_current(NULL);
+	if (co->flags & ACO_NAMED)
+		aco_name_drop(co);
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	aco_set_state(co, ACO_FREED);
@@ -138,6 +140,8 @@ static void co_free(aco_t *co)
 	size_t save_stack_sz = 0;
 
 	ACO_PROBE1(co__destroy, co);
+	if (co->flags & ACO_NAMED)
+		aco_name_drop(co);
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	if (aco_unlikely(co->save_stack.ptr))
@@ -417,7 +421,8 @@ static inline int is_simple(const aco_t *co)
 void aco_destroy(aco_t *co)
 {
 	if (aco_unlikely(aco_tools || !co || !is_at_rest(co) ||
-			 !is_simple(co) || aco_is_destroyed(co->share_stack))) {
+			 !is_simple(co) || (co->flags & ACO_NAMED) ||
+			 aco_is_destroyed(co->share_stack))) {
 		destroy_slow(co);
 		return;
 	}

@@ -133,6 +133,34 @@ put_line(const char *format, ...)
 	flush(&l);
 }
 
+/* Of a name: so many bytes, which are enough to tell cos apart. */
+#define NAME_MAX_LEN 64
+
+struct label {
+	char text[NAME_MAX_LEN + sizeof(" \"\"")];
+};
+
+/* What follows the address of a co: its name, or nothing.  No character of it
+   ends the line, or does something to a terminal. */
+static const char *label(struct label *l, const void *co)
+{
+	const char *name = aco_name_if_free(co);
+	char *to = l->text;
+
+	if (!name)
+		return "";
+	*to++ = ' ';
+	*to++ = '"';
+	for (size_t i = 0; i < NAME_MAX_LEN && name[i]; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		*to++ = c < ' ' || c == 0x7f ? '?' : name[i];
+	}
+	*to++ = '"';
+	*to = '\0';
+	return l->text;
+}
+
 void aco_must_abort(void)
 {
 	int state;
@@ -142,18 +170,23 @@ void aco_must_abort(void)
 
 void aco_misuse(const char *call, const char *what, const void *co)
 {
+	struct label l;
+
 	ACO_PROBE3(misuse, call, what, co);
 	aco_must_abort();
-	put_line("libaco: %s: %s: co %p", call, what, co);
+	put_line("libaco: %s: %s: co %p%s", call, what, co, label(&l, co));
 	abort();
 }
 
 void aco_misuse_of(const char *call, const char *what, const void *it,
 		   const char *is, const void *co)
 {
+	struct label l;
+
 	ACO_PROBE3(misuse, call, is, co);
 	aco_must_abort();
-	put_line("libaco: %s: %s %p %s: co %p", call, what, it, is, co);
+	put_line("libaco: %s: %s %p %s: co %p%s", call, what, it, is, co,
+		 label(&l, co));
 	abort();
 }
 
@@ -167,9 +200,11 @@ void aco_alloc_failed_(const char *file, int line, const char *function)
 
 void aco_report_return(const aco_t *co)
 {
+	struct label l;
+
 	put_line("libaco: return: the function %p returned without "
-		 "aco_exit(): co %p",
-		 (void *)(uintptr_t)co->fp, (const void *)co);
+		 "aco_exit(): co %p%s",
+		 (void *)(uintptr_t)co->fp, (const void *)co, label(&l, co));
 	put_line("libaco: end a co with aco_exit(), or create it with "
 		 "ACO_RETURN_EXITS");
 }
@@ -177,7 +212,9 @@ void aco_report_return(const aco_t *co)
 void aco_report_overflow_of(const aco_t *co)
 {
 	const aco_share_stack_t *sstk = co->share_stack;
+	struct label l;
 
-	put_line("libaco: stack overflow: co %p on share stack %p of %zu bytes",
-		 (const void *)co, (const void *)sstk, sstk->sz);
+	put_line("libaco: stack overflow: co %p%s on share stack %p of %zu "
+		 "bytes",
+		 (const void *)co, label(&l, co), (const void *)sstk, sstk->sz);
 }

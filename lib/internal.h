@@ -31,7 +31,8 @@ enum {
 	ACO_PUBLIC_FLAGS = ACO_SHARE_FPENV | ACO_RETURN_EXITS,
 	ACO_SAVE_EMBEDDED = 8,	/* the save stack lies behind the aco_t */
 	ACO_SAVE_OUTGROWN = 16, /* it did, and has become too small */
-	ACO_MAIN_FAR = 32	/* a main co that lies farther into its block */
+	ACO_MAIN_FAR = 16, /* a main co, without one: farther into its block */
+	ACO_NAMED = 32	   /* name_table.c has a name for it */
 };
 
 #define ACO_IS_ALIGNED(ptr) (((uintptr_t)(ptr) & (sizeof(void *) - 1)) == 0)
@@ -134,6 +135,7 @@ enum {
 	ACO_LOCK_ARENA = ACO_LOCK_SHARDS + ACO_SHARDS,
 	ACO_LOCK_SLABS,
 	ACO_LOCK_THREADS,
+	ACO_LOCK_NAMES,
 	ACO_LOCK_OVERFLOW,
 	ACO_LOCKS
 };
@@ -225,13 +227,44 @@ ACO_HIDDEN void aco_copy_in_later(aco_t *co, struct aco_move *move);
 */
 ACO_HIDDEN void aco_save_stack_free(aco_t *co);
 
+/* ---- name_table.c -------------------------------------------------------- */
+
+/*
+ * The cos that have names, a table of room places under ACO_LOCK_NAMES: those
+ * where co is not NULL, in any order.  Debuggers read it.
+ */
+struct aco_named {
+	const aco_t *co;
+	const char *name;
+};
+struct aco_names {
+	struct aco_named *at;
+	size_t room;
+	size_t count; /* of the places that are taken */
+};
+ACO_HIDDEN extern struct aco_names aco_names;
+
+/* -1: no memory for it. */
+ACO_HIDDEN int aco_name_put(const aco_t *co, const char *name);
+
+/* NULL when there is none. */
+ACO_HIDDEN const char *aco_name_find(const aco_t *co);
+
+/* co, which has a name, goes away, or its name does. */
+ACO_HIDDEN void aco_name_drop(const aco_t *co);
+
+/* The name, or NULL, of whatever is said to be a co, also in a signal handler,
+   and where a lock is held: it may be missing then. */
+ACO_HIDDEN const char *aco_name_if_free(const void *co);
+
 /* ---- fail.c -------------------------------------------------------------- */
 
 /* From here on the thread is not cancelled: it would end, and the process go
    on. */
 ACO_HIDDEN void aco_must_abort(void);
 
-/* "libaco: <call>: <what>: co 0x..." on standard error, then abort(). */
+/* "libaco: <call>: <what>: co 0x..." on standard error, with the name of a co
+   that has one, then abort(). */
 ACO_HIDDEN __attribute__((__cold__)) void
 aco_misuse(const char *call, const char *what, const void *co) ACO_NORETURN_;
 

@@ -507,6 +507,36 @@ START_TEST(creation)
 }
 END_TEST
 
+static int name_main(void)
+{
+	aco_set_name(t_main, "main");
+	if (aco_get_name(t_main))
+		return 0;
+	return -1;
+}
+
+/* One more name than there is room for: then there is no memory for a larger
+   table, and the names that there are stay. */
+START_TEST(names)
+{
+	aco_t *co[50];
+	int failures = 0;
+
+	for (size_t i = 0; i < T_LEN(co); i++) {
+		failures += fail_each(name_main);
+		ck_assert_str_eq(aco_get_name(t_main), "main");
+		aco_set_name(t_main, NULL);
+		co[i] = aco_create(NULL, NULL, 0, NULL, NULL);
+		aco_set_name(co[i], "other");
+	}
+	ck_assert_int_eq(failures, 4); /* tables of 16 to 128 places */
+	for (size_t i = 0; i < T_LEN(co); i++) {
+		ck_assert_str_eq(aco_get_name(co[i]), "other");
+		aco_destroy(co[i]);
+	}
+}
+END_TEST
+
 #define SHARERS 5
 
 static aco_t *sharers[SHARERS];
@@ -1127,6 +1157,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, share_stack_from);
 	tcase_add_test(tc, unmapping);
 	tcase_add_test(tc, creation);
+	tcase_add_test(tc, names);
 	tcase_add_test(tc, save_stacks);
 	tcase_add_loop_test(tc, scenario, 0, 6);
 	tcase_add_test(tc, adjacent_save_stack);

@@ -683,6 +683,22 @@ static void stack_usage_of_null(void *arg)
 	aco_stack_usage(NULL);
 }
 
+static void set_name_of_null(void *arg)
+{
+	aco_set_name(NULL, arg);
+}
+
+static void get_name_of_null(void *arg)
+{
+	(void)arg;
+	aco_get_name(NULL);
+}
+
+static void set_name(aco_t *co)
+{
+	aco_set_name(co, "late");
+}
+
 /* ----------------------------------------------------------------- table -- */
 
 #define CALL(fn) ((void *)(fn))
@@ -928,6 +944,14 @@ static const struct {
 	{ state_of_null, NULL, "libaco: aco_state: the co is NULL: co 0x0\n" },
 	{ stack_usage_of_null, NULL,
 	  "libaco: aco_stack_usage: the co is NULL: co 0x0\n" },
+	{ set_name_of_null, "name",
+	  "libaco: aco_set_name: the co is NULL: co 0x0\n" },
+	{ set_name_of_null, NULL,
+	  "libaco: aco_set_name: the co is NULL: co 0x0\n" },
+	{ get_name_of_null, NULL,
+	  "libaco: aco_get_name: the co is NULL: co 0x0\n" },
+	{ destroyed, CALL(set_name),
+	  "libaco: aco_set_name: the co has been destroyed: co %p\n" },
 };
 
 START_TEST(aborts_with_one_line)

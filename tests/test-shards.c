@@ -103,6 +103,23 @@ static void move(void)
 	ck_assert_ptr_ne(last_tried, before);
 }
 
+/* For lines that are written. */
+const char *aco_name_if_free(const void *co);
+
+START_TEST(names_that_are_locked)
+{
+	aco_set_name(t_main, "main");
+	busy = 100;
+	ck_assert_str_eq(aco_name_if_free(t_main), "main");
+	ck_assert_int_eq(busy, 0);
+	busy = 1000000;
+	ck_assert_ptr_null(aco_name_if_free(t_main));
+	ck_assert_int_gt(busy, 0);
+	busy = 0;
+	ck_assert_int_eq(held, 0);
+}
+END_TEST
+
 START_TEST(found_in_another_shard)
 {
 	aco_share_stack_t *sstk = new (64 * KIB);
@@ -513,6 +530,7 @@ Suite *t_suite(void)
 	Suite *s = suite_create("shards");
 	TCase *tc = t_case(s, "shards");
 
+	tcase_add_test(tc, names_that_are_locked);
 	tcase_add_test(tc, found_in_another_shard);
 	tcase_add_test(tc, not_found_in_a_shard_in_use);
 	tcase_add_test(tc, all_busy);
