@@ -160,8 +160,9 @@ int64_t aco_io_now(void);
 int64_t aco_io_after(int64_t ms);
 
 /*
- * Name the running task, for aco_io_dump() and debuggers.  The string is not
- * copied.  Returns 0, or -1 with EFAULT (it is movable) or EPERM.
+ * Name the running task, and its co as aco_set_name() does it, for
+ * aco_io_dump(), messages and debuggers.  The string is not copied.  Returns 0,
+ * or -1 with EFAULT (it is movable) or EPERM.
  */
 int aco_io_set_name(const char *name);
 const char *aco_io_get_name(void); /* NULL: none */

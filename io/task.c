@@ -409,6 +409,8 @@ int aco_io_set_name(const char *name)
 	if (aco_io_is_movable(name))
 		return fail(EFAULT);
 	task->name = name;
+	/* without memory for it, the dump alone shows it */
+	aco_set_name(task->co, name);
 	return 0;
 }
 

@@ -104,8 +104,10 @@ IO_TEST(names)
 	ck_assert_int_eq(aco_io_set_name(name), 0);
 	io_settle();
 	ck_assert_ptr_eq(aco_io_get_name(), name);
+	ck_assert_ptr_eq(aco_get_name(aco_co()), name);
 	ck_assert_int_eq(aco_io_set_name(NULL), 0);
 	ck_assert_ptr_null(aco_io_get_name());
+	ck_assert_ptr_null(aco_get_name(aco_co()));
 }
 
 /* ---- the dump ------------------------------------------------------------ */
