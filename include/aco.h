@@ -465,6 +465,29 @@ void aco_set_name(aco_t *co, const char *name);
    name. */
 const char *aco_get_name(const aco_t *co);
 
+/* Counts of this process, for aco_stats(). */
+typedef struct {
+	uint64_t cos;	      /* made and not destroyed, ended ones included */
+	uint64_t cos_peak;    /* no more than so many at once */
+	uint64_t stacks;      /* made and not given back */
+	uint64_t stacks_peak; /* no more than so many at once */
+	uint64_t stacks_cached; /* destroyed, and kept for reuse */
+	uint64_t save_bytes;	/* in the save stacks of all cos: their sizes */
+	uint64_t copies;	/* to share stacks and away from them, */
+	uint64_t copied_bytes;	/* and how much */
+	uint64_t reserved[16];	/* 0; later versions may count more */
+} aco_stats_t;
+
+/*
+ * Store the counts in *stats.  Cos are those of aco_create(), main cos included.
+ * While other threads use the library, the counts are those of moments in the
+ * call.  A peak is at least the true one; it is that, if one thread makes and
+ * destroys all, up to 64 cos, and one size of stacks; see aco_stats(3).
+ * Returns 0, or -1 with EINVAL (stats is NULL).
+ * Costs a lock and a walk through the threads that use the library.
+ */
+int aco_stats(aco_stats_t *stats);
+
 /*
  * The number of bytes of the share stack of co that have been used, from the
  * first stack pointer to the deepest byte that is not 0.  A share stack of this

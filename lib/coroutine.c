@@ -46,8 +46,6 @@ static inline size_t room_for(size_t save_stack_sz)
 
 static inline void embed_save_stack(aco_t *co, size_t save_stack_sz)
 {
-	if (!save_stack_sz)
-		return;
 	co->flags = ACO_SAVE_EMBEDDED;
 	co->save_stack.ptr = co + 1;
 	co->save_stack.sz = save_stack_sz;
@@ -70,22 +68,30 @@ static aco_t *co_alloc(size_t save_stack_sz)
 		return NULL;
 	}
 	co = place(mem, before);
-	embed_save_stack(co, save_stack_sz);
+	aco_count_made(ACO_COS);
+	if (save_stack_sz) {
+		embed_save_stack(co, save_stack_sz);
+		aco_count_save_bytes(save_stack_sz, 0);
+	}
 	return co;
 }
 
-/* The common case: a piece that the thread has at hand.  NULL if it has none. */
+/* The common case: a piece that the thread has at hand.  NULL if it has none, or
+   if count.c has to count. */
 static inline aco_t *co_at_hand(size_t save_stack_sz)
 {
 	aco_t *co;
 
-	if (save_stack_sz > ACO_PIECE_MAX)
+	if (save_stack_sz > ACO_PIECE_MAX || !aco_thread.cos_left)
 		return NULL;
+	if (!aco_thread.magazines)
+		__builtin_unreachable(); /* cos_left is 0 then */
 	co = aco_mem_at_hand(sizeof(aco_t) + room_for(save_stack_sz));
 	if (!co)
 		return NULL;
 	clear(co);
-	embed_save_stack(co, save_stack_sz);
+	if (save_stack_sz)
+		embed_save_stack(co, save_stack_sz);
 	return co;
 }
 
@@ -125,6 +131,7 @@ static void main_free(aco_t *co)
 	ACO_PROBE1(co__destroy, co);
 	if (co == aco_gtls_co)
 		aco_set_current(NULL);
+	aco_count_gone(ACO_COS);
 	if (co->flags & ACO_NAMED)
 		aco_name_drop(co);
 	if (aco_unlikely(aco_tools))
@@ -144,8 +151,11 @@ static void co_free(aco_t *co)
 		aco_name_drop(co);
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
-	if (aco_unlikely(co->save_stack.ptr))
+	if (aco_unlikely(co->save_stack.ptr)) {
+		aco_count_save_bytes(0, co->save_stack.sz);
 		aco_save_stack_free(co);
+	}
+	aco_count_gone(ACO_COS);
 	if (co->flags & ACO_SAVE_EMBEDDED)
 		save_stack_sz = co->save_stack.sz;
 	else if (co->flags & ACO_SAVE_OUTGROWN)
@@ -184,6 +194,7 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	memset(co, 0, sizeof(*co)); /* programs may read its fields */
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
+	aco_count_made(ACO_COS);
 	co->thread = aco_thread.number;
 	ACO_PROBE3(co__create, co, fp, NULL);
 	return co;
@@ -318,7 +329,12 @@ aco_t *aco_create2(aco_t *main_co, aco_share_stack_t *share_stack,
 	if (aco_unlikely(!co))
 		return create_slow(main_co, share_stack, save_stack_sz, fp, arg,
 				   flags);
-	return start_life(co, main_co, share_stack, fp, arg, flags);
+	start_life(co, main_co, share_stack, fp, arg, flags);
+	/* last: to compilers these might change all that they know */
+	aco_add(&aco_thread.cos_left, (size_t)-1);
+	if (save_stack_sz)
+		aco_add(&aco_thread.save_bytes, save_stack_sz);
+	return co;
 }
 
 aco_t *aco_create(aco_t *main_co, aco_share_stack_t *share_stack,
@@ -418,8 +434,17 @@ static inline int is_simple(const aco_t *co)
 	return !co->save_stack.ptr || (co->flags & ACO_SAVE_EMBEDDED);
 }
 
+NOINLINE static void free_counted(aco_t *co, size_t save_stack_sz)
+{
+	aco_count_gone(ACO_COS);
+	aco_count_save_bytes(0, save_stack_sz);
+	aco_mem_free_slow(co, sizeof(aco_t) + room_for(save_stack_sz));
+}
+
 void aco_destroy(aco_t *co)
 {
+	size_t sz;
+
 	if (aco_unlikely(aco_tools || !co || !is_at_rest(co) ||
 			 !is_simple(co) || (co->flags & ACO_NAMED) ||
 			 aco_is_destroyed(co->share_stack))) {
@@ -429,7 +454,14 @@ void aco_destroy(aco_t *co)
 	ACO_PROBE1(co__destroy, co);
 	leave_stack(co->share_stack, co);
 	aco_set_state(co, ACO_FREED);
-	aco_mem_free(co, sizeof(aco_t) + room_for(co->save_stack.sz));
+	sz = co->save_stack.sz;
+	if (aco_unlikely(!aco_mem_to_hand(co, sizeof(aco_t) + room_for(sz)))) {
+		free_counted(co, sz);
+		return;
+	}
+	aco_add(&aco_thread.cos_left, 1);
+	if (sz)
+		aco_add(&aco_thread.save_bytes, 0 - sz);
 }
 
 void aco_prefetch(const aco_t *co)

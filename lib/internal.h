@@ -49,6 +49,9 @@ enum {
 	ACO_RELEASES
 };
 
+/* What is counted while it exists: count.c. */
+enum { ACO_COS, ACO_STACKS, ACO_KINDS };
+
 struct aco_thread {
 	struct aco_magazine *magazines; /* memory.c */
 	struct aco_keeper *keeper;	/* stack_cache.c */
@@ -56,6 +59,10 @@ struct aco_thread {
 	void (*release[ACO_RELEASES])(void);
 	void *alt_stack; /* for signals; freed when the thread ends */
 	aco_cofuncp_t last_word;
+	size_t cos_left; /* to be made of pieces at hand; the rest: count.c */
+	size_t save_bytes;
+	size_t copies, copied_bytes;
+	size_t left[ACO_KINDS], taken[ACO_KINDS];
 	uint64_t number; /* no other thread's; 0: not ready yet */
 	void *cxx;	 /* the exception state of a C++ runtime */
 	struct aco_control control;
@@ -79,7 +86,7 @@ ACO_HIDDEN extern ACO_THREAD_LOCAL struct aco_thread aco_thread;
  */
 ACO_HIDDEN extern struct aco_thread *aco_threads;
 ACO_HIDDEN void aco_thread_link(struct aco_thread *t);
-ACO_HIDDEN void aco_thread_unlink(const struct aco_thread *t);
+ACO_HIDDEN void aco_thread_unlink(struct aco_thread *t);
 
 /* Threads that are about to set the key of thread.c. */
 ACO_HIDDEN extern unsigned aco_thread_key_users;
@@ -226,6 +233,52 @@ ACO_HIDDEN void aco_copy_in_later(aco_t *co, struct aco_move *move);
   exits \false;
 */
 ACO_HIDDEN void aco_save_stack_free(aco_t *co);
+
+/* ---- tally.c ------------------------------------------------------------- */
+
+/* What threads have counted that are no more; under ACO_LOCK_THREADS. */
+struct aco_tally {
+	size_t given[ACO_KINDS], most[ACO_KINDS]; /* to all threads */
+	size_t save_bytes;
+	uint64_t copies, copied_bytes;
+};
+ACO_HIDDEN extern struct aco_tally aco_tally;
+
+/* What t has left of a kind, its counts of copies, and all that it has goes
+   there. */
+ACO_HIDDEN void aco_tally_give_back(struct aco_thread *t, unsigned kind);
+ACO_HIDDEN void aco_tally_copies(struct aco_thread *t);
+ACO_HIDDEN void aco_tally_all(struct aco_thread *t);
+
+/* ---- count.c ------------------------------------------------------------- */
+
+/* One of a kind is there now; or it is gone. */
+/*@
+  assigns \nothing;
+  exits \false;
+*/
+ACO_HIDDEN void aco_count_made(unsigned kind);
+ACO_HIDDEN void aco_count_gone(unsigned kind);
+
+/* Save stacks have so many bytes more, and so many less. */
+/*@
+  assigns \nothing;
+  exits \false;
+*/
+ACO_HIDDEN void aco_count_save_bytes(size_t more, size_t less);
+
+/* Those of copies are about to be too large for a word. */
+ACO_HIDDEN void aco_count_fold_copies(void);
+
+static inline void aco_count_copied(size_t copies, size_t bytes)
+{
+	struct aco_thread *t = &aco_thread;
+
+	aco_add(&t->copies, copies);
+	aco_add(&t->copied_bytes, bytes);
+	if (ACO_WORD < 8 && aco_unlikely(t->copied_bytes > SIZE_MAX / 2))
+		aco_count_fold_copies();
+}
 
 /* ---- name_table.c -------------------------------------------------------- */
 

@@ -95,7 +95,9 @@ static struct aco_magazine *make_magazines(void)
 	void *m;
 
 	if (aco_thread.had_magazines ||
-	    aco_thread_register_exit(ACO_RELEASE_MEMORY, release_magazines) < 0)
+	    aco_thread_register_exit(ACO_RELEASE_MEMORY, release_magazines) <
+		    0 ||
+	    !aco_thread.is_listed) /* what it counts would be lost */
 		goto none;
 	m = aco_slab_get(aco_piece_class(MAGAZINES_SIZE), &one);
 	if (!m)

@@ -87,6 +87,23 @@ static inline void *aco_mem_alloc(size_t sz)
 	return aco_likely(ptr) ? ptr : aco_mem_alloc_slow(sz);
 }
 
+/* Keep it for this thread: 1, or 0 where that can't be. */
+static inline int aco_mem_to_hand(void *ptr, size_t sz)
+{
+	struct aco_magazine *m = aco_thread.magazines;
+	struct aco_piece *piece = ptr;
+
+	if (aco_unlikely(!m || sz > ACO_PIECE_MAX))
+		return 0;
+	m += aco_piece_class(sz);
+	if (aco_unlikely(m->count == ACO_MAGAZINE_MAX))
+		return 0;
+	piece->next = m->first;
+	m->first = piece;
+	m->count++;
+	return 1;
+}
+
 /* Free it; sz is what it was allocated with. */
 /*@
   assigns \nothing;
@@ -94,19 +111,8 @@ static inline void *aco_mem_alloc(size_t sz)
 */
 static inline void aco_mem_free(void *ptr, size_t sz)
 {
-	struct aco_magazine *m = aco_thread.magazines;
-	struct aco_piece *piece = ptr;
-
-	if (aco_likely(m && sz <= ACO_PIECE_MAX)) {
-		m += aco_piece_class(sz);
-		if (aco_likely(m->count < ACO_MAGAZINE_MAX)) {
-			piece->next = m->first;
-			m->first = piece;
-			m->count++;
-			return;
-		}
-	}
-	aco_mem_free_slow(ptr, sz);
+	if (aco_unlikely(!aco_mem_to_hand(ptr, sz)))
+		aco_mem_free_slow(ptr, sz);
 }
 
 #endif /* ACO_MEMORY_H */

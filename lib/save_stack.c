@@ -230,6 +230,7 @@ NOINLINE static int resize(aco_t *co, size_t need)
 		return need <= s->sz ? 0 : -1;
 	}
 	ACO_PROBE3(save_stack__resize, co, s->sz, sz);
+	aco_count_save_bytes(sz, s->sz);
 	if (s->sz > sz + TRIM_ABOVE)
 		aco_map_trim(co->share_stack, unused_end(co));
 	aco_save_stack_free(co);
@@ -424,10 +425,17 @@ void aco_copy_in_later(aco_t *co, struct aco_move *move)
 int aco_switch_owner(aco_t *co)
 {
 	aco_share_stack_t *sstk = co->share_stack;
+	size_t copies = co->state != ACO_INIT;
+	size_t bytes = co->save_stack.valid_sz;
 
-	if (sstk->owner && copy_out(sstk->owner) < 0)
-		return -1;
+	if (sstk->owner) {
+		if (copy_out(sstk->owner) < 0)
+			return -1;
+		copies++;
+		bytes += sstk->owner->save_stack.valid_sz;
+	}
 	copy_in(co);
 	sstk->owner = co;
+	aco_count_copied(copies, bytes);
 	return 0;
 }

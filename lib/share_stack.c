@@ -219,6 +219,7 @@ NOINLINE static aco_share_stack_t *made(aco_share_stack_t *sstk, size_t sz)
 		errno = ENOMEM; /* EAGAIN where memory is locked */
 		return NULL;
 	}
+	aco_count_made(ACO_STACKS);
 	lay_out_top(sstk);
 	if (aco_unlikely(aco_tools))
 		aco_tools_stack_new(sstk);
@@ -312,9 +313,11 @@ void aco_stack_free(aco_share_stack_t *sstk)
 
 	if (sstk->guard_page_enabled)
 		size_class = class_for(sstk->sz / ACO_PAGE);
-	if (size_class == ACO_STACK_CLASSES ||
-	    !aco_stack_cache_put(sstk, size_class))
-		aco_stack_give_back(sstk);
+	if (size_class != ACO_STACK_CLASSES &&
+	    aco_stack_cache_put(sstk, size_class))
+		return;
+	aco_count_gone(ACO_STACKS);
+	aco_stack_give_back(sstk);
 }
 
 /* Programs for libaco 1.2.4 destroy the stack first, and its cos after it. */

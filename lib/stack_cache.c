@@ -26,6 +26,7 @@
 
 struct shard {
 	size_t credit;
+	size_t count; /* of the stacks that it keeps */
 	aco_share_stack_t *kept[ACO_STACK_CLASSES];
 } __attribute__((__aligned__(64)));
 
@@ -105,6 +106,7 @@ static size_t rob(struct aco_keeper *k, int of_stacks)
 		aco_share_stack_t *sstk = (aco_share_stack_t *)slot;
 
 		sz = sstk->sz;
+		aco_count_gone(ACO_STACKS);
 		aco_stack_give_back(sstk);
 	}
 	__atomic_fetch_add(&room, sz, __ATOMIC_RELAXED);
@@ -163,8 +165,15 @@ static int keep(struct shard *s, aco_share_stack_t *sstk, unsigned size_class)
 
 /* ---- one shard ---------------------------------------------------------- */
 
+static void set_count(struct shard *s, size_t count)
+{
+	__atomic_store_n(&s->count, count, __ATOMIC_RELAXED);
+}
+
 static void push(struct shard *s, aco_share_stack_t *sstk, unsigned size_class)
 {
+	aco_count_gone(ACO_STACKS);
+	set_count(s, s->count + 1);
 	s->credit -= sstk->sz;
 	sstk->next = s->kept[size_class];
 	__atomic_store_n(&s->kept[size_class], sstk, __ATOMIC_RELAXED);
@@ -178,6 +187,7 @@ static aco_share_stack_t *pop(struct shard *s, unsigned size_class)
 		return NULL;
 	__atomic_store_n(&s->kept[size_class], sstk->next, __ATOMIC_RELAXED);
 	s->credit += sstk->sz;
+	set_count(s, s->count - 1);
 	return sstk;
 }
 
@@ -278,6 +288,25 @@ int aco_stack_cache_put(aco_share_stack_t *sstk, unsigned size_class)
 		push(s, sstk, size_class);
 	unlock(mine);
 	return fits;
+}
+
+size_t aco_stack_cache_count(void)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < ACO_SHARDS; i++)
+		n += __atomic_load_n(&shards[i].count, __ATOMIC_RELAXED);
+	return n;
+}
+
+size_t aco_stack_keepers_count(void)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < KEEPERS; i++)
+		n += (size_t)aco_is_stack(
+			__atomic_load_n(&keepers[i].slot, __ATOMIC_RELAXED));
+	return n;
 }
 
 size_t aco_stack_cache_empty(void)

@@ -314,6 +314,10 @@ ACO_HIDDEN aco_share_stack_t *aco_stack_cache_get(unsigned size_class);
 ACO_HIDDEN int aco_stack_cache_put(aco_share_stack_t *sstk,
 				   unsigned size_class);
 
+/* How many it keeps, but for those of keepers; and those. */
+ACO_HIDDEN size_t aco_stack_cache_count(void);
+ACO_HIDDEN size_t aco_stack_keepers_count(void);
+
 /* Give everything back that is kept now.  Returns how many stacks. */
 ACO_HIDDEN size_t aco_stack_cache_empty(void);
 

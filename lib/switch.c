@@ -91,14 +91,17 @@ ACO_VECTOR_TARGET NOINLINE static void resume_sharing(aco_t *co, aco_t *cur)
 {
 	aco_share_stack_t *sstk = co->share_stack;
 	aco_t *owner = sstk->owner;
+	size_t back;
 
 	if (aco_unlikely(!owner || owner == co ||
 			 owner->state != ACO_SHARING_SUSPENDED)) {
 		resume_slow(co);
 		return;
 	}
-	if (!aco_swap_small(owner, co) &&
-	    aco_unlikely(aco_switch_owner(co) < 0))
+	back = co->save_stack.valid_sz;
+	if (aco_swap_small(owner, co))
+		aco_count_copied(2, back + owner->save_stack.valid_sz);
+	else if (aco_unlikely(aco_switch_owner(co) < 0))
 		aco_refuse_memory(co, "aco_resume");
 	sstk->owner = co;
 	aco_set_running(co, cur, ACO_SHARING_RUNNING);

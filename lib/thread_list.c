@@ -22,8 +22,9 @@ void aco_thread_link(struct aco_thread *t)
 	aco_threads = t;
 }
 
-void aco_thread_unlink(const struct aco_thread *t)
+void aco_thread_unlink(struct aco_thread *t)
 {
+	aco_tally_all(t);
 	if (t->next)
 		t->next->prev = t->prev;
 	if (t->prev)
@@ -32,11 +33,14 @@ void aco_thread_unlink(const struct aco_thread *t)
 		aco_threads = t->next;
 }
 
-/* It has another number there. */
+/* It has another number there.  What the other threads have made is there, too. */
 void aco_thread_alone(void)
 {
 	struct aco_thread *t = &aco_thread;
 
+	for (struct aco_thread *other = aco_threads; other; other = other->next)
+		if (other != t)
+			aco_tally_all(other);
 	aco_thread_key_users = 0;
 	aco_threads = NULL;
 	if (t->is_listed)

@@ -81,6 +81,8 @@ ACO_UNCHECKED ACO_REGPARM int aco_leave_place(aco_t *co, aco_t *to,
 	    aco_copy_out(co) < 0)
 		return -1;
 	co->reg[ACO_REG_IDX_RETADDR] = (void *)(uintptr_t)aco_switch_landing;
+	aco_count_copied(1 + (to->state != ACO_INIT),
+			 co->save_stack.valid_sz + to->save_stack.valid_sz);
 	aco_copy_in_later(to, move);
 	to->share_stack->owner = to;
 	if (aco_likely(sharing && to->resumer == co->resumer &&

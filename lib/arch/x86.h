@@ -9,6 +9,22 @@
 
 #include <cpuid.h>
 
+/* Add to a variable that this thread alone writes, and others read: in one
+   instruction. */
+static inline void aco_add(size_t *to, size_t n)
+{
+	if (sizeof(n) == 8)
+		__asm__("{addq %1, %0|add %0, %1}"
+			: "+m"(*to)
+			: "er"(n)
+			: "cc");
+	else
+		__asm__("{addl %1, %0|add %0, %1}"
+			: "+m"(*to)
+			: "ir"(n)
+			: "cc");
+}
+
 /* The control words that the cos of a thread start with. */
 struct aco_control {
 	uint32_t mxcsr;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stats.c - the sum of what count.c counts
+ */
+#include "stacks.h"
+
+#include <errno.h>
+
+static size_t load(const size_t *from)
+{
+	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+static void add_up(aco_stats_t *stats)
+{
+	size_t there[ACO_KINDS];
+	size_t save_bytes = aco_tally.save_bytes;
+
+	memcpy(there, aco_tally.given, sizeof(there));
+	stats->copies = aco_tally.copies;
+	stats->copied_bytes = aco_tally.copied_bytes;
+	for (const struct aco_thread *t = aco_threads; t; t = t->next) {
+		there[ACO_COS] -= load(&t->left[ACO_COS]) + load(&t->cos_left);
+		there[ACO_STACKS] -= load(&t->left[ACO_STACKS]);
+		save_bytes += load(&t->save_bytes);
+		stats->copies += load(&t->copies);
+		stats->copied_bytes += load(&t->copied_bytes);
+	}
+	stats->cos = there[ACO_COS];
+	stats->stacks = there[ACO_STACKS];
+	stats->save_bytes = save_bytes;
+	stats->cos_peak = aco_tally.most[ACO_COS];
+	stats->stacks_peak = aco_tally.most[ACO_STACKS];
+}
+
+/* To count.c, the stacks of keepers are in use. */
+int aco_stats(aco_stats_t *stats)
+{
+	size_t in_keepers = aco_stack_keepers_count();
+
+	if (!stats) {
+		errno = EINVAL;
+		return -1;
+	}
+	memset(stats, 0, sizeof(*stats));
+	aco_fork_ready();
+	aco_lock(ACO_LOCK_THREADS);
+	add_up(stats);
+	aco_unlock(ACO_LOCK_THREADS);
+	stats->stacks -= in_keepers < stats->stacks ? in_keepers
+						    : stats->stacks;
+	stats->stacks_cached = aco_stack_cache_count() + in_keepers;
+	return 0;
+}
