@@ -52,6 +52,9 @@ struct http_server {
 	atomic_bool draining;
 
 	atomic_ulong requests, connections, connections_peak;
+
+	/* Write the text of /stats, where the program has one. */
+	int (*stats)(char *text, size_t size);
 };
 
 /*

@@ -40,6 +40,10 @@ static const char help_common[] =
 	"  --grace SECONDS            for running requests at shutdown (5)\n"
 	"  --help, --version\n"
 	"\n"
+	"Pages: /hello, /status, /sleep?ms=N, POST /discard, files below DIR; "
+	"of httpd\n"
+	"alone /stats, what aco_stats(3) counts.\n"
+	"\n"
 	"This is an example of the library libaco, not a server for "
 	"production.\n";
 

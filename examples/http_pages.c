@@ -4,6 +4,7 @@
  *
  *   GET  /hello        a generated page (also / when there is no --root)
  *   GET  /status       the server's counters, plain text
+ *   GET  /stats        those of libaco, of httpd alone
  *   GET  /sleep?ms=N   answers after N milliseconds
  *   POST /discard      reads a body and says how long it was
  *   GET  anything else a file below --root
@@ -55,6 +56,16 @@ static int page_status(struct http_conn *c, const char *query)
 		       atomic_load(&srv->connections),
 		       atomic_load(&srv->connections_peak),
 		       atomic_load(&srv->requests), http_count_switches());
+	return http_reply(c, 200, TEXT, body, len);
+}
+
+static int page_stats(struct http_conn *c, const char *query)
+{
+	char body[512];
+	int len;
+
+	(void)query;
+	len = c->srv->stats(body, sizeof(body));
 	return http_reply(c, 200, TEXT, body, len);
 }
 
@@ -204,6 +215,8 @@ static void find_page(const struct http_conn *c, const char *path,
 	for (i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		if (!strcmp(path, pages[i].path))
 			to->page = pages[i].page;
+	if (c->srv->stats && !strcmp(path, "/stats"))
+		to->page = page_stats;
 	if (!to->page && c->srv->root_fd < 0 && !strcmp(path, "/"))
 		to->page = page_hello;
 }

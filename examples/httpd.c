@@ -14,6 +14,7 @@
 
 #include <aco_io.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -193,6 +194,25 @@ static void shut_down(void *arg)
 	aco_io_group_destroy(w->connections);
 }
 
+/* ------------------------------------------------------------ statistics -- */
+
+/* A line for each: as Prometheus and others read it. */
+static int write_stats(char *text, size_t size)
+{
+	aco_stats_t s;
+
+	aco_stats(&s);
+	return snprintf(
+		text, size,
+		"aco_cos %" PRIu64 "\naco_cos_peak %" PRIu64
+		"\naco_stacks %" PRIu64 "\naco_stacks_peak %" PRIu64
+		"\naco_stacks_cached %" PRIu64 "\naco_save_bytes %" PRIu64
+		"\naco_copies_total %" PRIu64
+		"\naco_copied_bytes_total %" PRIu64 "\n",
+		s.cos, s.cos_peak, s.stacks, s.stacks_peak, s.stacks_cached,
+		s.save_bytes, s.copies, s.copied_bytes);
+}
+
 /* --------------------------------------------------------------- threads -- */
 
 static void die(const char *what)
@@ -260,6 +280,7 @@ int main(int argc, char **argv)
 	int signo;
 
 	http_server_init(&server, "httpd", true, argc, argv);
+	server.stats = write_stats;
 	task_flags = server.opt.shared_stack ? ACO_IO_SHARED : 0;
 	/* Before there are threads: they inherit it, and sigwait() needs it. */
 	sigemptyset(&signals);

@@ -264,6 +264,20 @@ static unsigned long counter(int fd, const char *name)
 	return strtoul(line + strlen(name) + 1, NULL, 10);
 }
 
+/* One of the numbers of /stats. */
+static unsigned long count(int fd, const char *name)
+{
+	char body[1024], line[64], *at;
+
+	put(fd, "GET /stats HTTP/1.1\r\nHost: x\r\n\r\n");
+	ck_assert_int_eq(get_reply(fd, body, sizeof(body)), 200);
+	snprintf(line, sizeof(line), "%s ", name);
+	at = strstr(body, line);
+	ck_assert_msg(at && (at == body || at[-1] == '\n'), "%s: %s", name,
+		      body);
+	return strtoul(at + strlen(line), NULL, 10);
+}
+
 /* Until all connections but fd have gone. */
 static void wait_until_alone(int fd)
 {
@@ -643,6 +657,38 @@ START_TEST(targets)
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		ck_assert_msg(ask(fd, table[i].target) == table[i].status, "%s",
 			      table[i].target);
+	close(fd);
+	stop(SIGINT);
+}
+END_TEST
+
+/* A connection more is a co more, and on a shared stack its bytes are copied. */
+START_TEST(counts_of_libaco)
+{
+	int is_shared = configs[_i][1] && strstr(configs[_i][1], "shared");
+	int fd, other;
+
+	start(_i, NULL);
+	fd = dial();
+	if (!strcmp(configs[_i][0], "httpd-threads")) {
+		ck_assert_int_eq(ask(fd, "/stats"), 404);
+	} else {
+		unsigned long cos = count(fd, "aco_cos");
+		unsigned long stacks = count(fd, "aco_stacks");
+
+		other = dial();
+		ck_assert_int_eq(ask(other, "/hello"), 200);
+		ck_assert_uint_eq(count(fd, "aco_cos"), cos + 1);
+		ck_assert_uint_ge(count(fd, "aco_cos_peak"), cos + 1);
+		ck_assert_uint_ge(count(fd, "aco_stacks"), stacks + !is_shared);
+		ck_assert_uint_ge(count(fd, "aco_stacks_peak"), stacks);
+		count(fd, "aco_stacks_cached");
+		close(other);
+		ck_assert_int_eq(count(fd, "aco_copies_total") > 0, is_shared);
+		ck_assert_int_eq(count(fd, "aco_copied_bytes_total") > 0,
+				 is_shared);
+		ck_assert_int_eq(count(fd, "aco_save_bytes") > 0, is_shared);
+	}
 	close(fd);
 	stop(SIGINT);
 }
@@ -1299,6 +1345,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, pipeline, 0, CONFIGS);
 	tcase_add_loop_test(tc, refusals, 0, CONFIGS);
 	tcase_add_loop_test(tc, targets, 0, CONFIGS);
+	tcase_add_loop_test(tc, counts_of_libaco, 0, CONFIGS);
 	tcase_add_loop_test(tc, methods, 0, CONFIGS);
 	tcase_add_loop_test(tc, keep_alive, 0, CONFIGS);
 	tcase_add_loop_test(tc, big_file, 0, CONFIGS);
