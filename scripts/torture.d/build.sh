@@ -39,7 +39,7 @@ build_programs() {
 	with=$(echo "$3" | sed 's/+c++//')
 	linker=$2 main=${6:-main}
 	for source in interp model part-func part-inline signals util exchange "$main"; do
-		compile "$2" "-std=gnu11 -g $with" "tests/torture/$source.c" \
+		compile "$2" "-std=gnu11 -g -fexceptions $with" "tests/torture/$source.c" \
 			"$4/$source.o" || return 1
 	done
 	compile "$2" "$with" "tests/regs-$1.S" "$4/regs.o" || return 1

@@ -30,7 +30,7 @@
 #define ITEMS 4	  /* cos of a group */
 #define GROUPS 12 /* at a time */
 #define DEPTH 5
-#define CROWD (COSTLY_COS ? 3 : 24)
+#define CROWD (IN_TSAN ? 3 : 24)
 #define PATIENCE 300 /* seconds until a round counts as hung */
 
 /* The main co of a thread lives as long as the thread and its cos. */

@@ -17,7 +17,10 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stddef.h>
+#include <signal.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "../regs.h"
 #include "model.h"
@@ -33,7 +36,7 @@
 #define THROW_ROOM ((size_t)(SANITIZED ? 64 : 16) << 10)
 
 #define RED_ZONE 128
-#define CROWD (COSTLY_COS ? 4 : 64) /* of one operation */
+#define CROWD (IN_TSAN ? 4 : 64) /* of one operation */
 #define CROWD_OF_STACKS 12
 
 struct context {
@@ -92,11 +95,17 @@ struct world {
 	struct thread *ended; /* to be joined */
 	struct pending pending;
 	struct figures figures;
+	int unwinding; /* a thread ends inside a co */
+	unsigned to_unwind;
+	int child; /* a process that ends after so many operations, or 0 */
+	int misreturns;
 };
 
 int torture_trace;
 
 static int own_allocator; /* it can't be taken back */
+static int several_worlds;
+static pthread_key_t end_key;
 static size_t in_use;
 static size_t signal_frame;
 
@@ -278,12 +287,12 @@ static void check_all(struct thread *t)
 	check_current(t);
 	check_words(t);
 	for (int i = 0; i < COS; i++)
-		if (w->cos[i].m.made)
+		if (w->cos[i].m.made && !m_is_lost(&w->cos[i].m))
 			check_co(t, &w->cos[i]);
 	for (int i = 0; i < STACKS; i++) {
 		struct stack *s = &w->stacks[i];
 
-		if (s->m.made && !s->m.destroyed)
+		if (s->m.made && !s->m.destroyed && !s->m.lost)
 			CHECK_EQ("owner", s->sstk->owner,
 				 s->m.owner ? slot_of(s->m.owner)->co : NULL);
 	}
@@ -405,6 +414,8 @@ enum op {
 	OP_PREFETCH,
 	OP_CONSTANT,
 	OP_CROWD,
+	OP_THREAD_EXIT,
+	OP_FORK,
 	OPS
 };
 
@@ -436,7 +447,9 @@ static const struct {
 	[OP_ARG] = { 2, ": set arg of co " },
 	[OP_PREFETCH] = { 1, ": prefetch co " },
 	[OP_CONSTANT] = { 1, ": constant " },
-	[OP_CROWD] = { 4, ": make and destroy " },
+	[OP_CROWD] = { 2, ": make and destroy " },
+	[OP_THREAD_EXIT] = { 1, ": pthread_exit() in co " },
+	[OP_FORK] = { 1, ": fork " },
 };
 
 static unsigned char decode[256];
@@ -484,7 +497,8 @@ static struct stack *find_stack(struct world *w, unsigned number, int made)
 	for (unsigned i = 0; i < STACKS; i++) {
 		struct stack *s = &w->stacks[(number + i) % STACKS];
 
-		if (s->m.made == made && !(made && s->m.destroyed))
+		if (s->m.made == made &&
+		    !(made && (s->m.destroyed || s->m.lost)))
 			return s;
 	}
 	return NULL;
@@ -516,6 +530,8 @@ static struct slot *arrive_in_co(void)
 }
 
 static void run(struct context *c);
+static void end_thread(void *arg);
+static void words_body(void);
 
 /* The function of a co with frames. */
 static void body(void)
@@ -523,7 +539,8 @@ static void body(void)
 	struct slot *s = arrive_in_co();
 
 	run(&s->context);
-	torture_check(s->exits_by_return, "a function that returns");
+	torture_check(s->exits_by_return || me()->world->misreturns,
+		      "a function that returns");
 }
 
 /* The same, if a function was called as the ABI says. */
@@ -533,8 +550,6 @@ REGS_ENTRY_ARG void regs_entered(uintptr_t sp)
 		 0);
 	body();
 }
-
-static void words_body(void);
 
 static void misaligned(struct world *w, aco_t **co, aco_share_stack_t **sstk)
 {
@@ -898,7 +913,7 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 	struct stack *st = find_stack(w, op[1], 1);
 	aco_t *cos[CROWD];
 	struct slot *main;
-	unsigned n = op[1] % CROWD, rounds = COSTLY_COS ? 0 : op[2] / 16;
+	unsigned n = op[1] % CROWD, rounds = IN_TSAN ? 0 : op[2] / 16;
 	size_t save = save_sizes[op[3] % 7];
 
 	FIND_CO(w, op[3], main, main->m.made && main->m.kind == M_MAIN);
@@ -1026,7 +1041,7 @@ static int start_or_end(struct thread *t, const unsigned char *op)
 	struct world *w = t->world;
 	struct thread *other = &w->threads[op[1] % THREADS];
 
-	if (t->m.running)
+	if (t->m.running || w->child)
 		return 0;
 	if (other == t && t != w->threads) {
 		count(w, OP_THREAD, (uintptr_t)(t - w->threads), 1);
@@ -1163,13 +1178,26 @@ static void end_co(struct thread *t, const unsigned char *op)
 	torture_fail("an exit that returned", 0, 0);
 }
 
+/* At each return, and when the end of the thread unwinds the frame. */
+static void leave_frame(struct frame **f)
+{
+	struct world *w = me()->world;
+
+	if (!w->unwinding)
+		return;
+	check_frame(*f);
+	torture_check(w->to_unwind > 0, "a frame that is unwound twice");
+	w->to_unwind--;
+}
+
 /* A frame with words that the other contexts must not change. */
 static __attribute__((__noinline__)) void deeper(struct context *c,
 						 unsigned count, uint32_t salt)
 {
 	uintptr_t words[count + 1];
 	jmp_buf jump;
-	struct frame *f = &c->frames[c->depth];
+	__attribute__((__cleanup__(leave_frame))) struct frame *f =
+		&c->frames[c->depth];
 	int depth = c->depth + 1;
 
 	f->words = words;
@@ -1236,6 +1264,232 @@ static int go_deeper(struct thread *t, struct context *c,
 	return 1;
 }
 
+/* ---- ends of threads -------------------------------------------------------- */
+
+/* Unwinding takes room on each stack of the chain, and it must not meet frames of
+   C++ that catch all, nor those that nothing is known of. */
+static int can_unwind(struct thread *t)
+{
+	if (IN_TSAN || t == t->world->threads || t->world->child ||
+	    room(t) < THROW_ROOM)
+		return 0;
+	for (const struct m_co *m = t->m.running; m->kind == M_CO;
+	     m = m->resumer) {
+		const struct slot *s = slot_of((struct m_co *)m);
+		uintptr_t sp = (uintptr_t)s->co->reg[ACO_REG_IDX_SP];
+
+		if (s->fp == words_body)
+			return 0;
+		if (m != t->m.running && sp - (uintptr_t)s->stack->sstk->ptr <
+						 THROW_ROOM + 2 * signal_frame)
+			return 0;
+		for (int i = 0; i < s->context.depth; i++)
+			if (s->context.frames[i].cxx)
+				return 0;
+	}
+	for (int i = 0; i < t->context.depth; i++)
+		if (t->context.frames[i].cxx)
+			return 0;
+	return 1;
+}
+
+/* aco(7), "Threads": the stacks of the chain are unwound, and its cos have ended. */
+static void exit_thread(struct thread *t)
+{
+	struct world *w = t->world;
+
+	if (!t->m.running || !can_unwind(t))
+		return;
+	count(w, OP_THREAD_EXIT, (uintptr_t)(running(t) - w->cos), 0);
+	w->to_unwind = (unsigned)t->context.depth;
+	for (const struct m_co *m = t->m.running; m->kind == M_CO;
+	     m = m->resumer)
+		w->to_unwind +=
+			(unsigned)slot_of((struct m_co *)m)->context.depth;
+	w->unwinding = 1;
+	pthread_exit(NULL);
+}
+
+/* ---- child processes -------------------------------------------------------- */
+
+#define LINES 400
+
+/* Of the calling thread alone, in the middle of what it does. */
+static pid_t start_child(struct thread *t, int fd[2])
+{
+	const struct rlimit none = { 0, 0 };
+	struct world *w = t->world;
+	pid_t pid;
+
+	torture_check(pipe(fd) == 0, "pipe()");
+	pid = fork();
+	torture_check(pid >= 0, "fork()");
+	if (pid > 0) {
+		close(fd[1]);
+		return pid;
+	}
+	close(fd[0]);
+	alarm(60);
+	setrlimit(RLIMIT_CORE, &none);
+	for (int i = 0; i < THREADS; i++)
+		if (&w->threads[i] != t && w->threads[i].m.alive)
+			m_thread_lost(&w->threads[i].m);
+	w->child = 1 << 30;
+	return 0;
+}
+
+/* What the child has written, and how it has ended. */
+static void end_child(pid_t pid, int fd, const char *lines, int sig)
+{
+	char text[LINES];
+	size_t len = 0;
+	int status;
+
+	for (;;) {
+		ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+	close(fd);
+	while (waitpid(pid, &status, 0) < 0)
+		CHECK_EQ("errno of waitpid()", errno, EINTR);
+	if (strcmp(text, lines) != 0)
+		(void)!write(2, text, len);
+	torture_check(strcmp(text, lines) == 0, "what a child writes");
+	CHECK_EQ("the end of a child", status, sig);
+}
+
+/* The child goes on with the program, in the co that has called fork(). */
+static void fork_here(struct thread *t, unsigned operations)
+{
+	int fd[2];
+	pid_t pid = start_child(t, fd);
+
+	if (pid == 0) {
+		t->world->child = 1 + (int)operations;
+		check_all(t);
+		return;
+	}
+	end_child(pid, fd[0], "", 0);
+}
+
+static volatile int no_end = 1;
+
+static __attribute__((__noinline__)) int recurse(volatile char *above)
+{
+	volatile char frame[500];
+
+	frame[0] = *above;
+	return no_end ? recurse(frame) + frame[0] : 0;
+}
+
+/* aco_overflow_report(3) */
+static void overflow_here(struct thread *t, int report)
+{
+	struct slot *s = running(t);
+	const aco_share_stack_t *sstk = s->stack->sstk;
+	char lines[LINES] = "";
+	volatile char here = 1;
+	int fd[2];
+	pid_t pid;
+
+	pid = start_child(t, fd);
+	if (pid == 0) {
+		dup2(fd[1], 2);
+		if (report && aco_overflow_report(1) != 0)
+			_exit(1);
+		_exit(recurse(&here));
+	}
+	if (report) {
+		size_t len = torture_line(lines, "libaco: stack overflow: co ",
+					  (uintptr_t)s->co, " on share stack ",
+					  (uintptr_t)sstk, " of ",
+					  (uintptr_t)sstk->sz, (char *)NULL);
+
+		memcpy(lines + len, " bytes\n", sizeof(" bytes\n"));
+	}
+	end_child(pid, fd[0], lines, SIGSEGV);
+}
+
+#define LAST_WORD "a last word\n"
+
+static void last_word(void)
+{
+	(void)!write(2, LAST_WORD, sizeof(LAST_WORD) - 1);
+}
+
+/* aco_thread_init(3), "The protector".  Returns whether the function of the co has to
+   return. */
+static int misreturn_here(struct thread *t, int protector)
+{
+	struct slot *s = running(t);
+	char lines[LINES] = LAST_WORD;
+	int fd[2];
+	pid_t pid;
+
+	count(t->world, OP_FORK, 2, (unsigned)protector);
+	pid = start_child(t, fd);
+	if (pid == 0) {
+		dup2(fd[1], 2);
+		if (protector)
+			aco_thread_init(last_word);
+		t->world->misreturns = 1;
+		return 1;
+	}
+	if (!protector) {
+		static const char second[] =
+			"\nlibaco: end a co with aco_exit(), or create it with "
+			"ACO_RETURN_EXITS\n";
+		size_t len = torture_line(
+			lines, "libaco: return: the function ",
+			(uintptr_t)s->fp, " returned without aco_exit(): co ",
+			(uintptr_t)s->co, (char *)NULL);
+
+		memcpy(lines + len, second, sizeof(second));
+	}
+	end_child(pid, fd[0], lines, SIGABRT);
+	check_all(t);
+	return 0;
+}
+
+/* ThreadSanitizer does not follow a fork of one of many threads; other tools have
+   something to say of a death. */
+static int can_fork(struct thread *t)
+{
+	return !IN_TSAN && !torture_aborts && !t->world->child &&
+	       !(SANITIZED && several_worlds) &&
+	       room(t) > ROOM + (size_t)4 * LINES;
+}
+
+static int may_die(struct thread *t)
+{
+	return t->m.running && !SANITIZED && !torture_in_valgrind();
+}
+
+static int may_misreturn(struct thread *t, const unsigned char *op)
+{
+	return op[1] % 4 == 0 && can_fork(t) && may_die(t) &&
+	       !running(t)->exits_by_return;
+}
+
+static void do_fork(struct thread *t, const unsigned char *op)
+{
+	if (!can_fork(t) || op[3] & 1)
+		return;
+	if (op[1] % 4 == 1 && may_die(t) && running(t)->stack->guard) {
+		count(t->world, OP_FORK, 1, op[2] & 1);
+		overflow_here(t, op[2] & 1);
+	} else {
+		count(t->world, OP_FORK, 0, op[2]);
+		fork_here(t, op[2]);
+	}
+}
+
 /* An operation that switches nothing. */
 static void other(struct thread *t, enum op o, const unsigned char *op)
 {
@@ -1289,14 +1543,14 @@ static void other(struct thread *t, enum op o, const unsigned char *op)
 		pass(t, op[1]);
 		return;
 	case OP_LOOK:
-		FIND_CO(w, op[1], s, s->m.made);
+		FIND_CO(w, op[1], s, s->m.made && !m_is_lost(&s->m));
 		if (!s)
 			return;
 		count(w, o, (uintptr_t)(s - w->cos), op[2]);
 		look(s, op[2]);
 		break;
 	case OP_ARG:
-		FIND_CO(w, op[1], s, s->m.made);
+		FIND_CO(w, op[1], s, s->m.made && !m_is_lost(&s->m));
 		if (!s)
 			return;
 		count(w, o, (uintptr_t)(s - w->cos), 0);
@@ -1309,6 +1563,12 @@ static void other(struct thread *t, enum op o, const unsigned char *op)
 	case OP_CONSTANT:
 		count(w, o, 0, 0);
 		constants();
+		break;
+	case OP_THREAD_EXIT:
+		exit_thread(t);
+		return;
+	case OP_FORK:
+		do_fork(t, op);
 		break;
 	case OP_CROWD:
 		if (op[2] & 1)
@@ -1330,6 +1590,8 @@ static const unsigned char *next_op(struct world *w, enum op *o)
 	const unsigned char *op = w->ops;
 
 	w->counter++;
+	if (w->child && (--w->child == 0 || w->end - op < OP))
+		_exit(0);
 	if (w->end - op < OP) {
 		*o = w->counter & 1 ? OP_YIELD : OP_EXIT;
 		return wind_up[w->counter >> 1 & 1];
@@ -1388,6 +1650,13 @@ static void run(struct context *c)
 				return;
 			check_all(t);
 			break;
+		case OP_FORK:
+			if (c->depth == 0 && may_misreturn(t, op)) {
+				if (misreturn_here(t, op[2] & 1))
+					return;
+				break;
+			}
+			/* fall through */
 		default:
 			other(t, o, op);
 		}
@@ -1441,6 +1710,13 @@ enum tiny torture_tiny(uintptr_t id)
 			expect(w, END, NULL, NULL);
 			return s->exits_by_return && op[1] & 1 ? TINY_RETURN
 							       : TINY_EXIT;
+		case OP_FORK:
+			if (s->fp != words_body && may_misreturn(t, op)) {
+				if (misreturn_here(t, op[2] & 1))
+					return TINY_RETURN;
+				break;
+			}
+			/* fall through */
 		default:
 			other(t, o, op);
 		}
@@ -1525,10 +1801,20 @@ FIRST_ARGUMENT aco_cofuncp_t torture_words_next(uintptr_t *words)
 
 /* ---- worlds ----------------------------------------------------------------- */
 
-static void end_thread(struct thread *t)
+/* A destructor of thread-specific data, so that it also runs when a co has called
+   pthread_exit(). */
+static void end_thread(void *arg)
 {
+	struct thread *t = (struct thread *)arg;
 	struct world *w = t->world;
 
+	if (w->unwinding) {
+		CHECK_EQ("frames that were not unwound", w->to_unwind, 0);
+		m_thread_exit(&t->m);
+		w->unwinding = 0;
+		torture_check(!t->m.main || aco_get_co() != NULL,
+			      "the main co at the end of a thread");
+	}
 	CHECK_EQ("the running co at the end of a thread", t->m.running, NULL);
 	for (int i = 0; i < COS; i++)
 		if (w->cos[i].m.made && w->cos[i].m.kind == M_MAIN &&
@@ -1565,14 +1851,14 @@ static void *thread_main(void *arg)
 	struct world *w = t->world;
 
 	this_thread = t;
+	if (t != w->threads && pthread_setspecific(end_key, t) != 0)
+		abort();
 	torture_shoot(&t->shooter);
 	wait_for_baton(t);
 	check_all(t);
 	run(&t->context);
-	if (t != w->threads) {
-		end_thread(t);
+	if (t != w->threads)
 		return NULL;
-	}
 	/* the others have to come to their ends, too */
 	w->ops = w->end;
 	for (int i = 1; i < THREADS; i++)
@@ -1647,6 +1933,12 @@ void torture_run(const unsigned char *program, size_t sz)
 	size_t ops = sz >= HEAD ? (sz - HEAD) / OP : 0;
 	int count = 1 + (head & HEAD_WORLDS) / 4;
 
+	static int has_key;
+
+	if (!has_key && pthread_key_create(&end_key, end_thread) != 0)
+		abort();
+	has_key = 1;
+	several_worlds = count > 1;
 	make_decode();
 	signal_frame = getauxval(AT_MINSIGSTKSZ);
 	if (signal_frame == 0)

@@ -6,15 +6,22 @@
 
 #include <string.h>
 
+/* aco(7), "fork": the child must not use a co that ran on another thread, nor its
+   share stack. */
+int m_is_lost(const struct m_co *co)
+{
+	return co->kind == M_CO && co->stack->lost;
+}
+
 static int waits_to_run(const struct m_co *co)
 {
-	return co->made && co->kind == M_CO &&
+	return co->made && co->kind == M_CO && !co->stack->lost &&
 	       (co->state == M_INIT || co->state == M_SUSPENDED);
 }
 
 static int at_rest(const struct m_co *co)
 {
-	return waits_to_run(co) || co->state == M_END;
+	return waits_to_run(co) || (co->state == M_END && !m_is_lost(co));
 }
 
 /* aco_resume(3): not a main co, not running or ended, no running co uses its
@@ -27,7 +34,7 @@ int m_can_resume(const struct m_thread *t, const struct m_co *co)
 	if (!waits_to_run(co) || co->stack->destroyed)
 		return 0;
 	owner = co->stack->owner;
-	return !owner || owner == co || owner->state == M_SUSPENDED;
+	return !owner || owner == co || at_rest(owner);
 }
 
 /* aco_yield_to(3): the caller and co may be on one share stack. */
@@ -59,8 +66,8 @@ int m_can_reset(const struct m_co *co)
 /* aco_share_stack_destroy(3): none of its cos runs or waits for another. */
 int m_can_destroy_stack(const struct m_stack *s)
 {
-	return s->made && !s->destroyed &&
-	       (!s->owner || s->owner->state == M_SUSPENDED);
+	return s->made && !s->destroyed && !s->lost &&
+	       (!s->owner || at_rest(s->owner));
 }
 
 /* aco_get_co(3) */
@@ -118,6 +125,26 @@ void m_thread_start(struct m_thread *t, struct m_words words)
 
 void m_thread_end(struct m_thread *t)
 {
+	t->alive = 0;
+}
+
+/* aco(7), "Threads": the cos of the chain have ended; each stays the owner of its
+   stack until another one runs there. */
+void m_thread_exit(struct m_thread *t)
+{
+	while (t->running) {
+		struct m_co *co = t->running;
+
+		m_exit(t, NULL);
+		co->stack->owner = co;
+	}
+}
+
+void m_thread_lost(struct m_thread *t)
+{
+	for (struct m_co *co = t->running; co && co->kind == M_CO;
+	     co = co->resumer)
+		co->stack->lost = 1;
 	t->alive = 0;
 }
 
@@ -217,7 +244,7 @@ static void place(struct m_co *co)
 {
 	struct m_co *owner = m_displaced(co);
 
-	if (owner) {
+	if (owner && owner->state != M_END) {
 		owner->away = 1;
 		owner->saves++;
 	}

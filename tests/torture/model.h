@@ -36,6 +36,7 @@ struct m_thread;
 
 struct m_stack {
 	int made, destroyed;
+	int lost; /* in a child process: another thread had it */
 	unsigned users;
 	struct m_co *owner;
 };
@@ -70,6 +71,7 @@ struct m_thread {
 
 /* ---- what is no misuse ------------------------------------------------------ */
 
+int m_is_lost(const struct m_co *co);
 int m_can_resume(const struct m_thread *t, const struct m_co *co);
 int m_can_yield_to(const struct m_thread *t, const struct m_co *co);
 int m_can_destroy(const struct m_thread *t, const struct m_co *co);
@@ -98,6 +100,10 @@ int m_needs_own(const struct m_thread *t, const struct m_co *co);
 
 void m_thread_start(struct m_thread *t, struct m_words words);
 void m_thread_end(struct m_thread *t);
+/* pthread_exit() inside a co. */
+void m_thread_exit(struct m_thread *t);
+/* In a child process, where only another thread goes on. */
+void m_thread_lost(struct m_thread *t);
 void m_thread_init(struct m_thread *t);
 void m_create_main(struct m_thread *t, struct m_co *co, void *arg);
 void m_create(struct m_thread *t, struct m_co *co, struct m_co *main,

@@ -59,19 +59,40 @@ static char *put_number(char *at, uintptr_t n)
 	return at;
 }
 
-void torture_say(const char *what, ...)
+static size_t make_line(char *line, const char *what, va_list args)
 {
-	char line[200], *at = line;
-	va_list args;
+	char *at = line;
 
-	va_start(args, what);
 	for (; what; what = va_arg(args, const char *)) {
 		at = put_text(at, what);
 		at = put_number(at, va_arg(args, uintptr_t));
 	}
+	*at = '\0';
+	return (size_t)(at - line);
+}
+
+size_t torture_line(char *line, const char *what, ...)
+{
+	va_list args;
+	size_t len;
+
+	va_start(args, what);
+	len = make_line(line, what, args);
 	va_end(args);
-	*at++ = '\n';
-	(void)!write(2, line, (size_t)(at - line));
+	return len;
+}
+
+void torture_say(const char *what, ...)
+{
+	char line[200];
+	va_list args;
+	size_t len;
+
+	va_start(args, what);
+	len = make_line(line, what, args);
+	va_end(args);
+	line[len++] = '\n';
+	(void)!write(2, line, len);
 }
 
 void torture_fail(const char *what, uintptr_t is, uintptr_t should)
@@ -115,6 +136,11 @@ struct m_words set_words(struct m_words w)
 	w.x87 &= kept.x87;
 	w.mxcsr &= kept.mxcsr;
 	return w;
+}
+
+int torture_in_valgrind(void)
+{
+	return kept.mxcsr != 0xffffffff;
 }
 
 static void try_words(struct m_words other)

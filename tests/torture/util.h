@@ -15,15 +15,15 @@
 #endif
 /* With ThreadSanitizer of gcc each new co takes some hundred microseconds. */
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define COSTLY_COS 1
+#define IN_TSAN 1
 #else
-#define COSTLY_COS 0
+#define IN_TSAN 0
 #endif
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || \
 	__has_feature(memory_sanitizer)
 #define SANITIZED 1
 #else
-#define SANITIZED COSTLY_COS
+#define SANITIZED IN_TSAN
 #endif
 
 /* Bytes below a frame that the deepest operation takes, without signals. */
@@ -35,12 +35,15 @@ void torture_where(void);
 /* A line of texts and numbers, by turns, and NULL at the end: small stacks have no
    room for printf(3). */
 void torture_say(const char *what, ...);
+size_t torture_line(char *line, const char *what, ...); /* without a newline */
 
 void torture_check(int ok, const char *what);
 
 /* The control words in the processor, without flags, which belong to nobody. */
 struct m_words words_now(void);
 struct m_words set_words(struct m_words w); /* what they are then */
+
+int torture_in_valgrind(void);
 
 /* The compiler must not know that the answer was the same before a switch. */
 int *errno_here(void) __attribute__((__noinline__));
