@@ -70,11 +70,11 @@ Qed.
 (* ---- the copy --------------------------------------------------------------------- *)
 
 (* Where the loops of context.S start. *)
-Definition zeros := Eval vm_compute in call + 33.    (* 1: *)
-Definition zeros_done := Eval vm_compute in call + 45. (* 2: *)
-Definition words := Eval vm_compute in call + 63.    (* 3: *)
-Definition string := Eval vm_compute in call + 76.   (* 4: *)
-Definition copied := Eval vm_compute in call + 78.   (* 5: *)
+Definition zeros := Eval vm_compute in call + 35.    (* 1: *)
+Definition zeros_done := Eval vm_compute in call + 47. (* 2: *)
+Definition words := Eval vm_compute in call + 65.    (* 3: *)
+Definition string := Eval vm_compute in call + 78.   (* 4: *)
+Definition copied := Eval vm_compute in call + 80.   (* 5: *)
 
 Section Copy.
 Variables (m0 : mem) (Q : state -> Prop).
@@ -259,7 +259,7 @@ Proof.
   intros M HAX HSP HB R L1 L2 L3 L4 L5. unfold call. begin. copy_loads m0 m M. clear M.
   pose proof (R RBX).
   next. branch Hz; next; [|apply low_zero in Hz; lia].
-  do 7 next. branch Hn; next; [apply Z.eqb_eq in Hn | apply Z.eqb_neq in Hn].
+  do 8 next. branch Hn; next; [apply Z.eqb_eq in Hn | apply Z.eqb_neq in Hn].
   - apply at_zeros_done; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + nw * 4) with e by (unfold dst; lia). apply bytes_empty.
   - apply (at_zeros (Z.to_nat (nz - 1))); cbn [upd reg_eqb]; auto; try arith. 

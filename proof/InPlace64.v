@@ -70,11 +70,11 @@ Qed.
 (* ---- the copy --------------------------------------------------------------------- *)
 
 (* Where the loops of context.S start. *)
-Definition zeros := Eval vm_compute in call + 40.    (* 1: *)
-Definition zeros_done := Eval vm_compute in call + 56. (* 2: *)
-Definition words := Eval vm_compute in call + 78.    (* 3: *)
-Definition string := Eval vm_compute in call + 95.   (* 4: *)
-Definition copied := Eval vm_compute in call + 98.   (* 5: *)
+Definition zeros := Eval vm_compute in call + 42.    (* 1: *)
+Definition zeros_done := Eval vm_compute in call + 58. (* 2: *)
+Definition words := Eval vm_compute in call + 80.    (* 3: *)
+Definition string := Eval vm_compute in call + 97.   (* 4: *)
+Definition copied := Eval vm_compute in call + 100.   (* 5: *)
 
 Section Copy.
 Variables (m0 : mem) (Q : state -> Prop).
@@ -259,7 +259,7 @@ Proof.
   intros M HAX HSP HB R L1 L2 L3 L4 L5. unfold call. begin. copy_loads m0 m M. clear M.
   pose proof (R R12).
   next. branch Hz; next; [|apply low_zero in Hz; lia].
-  do 7 next. branch Hn; next; [apply Z.eqb_eq in Hn | apply Z.eqb_neq in Hn].
+  do 8 next. branch Hn; next; [apply Z.eqb_eq in Hn | apply Z.eqb_neq in Hn].
   - apply at_zeros_done; cbn [upd reg_eqb]; auto; try arith.
     replace (dst + nw * 8) with e by (unfold dst; lia). apply bytes_empty.
   - apply (at_zeros (Z.to_nat (nz - 1))); cbn [upd reg_eqb]; auto; try arith. 

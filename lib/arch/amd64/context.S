@@ -227,9 +227,11 @@
 	movq	ACO_MOVE_WORDS(%rsp), %rcx
 	movq	ACO_MOVE_ZEROS(%rsp), %rax
 	movq	ACO_OFF_SP_(%rdx), %rsp
-	/* from is gone, to has not arrived: no frame can be unwound. */
+	/* from is gone, to has not arrived: no frame can be unwound, nor
+	   can a walk along frame pointers start. */
 	stack_of_another
 	.cfi_undefined %rip
+	xorl	%ebp, %ebp
 	testq	%rax, %rax
 	jz	2f
 1:	subq	$8, %rdi

@@ -228,9 +228,11 @@
 	movl	ACO_MOVE_WORDS(%esp), %ecx
 	movl	ACO_MOVE_ZEROS(%esp), %eax
 	movl	ACO_OFF_SP_(%edx), %esp
-	/* from is gone, to has not arrived: no frame can be unwound. */
+	/* from is gone, to has not arrived: no frame can be unwound, nor
+	   can a walk along frame pointers start. */
 	stack_of_another
 	.cfi_undefined %eip
+	xorl	%ebp, %ebp
 	testl	%eax, %eax
 	jz	2f
 1:	subl	$4, %edi
