@@ -760,6 +760,50 @@ static void values(void)
 	end();
 }
 
+/* ---- names, and what is counted --------------------------------------------- */
+
+static void is_named(aco_t *co, const char *name)
+{
+	for (;;) {
+		LIB_VOID(aco_set_name(co, name));
+		if (aco_get_name(co))
+			break;
+		if (!again("aco_set_name", errno, ENOMEM))
+			return;
+	}
+	MUST(aco_get_name(co) == name);
+}
+
+static void names(void)
+{
+	static const char *const by[] = { "one", "two", "three" };
+	static struct member crew[60];
+	aco_share_stack_t *stack;
+	aco_stats_t stats;
+	size_t i;
+
+	begin();
+	MUST(LIB(aco_stats(&stats)) == 0);
+	MUST(LIB(aco_stats(NULL)) == -1 && errno == EINVAL);
+	stack = a_stack(32 * KIB, 1);
+	for (i = 0; i < LEN(crew); i++) {
+		crew[i].stack = stack;
+		if (enters(&crew[i], 0))
+			is_named(crew[i].co, by[i % 3]);
+	}
+	for (i = 0; i < LEN(crew); i++) {
+		const char *name = crew[i].co ? aco_get_name(crew[i].co) : NULL;
+
+		MUST(name == by[i % 3] || kernel_refuses);
+		if (i % 5 == 0 && crew[i].co)
+			LIB_VOID(aco_set_name(crew[i].co, NULL));
+		leaves(&crew[i]);
+	}
+	if (stack)
+		LIB_VOID(aco_share_stack_destroy(stack));
+	end();
+}
+
 const struct scenario scenarios[] = {
 	{ "one", one, 0, 0 },
 	{ "stacks", stacks, 0, 0 },
@@ -771,6 +815,7 @@ const struct scenario scenarios[] = {
 	{ "forks", forks, 0, 0 },
 	{ "allocator", allocator, 1, 0 },
 	{ "must", must, 0, 0 },
+	{ "names", names, 0, 0 },
 	{ "values", values, 0, 0 },
 };
 const size_t scenario_count = LEN(scenarios);

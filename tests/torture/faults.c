@@ -93,6 +93,11 @@ extern int __lsan_do_recoverable_leak_check(void) __attribute__((__weak__));
 
 static void look_for_leaks(void)
 {
+	aco_stats_t stats;
+
+	MUST(aco_stats(&stats) == 0);
+	MUST(!stats.cos && !stats.stacks && !stats.stacks_cached);
+	MUST(!stats.save_bytes);
 	report->left = faults_holdings();
 	if (!__lsan_do_recoverable_leak_check)
 		return;
