@@ -27,11 +27,28 @@
 /* It takes one at a time at first, and then so many parts of what it has. */
 #define PARTS 64
 
+/* Where there is no memory to tell fork(2) of locks, none is taken: no thread is
+   listed yet, and the counts of two at once may lose one. */
+static int lock(void)
+{
+	if (aco_fork_ready() < 0)
+		return 0;
+	aco_lock(ACO_LOCK_THREADS);
+	return 1;
+}
+
+static void unlock(int is_locked)
+{
+	if (is_locked)
+		aco_unlock(ACO_LOCK_THREADS);
+}
+
 void aco_count_fold_copies(void)
 {
-	aco_lock(ACO_LOCK_THREADS);
+	int is_locked = lock();
+
 	aco_tally_copies(&aco_thread);
-	aco_unlock(ACO_LOCK_THREADS);
+	unlock(is_locked);
 }
 
 /* For pieces at hand it is cos_left that counts. */
@@ -53,6 +70,7 @@ void aco_count_made(unsigned kind)
 {
 	struct aco_thread *t = &aco_thread;
 	size_t n = 1;
+	int is_locked;
 
 	if (kind == ACO_COS && t->cos_left) {
 		aco_add(&t->cos_left, (size_t)-1);
@@ -62,8 +80,7 @@ void aco_count_made(unsigned kind)
 		aco_add(&t->left[kind], (size_t)-1);
 		return;
 	}
-	aco_fork_ready();
-	aco_lock(ACO_LOCK_THREADS);
+	is_locked = lock();
 	if (t->is_listed) {
 		n += part(t->taken[kind], aco_tally.given[kind]);
 		t->taken[kind] += n;
@@ -72,12 +89,13 @@ void aco_count_made(unsigned kind)
 	aco_tally.given[kind] += n;
 	if (aco_tally.most[kind] < aco_tally.given[kind])
 		aco_tally.most[kind] = aco_tally.given[kind];
-	aco_unlock(ACO_LOCK_THREADS);
+	unlock(is_locked);
 }
 
 void aco_count_gone(unsigned kind)
 {
 	struct aco_thread *t = &aco_thread;
+	int is_locked;
 
 	if (t->is_listed) {
 		aco_add(&t->left[kind], 1);
@@ -85,21 +103,23 @@ void aco_count_gone(unsigned kind)
 		    MOST_LEFT)
 			return;
 	}
-	aco_lock(ACO_LOCK_THREADS);
+	is_locked = lock();
 	if (t->is_listed)
 		aco_tally_give_back(t, kind);
 	else
 		aco_tally.given[kind]--;
-	aco_unlock(ACO_LOCK_THREADS);
+	unlock(is_locked);
 }
 
 void aco_count_save_bytes(size_t more, size_t less)
 {
+	int is_locked;
+
 	if (aco_thread.is_listed) {
 		aco_add(&aco_thread.save_bytes, more - less);
 		return;
 	}
-	aco_lock(ACO_LOCK_THREADS);
+	is_locked = lock();
 	aco_tally.save_bytes += more - less;
-	aco_unlock(ACO_LOCK_THREADS);
+	unlock(is_locked);
 }

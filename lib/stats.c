@@ -37,16 +37,20 @@ static void add_up(aco_stats_t *stats)
 int aco_stats(aco_stats_t *stats)
 {
 	size_t in_keepers = aco_stack_keepers_count();
+	int is_locked;
 
 	if (!stats) {
 		errno = EINVAL;
 		return -1;
 	}
 	memset(stats, 0, sizeof(*stats));
-	aco_fork_ready();
-	aco_lock(ACO_LOCK_THREADS);
+	/* where fork(2) can't be told of the lock, no thread is listed */
+	is_locked = aco_fork_ready() == 0;
+	if (is_locked)
+		aco_lock(ACO_LOCK_THREADS);
 	add_up(stats);
-	aco_unlock(ACO_LOCK_THREADS);
+	if (is_locked)
+		aco_unlock(ACO_LOCK_THREADS);
 	stats->stacks -= in_keepers < stats->stacks ? in_keepers
 						    : stats->stacks;
 	stats->stacks_cached = aco_stack_cache_count() + in_keepers;

@@ -782,9 +782,9 @@ static void names(void)
 	aco_stats_t stats;
 	size_t i;
 
-	begin();
 	MUST(LIB(aco_stats(&stats)) == 0);
 	MUST(LIB(aco_stats(NULL)) == -1 && errno == EINVAL);
+	begin();
 	stack = a_stack(32 * KIB, 1);
 	for (i = 0; i < LEN(crew); i++) {
 		crew[i].stack = stack;
