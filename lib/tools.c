@@ -275,13 +275,26 @@ void aco_tools_copy_out(aco_t *co)
 		    co->save_stack.valid_sz);
 }
 
+/*
+ * To Valgrind no byte more than a red zone below the stack pointer of the last
+ * user can be accessed.  Those of the red zone of co must be, although nothing is
+ * in them: a push opens the word that is new in the red zone, not the one that it
+ * writes, and only the next call or return opens all of it.
+ */
+static void open_to_valgrind(const aco_t *co, char *to, size_t sz)
+{
+	size_t most = ACO_RED_ZONE;
+	size_t room = (size_t)(to - (char *)co->share_stack->ptr);
+	size_t below = room < most ? room : most;
+
+	VALGRIND_MAKE_MEM_UNDEFINED(to - below, below + sz);
+}
+
 void aco_tools_copy_in(aco_t *co, void *to, size_t sz)
 {
 	unpoison(co);
-	/* to Valgrind the bytes below the stack pointer of the last user can't
-	   be accessed */
 	if (aco_tools & ACO_TOOL_VALGRIND)
-		VALGRIND_MAKE_MEM_UNDEFINED(to, sz);
+		open_to_valgrind(co, to, sz);
 	copy_shadow(to, co->save_stack.ptr, sz);
 }
 

@@ -13,6 +13,10 @@
 #include <aco.h>
 #include <pthread.h>
 
+#ifdef WITH_VALGRIND
+#include <valgrind/memcheck.h>
+#endif
+
 #define COS 8
 #define ROUNDS 50
 
@@ -285,6 +289,56 @@ static void run_measured(aco_t *main_co, aco_share_stack_t *sstk)
 	aco_destroy(co);
 }
 
+/* By no other function: little lies between its caller and the stack pointer of
+   the co. */
+static void (*volatile plain_yield)(void) = aco_yield;
+
+static __attribute__((noinline)) void use_stack(size_t sz)
+{
+	char buf[1000];
+
+	fill(buf, sz, 1);
+	failures += !is_filled(buf, sz, 1);
+}
+
+/* What code that jumps to a function, or has it inlined, may write to. */
+static void lies_deep(void)
+{
+	char buf[500];
+
+	fill(buf, sizeof(buf), 2);
+	plain_yield();
+#if defined(WITH_VALGRIND) && defined(__x86_64__)
+	/* before the next call, which lets the red zone be accessed */
+	char *sp;
+
+	__asm__ volatile("movq %%rsp, %0" : "=r"(sp));
+	failures += VALGRIND_CHECK_MEM_IS_ADDRESSABLE(sp - 128, 128) != 0;
+#endif
+	failures += !is_filled(buf, sizeof(buf), 2);
+	aco_exit();
+}
+
+static void lies_high(void)
+{
+	use_stack(1000);
+	plain_yield();
+	aco_exit();
+}
+
+/* A co is copied to where another one has been and is no more. */
+static void come_back_below(aco_t *main_co, aco_share_stack_t *sstk)
+{
+	aco_t *deep_co = aco_create(main_co, sstk, 0, lies_deep, NULL);
+	aco_t *high_co = aco_create(main_co, sstk, 0, lies_high, NULL);
+
+	aco_resume(deep_co);
+	aco_resume(high_co);
+	aco_resume(deep_co);
+	aco_destroy(high_co);
+	aco_destroy(deep_co);
+}
+
 static void suspend_deep(void)
 {
 	deep(5, 1);
@@ -461,6 +515,7 @@ int main(int argc, char **argv)
 	share(main_co, a, a, 1);
 	share(main_co, a, b, 1);
 	run_nested(main_co, a, b);
+	come_back_below(main_co, a);
 	live_often(main_co, a);
 	stack_goes_first(main_co, 0);
 	stack_goes_first(main_co, 1);

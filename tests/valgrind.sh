@@ -11,7 +11,7 @@ echo '#include <valgrind/memcheck.h>' | $CC -E -x c - >/dev/null 2>&1 ||
 	skip "$CC has no header of Valgrind, so the library tells it nothing"
 # DWARF 4: Valgrind 3.19 does not read all that clang writes of DWARF 5.
 # shellcheck disable=SC2046,SC2086 # words
-$CC -gdwarf-4 -O1 -I"$include" "$top_srcdir/tests/toolprog.c" -o "$scratch/prog" $(library)
+$CC -gdwarf-4 -O1 -DWITH_VALGRIND -I"$include" "$top_srcdir/tests/toolprog.c" -o "$scratch/prog" $(library)
 
 run() {
 	valgrind -q --leak-check=full --show-leak-kinds=all \
