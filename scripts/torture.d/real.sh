@@ -74,10 +74,10 @@ real() {
 	# what has been freed stays long in memory by default
 	export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1
 	real_variants >"$work/real-variants"
-	while IFS='|' read -r name compiler flags slow runner; do
+	while IFS='|' read -r variant compiler flags slow runner; do
 		growth=$((4096 * (slow > 1 ? 16 : 1)))
 		for arch in $archs; do
-			run_real "$name" "$arch" || return 1
+			run_real "$variant" "$arch" || return 1
 		done
 	done <"$work/real-variants"
 	awk '{
