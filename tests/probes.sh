@@ -128,13 +128,28 @@ can_debug() {
 			--args "$scratch/probe" 2>&1 | grep -q 'exited normally'
 }
 
+# bpftrace finds all that its script wants; the kernel has no part in that.
+check_script() {
+	command -v bpftrace >/dev/null || return 0
+	bpftrace -d -e 'BEGIN { }' >/dev/null 2>&1 || return 0 # not root
+	sed "s|usdt:\*|usdt:$scratch/probes|" "$top_srcdir/examples/aco.bt" \
+		>"$scratch/aco.bt"
+	bpftrace -d "$scratch/aco.bt" >"$scratch/out" 2>&1 || {
+		tail -n 3 "$scratch/out"
+		fail "bpftrace does not take examples/aco.bt"
+	}
+	bpftrace=", and bpftrace takes the script"
+}
+
 ran=
 stopped=
+bpftrace=
 
 # try COMPILER FLAG...
 try() {
 	build "$@" || return 1
 	check_notes "$*"
+	check_script
 	ran="$ran $*,"
 	can_debug || return 0
 	check_stops "$*"
@@ -148,5 +163,5 @@ for cc in gcc clang "${CC%% *}"; do
 done
 try "$cc" -O0 || fail "$cc -O0: $(cat "$scratch/log")"
 try "$cc" -O2 -flto || echo "$cc -flto does not work here"
-echo "$(wc -l <"$scratch/documented") probes with${ran%,}"
+echo "$(wc -l <"$scratch/documented") probes with${ran%,}$bpftrace"
 [ "$stopped" = "$ran" ] || skip "gdb is missing, or can't run programs here"
