@@ -638,12 +638,14 @@ static int other(struct thread *t, struct item *self, unsigned what)
 		aco_share_stack_cache_limit((size_t)pick(t, 64) << 16);
 		return 1;
 	case 2:
+	case 9:
+	case 10:
 		if (room(self) < ROOM + 4 * CROWD * sizeof(void *))
 			return 0;
 		crowd(t);
 		return 1;
 	}
-	if (!g || (what > 8 && !pick(t, 8))) {
+	if (!g || (what > 10 && !pick(t, 8))) {
 		take_one(t, self);
 		return 1;
 	}
