@@ -108,6 +108,7 @@ build_those_with() {
 build_all() {
 	: >"$work/built"
 	cat >"$work/variants"
+	before=$(wc -l <"$work/failed")
 	pids=
 	for arch in $archs; do
 		kinds=$(awk -F'|' '{ print $1 "-" $3 }' "$work/variants" | sort -u)
@@ -117,7 +118,7 @@ build_all() {
 		done
 	done
 	for pid in $pids; do wait "$pid"; done
-	[ ! -s "$work/failed" ]
+	[ "$(wc -l <"$work/failed")" -eq "$before" ]
 }
 
 # run_each PROGRAM SECONDS HZ: of each build, for a part of the time; a third of it
