@@ -139,6 +139,10 @@ struct aco_s {
 extern __thread aco_t *aco_gtls_co
 	__attribute__((__tls_model__("initial-exec")));
 
+/* What debuggers read. */
+struct aco_debug;
+extern struct aco_debug aco_debug_;
+
 /*
  * Whether aco_resume() and aco_yield() are inlined: where the compiler can be
  * told which registers a switch changes.

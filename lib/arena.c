@@ -20,10 +20,13 @@
 
 #include <stddef.h>
 
+#include "debug.h"
+
 #define MAX_SLOTS ((size_t)256)
 
 struct arena {
 	struct arena *next, *prev; /* in available[], if it is there */
+	struct arena *next_of_all, *prev_of_all;
 	aco_share_stack_t *given_back;
 	unsigned size_class;
 	unsigned slots;
@@ -35,6 +38,13 @@ struct arena {
 /* Arenas with a slot to give, by size class; and how many slots there are. */
 static struct arena *available[ACO_STACK_CLASSES];
 static size_t slots[ACO_STACK_CLASSES];
+static struct arena *all;
+
+const struct aco_debug_list aco_debug_arenas = {
+	&all,
+	{ offsetof(struct arena, next_of_all), offsetof(struct arena, fresh),
+	  offsetof(struct arena, stacks), -1 }
+};
 
 /*@
   logic integer slot_of(integer c) = ACO_GUARD_SIZE + class_pages(c) * ACO_PAGE;
@@ -131,6 +141,25 @@ static void make_unavailable(struct arena *a)
 		a->next->prev = a->prev;
 }
 
+static void add_to_all(struct arena *a)
+{
+	a->prev_of_all = NULL;
+	a->next_of_all = all;
+	if (all)
+		all->prev_of_all = a;
+	all = a;
+}
+
+static void drop_from_all(struct arena *a)
+{
+	if (a->next_of_all)
+		a->next_of_all->prev_of_all = a->prev_of_all;
+	if (a->prev_of_all)
+		a->prev_of_all->next_of_all = a->next_of_all;
+	else
+		all = a->next_of_all;
+}
+
 /*
  * As many slots as the class has already, so that no more than half of them are
  * without use; fewer where address space is short or locked.
@@ -153,6 +182,7 @@ static struct arena *grow(unsigned size_class)
 	a->slots = (unsigned)n;
 	slots[size_class] += n;
 	make_available(a);
+	add_to_all(a);
 	return a;
 }
 
@@ -163,10 +193,13 @@ static void drop(struct arena *a)
 	size_t n = a->slots;
 
 	make_unavailable(a);
-	if (munmap(a, arena_size(size_class, n)) < 0)
-		make_available(a);
-	else
+	drop_from_all(a);
+	if (munmap(a, arena_size(size_class, n)) == 0) {
 		slots[size_class] -= n;
+		return;
+	}
+	make_available(a);
+	add_to_all(a);
 }
 
 /*@

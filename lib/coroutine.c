@@ -2,6 +2,7 @@
 /*
  * coroutine.c - making, asking and freeing cos
  */
+#include "debug.h"
 #include "memory.h"
 #include "stacks.h"
 #include "state.h"
@@ -62,7 +63,8 @@ static aco_t *co_alloc(size_t save_stack_sz)
 		errno = EINVAL;
 		return NULL;
 	}
-	mem = aco_mem_alloc(before + sizeof(aco_t) + room_for(save_stack_sz));
+	mem = aco_mem_alloc_co(before + sizeof(aco_t) +
+			       room_for(save_stack_sz));
 	if (!mem) {
 		ACO_PROBE2(co__fail, save_stack_sz, ENOMEM);
 		return NULL;
@@ -137,8 +139,8 @@ static void main_free(aco_t *co)
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	aco_set_state(co, ACO_FREED);
-	aco_mem_free((char *)co - before - offset,
-		     MAIN_ROOM + before + sizeof(aco_t));
+	aco_mem_free_co((char *)co - before - offset,
+			MAIN_ROOM + before + sizeof(aco_t));
 }
 
 static void co_free(aco_t *co)
@@ -161,8 +163,8 @@ static void co_free(aco_t *co)
 	else if (co->flags & ACO_SAVE_OUTGROWN)
 		memcpy(&save_stack_sz, co + 1, sizeof(save_stack_sz));
 	aco_set_state(co, ACO_FREED);
-	aco_mem_free((char *)co - before,
-		     before + sizeof(aco_t) + room_for(save_stack_sz));
+	aco_mem_free_co((char *)co - before,
+			before + sizeof(aco_t) + room_for(save_stack_sz));
 }
 
 /* ---- birth and death ------------------------------------------------------ */
@@ -179,7 +181,7 @@ static inline void set_up(aco_t *co, aco_cofuncp_t fp, void *arg,
 static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 {
 	size_t before = aco_tools_record_size();
-	char *mem = aco_mem_alloc(MAIN_ROOM + before + sizeof(aco_t));
+	char *mem = aco_mem_alloc_co(MAIN_ROOM + before + sizeof(aco_t));
 	size_t offset;
 	aco_t *co;
 
@@ -299,6 +301,7 @@ NOINLINE static aco_t *create_slow(aco_t *main_co, aco_share_stack_t *sstk,
 	if (flags & ~ACO_PUBLIC_FLAGS)
 		goto invalid;
 	aco_thread_ready();
+	aco_debug_set_record(aco_tools_record_size());
 	if (!main_co)
 		return main_new(fp, arg, flags, 0);
 	if (!can_be_made(main_co, sstk, fp))
@@ -438,7 +441,7 @@ NOINLINE static void free_counted(aco_t *co, size_t save_stack_sz)
 {
 	aco_count_gone(ACO_COS);
 	aco_count_save_bytes(0, save_stack_sz);
-	aco_mem_free_slow(co, sizeof(aco_t) + room_for(save_stack_sz));
+	aco_mem_free_co_slow(co, sizeof(aco_t) + room_for(save_stack_sz));
 }
 
 void aco_destroy(aco_t *co)

@@ -17,6 +17,7 @@
 struct aco_lock aco_locks[] = {
 	FOUR_LOCKS, FOUR_LOCKS, FOUR_LOCKS, FOUR_LOCKS, /* of the shards */
 	FOUR_LOCKS, LOCK,
+	FOUR_LOCKS, FOUR_LOCKS, FOUR_LOCKS, FOUR_LOCKS, /* of lists of notes */
 };
 /* clang-format on */
 _Static_assert(sizeof(aco_locks) / sizeof(*aco_locks) == ACO_LOCKS,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "debug.h"
 #include "tools.h"
 
 /* Without alloc: the library's own way. */
@@ -157,6 +158,11 @@ static void put_piece(struct aco_piece *piece, size_t sz)
 
 /* ---- all ways ------------------------------------------------------------ */
 
+static int is_piece(size_t sz)
+{
+	return !allocator.alloc && has_pieces(sz);
+}
+
 void *aco_mem_alloc_slow(size_t sz)
 {
 	if (aco_unlikely(!__atomic_load_n(&used, __ATOMIC_RELAXED)))
@@ -174,4 +180,25 @@ void aco_mem_free_slow(void *ptr, size_t sz)
 		put_piece(ptr, sz);
 	else
 		free(ptr);
+}
+
+void *aco_mem_alloc_co_slow(size_t sz)
+{
+	void *ptr;
+
+	if (is_piece(sz))
+		return aco_mem_alloc_slow(sz);
+	ptr = aco_mem_alloc_slow(aco_noted_size(sz));
+	if (ptr)
+		aco_note_add(ptr, sz, ACO_NOTE_CO);
+	return ptr;
+}
+
+void aco_mem_free_co_slow(void *ptr, size_t sz)
+{
+	if (!is_piece(sz)) {
+		aco_note_drop(ptr, sz);
+		sz = aco_noted_size(sz);
+	}
+	aco_mem_free_slow(ptr, sz);
 }

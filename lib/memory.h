@@ -87,16 +87,16 @@ static inline void *aco_mem_alloc(size_t sz)
 	return aco_likely(ptr) ? ptr : aco_mem_alloc_slow(sz);
 }
 
-/* Keep it for this thread: 1, or 0 where that can't be. */
+/* 1, or 0 when the thread has no room for it. */
 static inline int aco_mem_to_hand(void *ptr, size_t sz)
 {
-	struct aco_magazine *m = aco_thread.magazines;
 	struct aco_piece *piece = ptr;
+	struct aco_magazine *m = aco_thread.magazines;
 
 	if (aco_unlikely(!m || sz > ACO_PIECE_MAX))
 		return 0;
 	m += aco_piece_class(sz);
-	if (aco_unlikely(m->count == ACO_MAGAZINE_MAX))
+	if (aco_unlikely(m->count >= ACO_MAGAZINE_MAX))
 		return 0;
 	piece->next = m->first;
 	m->first = piece;
@@ -113,6 +113,28 @@ static inline void aco_mem_free(void *ptr, size_t sz)
 {
 	if (aco_unlikely(!aco_mem_to_hand(ptr, sz)))
 		aco_mem_free_slow(ptr, sz);
+}
+
+/* ---- cos ----------------------------------------------------------------- */
+
+/*
+ * The same for cos, main cos included, which debuggers have to find: what is no
+ * piece has a note behind it (debug.h).
+ */
+ACO_HIDDEN void *aco_mem_alloc_co_slow(size_t sz);
+ACO_HIDDEN void aco_mem_free_co_slow(void *ptr, size_t sz);
+
+static inline void *aco_mem_alloc_co(size_t sz)
+{
+	void *ptr = aco_mem_at_hand(sz);
+
+	return aco_likely(ptr) ? ptr : aco_mem_alloc_co_slow(sz);
+}
+
+static inline void aco_mem_free_co(void *ptr, size_t sz)
+{
+	if (aco_unlikely(!aco_mem_to_hand(ptr, sz)))
+		aco_mem_free_co_slow(ptr, sz);
 }
 
 #endif /* ACO_MEMORY_H */

@@ -16,7 +16,9 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <stddef.h>
 
+#include "debug.h"
 #include "stacks.h"
 
 /* As large as a huge page; smaller where address space is scarce. */
@@ -25,13 +27,14 @@
 #define BITS 32u /* of a word of a set */
 
 struct slab {
-	struct slab *next, *prev; /* in a list of those with free pieces */
-	uint32_t begin;		  /* where the first piece lies */
-	uint32_t size;		  /* of a piece */
-	uint32_t count;		  /* of pieces */
-	uint32_t free;		  /* of these */
-	uint32_t lowest;	  /* no word of is_free before it has a bit */
-	uint32_t put; /* pieces, since pages were last given back: */
+	struct slab *next, *prev; /* in a list of those with free pieces, */
+	struct slab *next_of_all, *prev_of_all; /* and in that of all */
+	uint32_t begin;				/* where the first piece lies */
+	uint32_t size;				/* of a piece */
+	uint32_t count;				/* of pieces */
+	uint32_t free;				/* of these */
+	uint32_t lowest; /* no word of is_free before it has a bit */
+	uint32_t put;	 /* pieces, since pages were last given back: */
 	uint32_t put_low, put_high;	 /* on these pages, and between */
 	uint32_t is_clean[PAGES / BITS]; /* pages that hold nothing */
 	uint32_t is_free[];
@@ -39,6 +42,14 @@ struct slab {
 
 static struct slab *available[ACO_PIECE_CLASSES]; /* those with free pieces */
 static unsigned slabs[ACO_PIECE_CLASSES];	  /* how many there are */
+static struct slab *all;
+
+const struct aco_debug_list aco_debug_slabs = {
+	&all,
+	{ offsetof(struct slab, next_of_all), offsetof(struct slab, begin),
+	  offsetof(struct slab, size), offsetof(struct slab, count),
+	  offsetof(struct slab, is_free), -1 }
+};
 
 /* ---- sets of bits -------------------------------------------------------- */
 
@@ -84,6 +95,25 @@ static void unlink_slab(struct slab *s, unsigned size_class)
 		s->prev->next = s->next;
 	else
 		available[size_class] = s->next;
+}
+
+static void add_to_all(struct slab *s)
+{
+	s->prev_of_all = NULL;
+	s->next_of_all = all;
+	if (all)
+		all->prev_of_all = s;
+	all = s;
+}
+
+static void drop_from_all(struct slab *s)
+{
+	if (s->next_of_all)
+		s->next_of_all->prev_of_all = s->prev_of_all;
+	if (s->prev_of_all)
+		s->prev_of_all->next_of_all = s->next_of_all;
+	else
+		all = s->next_of_all;
 }
 
 /* ---- mappings ------------------------------------------------------------ */
@@ -137,6 +167,7 @@ static struct slab *new_slab(unsigned size_class)
 	add_first(s->is_free, s->count);
 	add_first(s->is_clean, PAGES);
 	link_slab(s, size_class);
+	add_to_all(s);
 	return s;
 }
 
@@ -146,10 +177,13 @@ static void drop_slab(struct slab *s, unsigned size_class)
 	if (!s->next && !s->prev)
 		return;
 	unlink_slab(s, size_class);
-	if (munmap(s, SLAB) == 0)
+	drop_from_all(s);
+	if (munmap(s, SLAB) == 0) {
 		slabs[size_class]--;
-	else
-		link_slab(s, size_class); /* one mapping too many */
+		return;
+	}
+	link_slab(s, size_class); /* one mapping too many */
+	add_to_all(s);
 }
 
 /* ---- pages --------------------------------------------------------------- */

@@ -7,6 +7,8 @@
 
 #include <sys/auxv.h>
 
+#include "debug.h"
+
 /*@
   assigns \nothing;
   exits \false;
@@ -15,14 +17,26 @@
 */
 static aco_share_stack_t *new_record(void *mem, size_t sz, int origin)
 {
-	aco_share_stack_t *sstk = calloc(1, sizeof(*sstk));
+	aco_share_stack_t *sstk = calloc(1, aco_noted_size(sizeof(*sstk)));
 
 	if (!sstk)
 		return NULL;
 	sstk->ptr = mem;
 	sstk->sz = sz;
 	sstk->origin = (uint8_t)origin;
+	aco_note_add(sstk, sizeof(*sstk), ACO_NOTE_STACK);
 	return sstk;
+}
+
+/*@
+  assigns \nothing;
+  exits \false;
+*/
+static void free_record(aco_share_stack_t *sstk)
+{
+	if (sstk)
+		aco_note_drop(sstk, sizeof(*sstk));
+	free(sstk);
 }
 
 aco_share_stack_t *aco_stack_get_caller(void *mem, size_t sz)
@@ -71,7 +85,7 @@ static aco_share_stack_t *mapping_get(size_t pages)
 	}
 	if (map)
 		munmap(map, ACO_GUARD_SIZE + sz);
-	free(sstk);
+	free_record(sstk);
 	return NULL;
 }
 
@@ -83,7 +97,7 @@ static void mapping_put(aco_share_stack_t *sstk)
 	   because that would be one mapping too many. */
 	if (munmap(map, ACO_GUARD_SIZE + sstk->sz) < 0)
 		madvise(sstk->ptr, sstk->sz, MADV_DONTNEED);
-	free(sstk);
+	free_record(sstk);
 }
 
 aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class)
@@ -107,10 +121,10 @@ void aco_stack_give_back(aco_share_stack_t *sstk)
 		break;
 	case ACO_ORIGIN_MALLOC:
 		free(sstk->ptr);
-		free(sstk);
+		free_record(sstk);
 		break;
 	default:
-		free(sstk);
+		free_record(sstk);
 	}
 }
 

@@ -6,11 +6,23 @@
  */
 #include "internal.h"
 
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "debug.h"
+
 struct aco_thread *aco_threads;
 unsigned aco_thread_key_users;
+
+const struct aco_debug_list aco_debug_threads = {
+	&aco_threads,
+	{ offsetof(struct aco_thread, next),
+	  offsetof(struct aco_thread, current),
+	  offsetof(struct aco_thread, own_main),
+	  offsetof(struct aco_thread, number), offsetof(struct aco_thread, tid),
+	  -1 }
+};
 
 void aco_thread_link(struct aco_thread *t)
 {

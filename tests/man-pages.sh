@@ -25,7 +25,8 @@ for page in $pages; do
 		in_name && $1 == ".Nm" { print $2, page }' "$man/$page"
 done | sort >"$scratch/names"
 
-# A variable that the header needs; it is not for programs.
+# A variable that the header needs, and one that debuggers need; they are not for
+# programs.
 # A name that ends in "_" is no interface: what aco/switch.h calls.  It stands in
 # backtraces, so it has a link to the page that tells what it is.
 maps=$top_srcdir/lib/libaco.map
@@ -44,7 +45,8 @@ while read -r function; do
 		complain "$function is in the NAME section of no page, or of two"
 done <"$scratch/functions"
 
-sed -n 's/^\t\([a-z_0-9]*_\);$/\1/p' "$top_srcdir/lib/libaco.map" >"$scratch/hidden"
+sed -n 's/^\t\([a-z_0-9]*_\);$/\1/p' "$top_srcdir/lib/libaco.map" |
+	grep -vx aco_debug_ >"$scratch/hidden"
 while read -r function; do
 	grep -qs "^\.Fn $function" "$installed/man3/$function.3" ||
 		complain "no page tells what $function is: add it to man_links in man/man.am"

@@ -34,7 +34,8 @@ preprocessed() {
 declared() {
 	preprocessed -DACO_BUILDING_ | grep -v __inline__ |
 		sed -n 's/.*[ *]\(aco_[a-z_0-9]*\) *(.*/\1/p
-			s/^.*extern __thread.*[ *]\(aco_[a-z_0-9]*\).*/\1/p' |
+			s/^.*extern __thread.*[ *]\(aco_[a-z_0-9]*\).*/\1/p
+			s/^ *extern struct [a-z_]* \(aco_[a-z_0-9]*\) *$/\1/p' |
 		grep -v '_t$'
 	preprocessed | sed -n 's/.*) __asm__("\(aco_[a-z_]*\)").*/\1/p'
 }
