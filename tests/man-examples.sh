@@ -184,7 +184,7 @@ skipped=
 without=
 for name in $(man_pages); do
 	# about no call
-	case $name in aco_bugs.7 | aco_probes.7 | aco_proof.7) continue ;; esac
+	case $name in aco_bugs.7 | aco_debugging.7 | aco_probes.7 | aco_proof.7) continue ;; esac
 	dir=$scratch/$name
 	mkdir "$dir"
 	extract "$top_srcdir/man/$name" "$dir" || fail "$name"

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests/gdb.sh does inside of gdb.  $mode says which part: live, core, many, or
+stripped.  Ends with a line "all checked"."""
+
+import re
+
+import gdb
+
+MODE = gdb.parse_and_eval("$mode").string()
+
+
+def run(command):
+    return gdb.execute(command, False, True)
+
+
+def check(holds, text):
+    if not holds:
+        raise gdb.GdbError("FAIL (%s): %s" % (MODE, text))
+
+
+def refuses(command, says):
+    try:
+        text = run(command)
+    except gdb.error as error:
+        text = str(error)
+    check(re.search(says, text), "%s says: %s" % (command, text))
+
+
+def address(expression):
+    return int(gdb.parse_and_eval(expression))
+
+
+def table(command):
+    """{address: the rest of its line}"""
+    lines = re.findall(r"^[* ]?\d+ +0x([0-9a-f]+) +(.*)$", run(command), re.M)
+    return {int(at, 16): rest for at, rest in lines}
+
+
+STATES = {
+    "own": r"suspended +\d+ +sleeper +deep at gdb-program.c:\d+$",
+    "fresh": r"init +0 +sleeper$",
+    "ended": r"end +\d+ +waiter$",
+    "large": r"suspended +\d+ +sleeper +deep at gdb-program.c:\d+$",
+    "first": r"suspended +\d+ of shared 0x[0-9a-f]+, saved +sleeper +deep at ",
+    "second": r"suspended +3\d\d\d of shared 0x[0-9a-f]+, saved +wide_sleeper "
+              r"+wide at ",
+    "third": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper +deep at ",
+    "mask": r"suspended +\d+ of shared 0x[0-9a-f]+, saved +sleeper ",
+    "over_mask": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper ",
+    "outer": r"resuming +\d+ +0x[0-9a-f]+ +outer_function +outer_function at ",
+    "inner": r"running +- +0x[0-9a-f]+ +inner_function +thread 1 ",
+    "away": r"suspended +\d+ +sleeper +deep at ",
+    "main_co": r"resuming +\(main co\) +main at ",
+    "away_main": r"running +\(main co\) +thread 2 ",
+}
+
+
+def check_lists():
+    found = table("info cos -all")
+    expected = {address(name): name for name in STATES}
+    for i in range(address("count")):
+        expected[address("many[%d]" % i)] = "many"
+    check(set(found) == set(expected),
+          "missing: %s; none: %s" % (
+              [name for at, name in expected.items() if at not in found],
+              [(hex(at), line) for at, line in found.items()
+               if at not in expected]))
+    for name, line in STATES.items():
+        check(re.match(line, found[address(name)]),
+              "%s: %s" % (name, found[address(name)]))
+
+    def names(options):
+        return {expected[at] for at in table("info cos " + options)}
+
+    check(names("-state end") == {"ended"}, "-state end")
+    check(names("-state main") == {"main_co", "away_main"}, "-state main")
+    check(names("-state running") == {"inner"}, "-state running")
+    check(names("-state suspended -function wide") == {"second"}, "-function")
+    check(names("-stack shared") == {"first", "second", "third"}, "-stack")
+    check(not re.search(r"^2 .*deep", run("info cos -group -function wide"), re.M) and
+          re.search(r"^[67] .*suspended +sleeper +deep at",
+                    run("info cos -group"), re.M), "-group")
+    refuses("info cos -state asleep", "A state is one of")
+    refuses("info cos -what", "What is")
+
+    stacks = run("info share-stacks")
+    lines = {int(line.split()[0], 16): line for line in
+             stacks.splitlines()[1:]}
+    check(re.search(r" 3 +0x%x" % address("third"),
+                    lines.get(address("shared"), "")), stacks)
+    check(re.search(" no +malloc +1 ", lines[address("large->share_stack")]), stacks)
+    check(address("destroyed") not in lines, "a destroyed stack is listed")
+    check(" kept" in run("info share-stacks -all"), "-all")
+    for name in STATES:
+        stack = address(name + "->share_stack")
+        check(not stack or stack in lines, "no stack of " + name)
+
+
+NUMBERS = {"over_mask": 720, "own": 100, "large": 400, "first": 500, "third": 700, "away": 900}
+
+
+def frames():
+    return re.findall(r"^#\d+ +(?:0x\w+ in )?([a-z_]+)", run("backtrace"), re.M)
+
+
+def select(function, which=0):
+    """The frames of it, the innermost first."""
+    frame = gdb.selected_frame()
+    while frame:
+        if frame.name() == function:
+            if not which:
+                frame.select()
+                return
+            which -= 1
+        frame = frame.older()
+    check(False, "no frame of %s: %s" % (function, run("backtrace")))
+
+
+def check_frames(name, number):
+    run("co " + name)
+    shown = [f for f in frames() if not f.startswith("aco_")]
+    check(shown[:4] == ["deep", "deep", "deep", "sleeper"],
+          "%s: %s" % (name, shown))
+    check("main" not in shown and "ready" not in shown, "%s: %s" % (name, shown))
+    for level in range(2):
+        run("co " + name)
+        select("deep", level + 1)
+        check(address("number") == 1000 * (level + 1) + number,
+              "%s: number %s" % (name, address("number")))
+        check("of this co" in run("info locals"), run("info locals"))
+        check(address("level") == level + 1, "level")
+    select("sleeper")
+    check(address("start") == number, "%s: start" % name)
+
+
+def bytes_of(stack):
+    return bytes(gdb.selected_inferior().read_memory(
+        address(stack + "->ptr") + address(stack + "->sz") - 8192, 8192))
+
+
+def check_looking():
+    before = run("backtrace")
+    stack = bytes_of("shared")
+    registers = run("info registers")
+    for name, number in NUMBERS.items():
+        check_frames(name, number)
+    run("co second")
+    select("wide")
+    check(address("number") == 600, "second: number")
+    check(address("room[2999]") == 600 % 256, "second: room")
+    run("co outer")
+    check([f for f in frames() if not f.startswith("aco_")][:2] ==
+          ["outer_function", "signal"] or
+          "outer_function" in frames(), "outer: %s" % frames())
+    check("main" in frames(), "outer: no main: %s" % frames())
+    select("outer_function")
+    check(address("wait_for") == 77, "outer: wait_for")
+    run("co main_co")
+    check("main" in frames() and "ready" not in frames(), "main_co")
+
+    # by number, and back
+    number = re.search(r"^[* ](\d+) +0x%x " % address("first"),
+                       run("info cos -all"), re.M).group(1)
+    run("co " + number)
+    select("deep", 1)
+    check(address("number") == 1500, "by number")
+    for leave in ("co", "co 0"):
+        run("co first")
+        run(leave)
+        check(run("backtrace") == before, "after %s: %s" % (leave,
+                                                          run("backtrace")))
+    check("number = 1500" in run("co first apply backtrace -full"), "apply")
+    text = run("co all -state suspended apply backtrace")
+    check(len(re.findall(r"^\[co ", text, re.M)) == 8 + address("count") and
+          "wide_sleeper" in text, text)
+    check(run("backtrace") == before, "after apply")
+    refuses("co fresh", "has not started")
+    refuses("co ended", "has ended")
+    refuses("co inner", "running, in thread")
+    refuses("co 12345", "no co")
+    refuses("co nothing_here", "No symbol")
+
+    # nothing was written
+    check(bytes_of("shared") == stack, "the stack has changed")
+    check(run("info registers") == registers, "registers have changed")
+
+    text = run("print *first")
+    check("co (suspended, sleeper) = {" in text and "share_stack = 0x" in text, text)
+    check("3 users) = {" in run("print *shared"), run("print *shared"))
+    check("co (main)" in run("print *main_co"), run("print *main_co"))
+
+
+def check_many():
+    count = address("count")
+    text = run("info cos")
+    check(re.search(r"^%d cos$" % (count + len(STATES)), text, re.M), text)
+    check(re.search(r"^%d .* suspended +waiter +other_place at " % (count // 10),
+                    text, re.M), text)
+    check(len(text.splitlines()) < 20, text)
+    check_frames("many[%d]" % (count // 2 + 1), 1)
+
+
+def check_stripped():
+    found = table("info cos")
+    check(len(found) == len(STATES), run("info cos"))
+    check(len([line for line in found.values()
+               if re.match(r"suspended .* 0x[0-9a-f]+ in gdb-program|"
+                           r"suspended .* 0x[0-9a-f]+$", line)]) == 8,
+          run("info cos"))
+    first = [at for at, line in found.items() if "3" in line and
+             ", saved" in line][0]
+    run("co 0x%x" % first)
+    check(len(re.findall(r"^#", run("backtrace"), re.M)) >= 3, run("backtrace"))
+    run("co")
+
+
+if MODE == "many":
+    check_many()
+elif MODE == "stripped":
+    check_stripped()
+else:
+    check_lists()
+    check_looking()
+    if MODE == "live":
+        # a view ends when the process goes on
+        show = "x/64xb 0x%x" % address("first->reg[1]")
+        stack = run(show)
+        run("co first")
+        check(run(show) != stack, "these are the bytes of another co")
+        gdb.execute("stepi", False, True)
+        check("sleeper" not in run("backtrace"), "after stepi")
+        check(run(show) == stack, "after stepi: the bytes of another co")
+        run("co first")
+        run("continue")
+        check("exited normally" in run("info program") or
+              "not being run" in run("info program"), run("info program"))
+print("all checked")
