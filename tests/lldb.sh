@@ -28,7 +28,7 @@ shows() {
 	}
 }
 
-# As aco(7) says.
+# As aco_debugging(7) says.
 # shellcheck disable=SC2154 # include, scratch: common.sh
 case $($CC -dM -E -x c /dev/null) in
 *__x86_64__*) registers="rbx rbp rsp rip" ;;
