@@ -107,7 +107,8 @@ class Library:
         self.arch = Amd64 if word == 8 else I386
         self.word = word
         self.note_lists = lists
-        tables = self.words(at + 24, 4)
+        *tables, names = self.words(at + 24, 5)
+        self.names = dict(self.named(names))
         (self.slabs, self.notes, self.arenas, self.threads) = [
             self.table(address) for address in tables
         ]
@@ -135,6 +136,26 @@ class Library:
             seen.add(at)
             yield at
             at = self.pointer(at + table[1])
+
+    def named(self, table):
+        """(address, name) of each co that has a name."""
+        at, room = self.words(table, 2)
+        if not at or not room:
+            return
+        values = self.words(at, 2 * room)
+        for co, name in zip(values[::2], values[1::2]):
+            if co:
+                yield co, self.text(name)
+
+    @staticmethod
+    def text(address):
+        found = b""
+        try:
+            while b"\0" not in found and len(found) < 128:
+                found += read(address + len(found), 1)
+        except gdb.MemoryError:
+            pass
+        return found.split(b"\0")[0].decode("utf-8", "replace")
 
     def noted(self, kind):
         """The addresses of all blocks of that kind that have notes."""
@@ -838,9 +859,9 @@ class Choice:
 
 
 def function_of(co):
-    if co.is_main():
-        return "(main co)"
-    return symbol_of(co.fp)
+    text = "(main co)" if co.is_main() else symbol_of(co.fp)
+    name = co.lib.names.get(co.address)
+    return '%s "%s"' % (text, name) if name else text
 
 
 def stack_of(co):

@@ -29,6 +29,7 @@ struct aco_debug {
 	const struct aco_debug_list *arenas;
 	/* next, current, own_main, number, tid */
 	const struct aco_debug_list *threads;
+	const struct aco_names *names;
 };
 
 struct aco_debug aco_debug_ = {
@@ -41,6 +42,7 @@ struct aco_debug aco_debug_ = {
 	.notes = &notes,
 	.arenas = &aco_debug_arenas,
 	.threads = &aco_debug_threads,
+	.names = &aco_names,
 };
 
 void aco_debug_set_record(size_t sz)

@@ -49,7 +49,7 @@ STATES = {
     "over_mask": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper ",
     "outer": r"resuming +\d+ +0x[0-9a-f]+ +outer_function +outer_function at ",
     "inner": r"running +- +0x[0-9a-f]+ +inner_function +thread 1 ",
-    "away": r"suspended +\d+ +sleeper +deep at ",
+    "away": r"suspended +\d+ +sleeper \"far away\" +deep at ",
     "main_co": r"resuming +\(main co\) +main at ",
     "away_main": r"running +\(main co\) +thread 2 ",
 }
@@ -76,9 +76,10 @@ def check_lists():
     check(names("-state main") == {"main_co", "away_main"}, "-state main")
     check(names("-state running") == {"inner"}, "-state running")
     check(names("-state suspended -function wide") == {"second"}, "-function")
+    check(names("-function far.away") == {"away"}, "-function of a name")
     check(names("-stack shared") == {"first", "second", "third"}, "-stack")
     check(not re.search(r"^2 .*deep", run("info cos -group -function wide"), re.M) and
-          re.search(r"^[67] .*suspended +sleeper +deep at",
+          re.search(r"^[56] .*suspended +sleeper +deep at",
                     run("info cos -group"), re.M), "-group")
     refuses("info cos -state asleep", "A state is one of")
     refuses("info cos -what", "What is")
