@@ -9,6 +9,36 @@
 
 #include <errno.h>
 
+/* ---- counts --------------------------------------------------------------- */
+
+/* The short ways of three functions of count.c. */
+static inline void count_made(void)
+{
+	if (aco_likely(aco_thread.left[ACO_COS]))
+		aco_add(&aco_thread.left[ACO_COS], (size_t)-1);
+	else
+		aco_count_made(ACO_COS);
+}
+
+static inline void count_gone(void)
+{
+	struct aco_thread *t = &aco_thread;
+
+	if (aco_likely(t->is_listed &&
+		       t->left[ACO_COS] + t->cos_left < ACO_MOST_LEFT))
+		aco_add(&t->left[ACO_COS], 1);
+	else
+		aco_count_gone(ACO_COS);
+}
+
+static inline void count_save_bytes(size_t more, size_t less)
+{
+	if (aco_likely(aco_thread.is_listed))
+		aco_add(&aco_thread.save_bytes, more - less);
+	else
+		aco_count_save_bytes(more, less);
+}
+
 /* ---- memory --------------------------------------------------------------- */
 
 /*
@@ -70,10 +100,10 @@ static aco_t *co_alloc(size_t save_stack_sz)
 		return NULL;
 	}
 	co = place(mem, before);
-	aco_count_made(ACO_COS);
+	count_made();
 	if (save_stack_sz) {
 		embed_save_stack(co, save_stack_sz);
-		aco_count_save_bytes(save_stack_sz, 0);
+		count_save_bytes(save_stack_sz, 0);
 	}
 	return co;
 }
@@ -133,7 +163,7 @@ static void main_free(aco_t *co)
 	ACO_PROBE1(co__destroy, co);
 	if (co == aco_gtls_co)
 		aco_set_current(NULL);
-	aco_count_gone(ACO_COS);
+	count_gone();
 	if (co->flags & ACO_NAMED)
 		aco_name_drop(co);
 	if (aco_unlikely(aco_tools))
@@ -154,10 +184,10 @@ static void co_free(aco_t *co)
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);
 	if (aco_unlikely(co->save_stack.ptr)) {
-		aco_count_save_bytes(0, co->save_stack.sz);
+		count_save_bytes(0, co->save_stack.sz);
 		aco_save_stack_free(co);
 	}
-	aco_count_gone(ACO_COS);
+	count_gone();
 	if (co->flags & ACO_SAVE_EMBEDDED)
 		save_stack_sz = co->save_stack.sz;
 	else if (co->flags & ACO_SAVE_OUTGROWN)
@@ -196,7 +226,7 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	memset(co, 0, sizeof(*co)); /* programs may read its fields */
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
-	aco_count_made(ACO_COS);
+	count_made();
 	co->thread = aco_thread.number;
 	ACO_PROBE3(co__create, co, fp, NULL);
 	return co;
@@ -439,8 +469,8 @@ static inline int is_simple(const aco_t *co)
 
 NOINLINE static void free_counted(aco_t *co, size_t save_stack_sz)
 {
-	aco_count_gone(ACO_COS);
-	aco_count_save_bytes(0, save_stack_sz);
+	count_gone();
+	count_save_bytes(0, save_stack_sz);
 	aco_mem_free_co_slow(co, sizeof(aco_t) + room_for(save_stack_sz));
 }
 

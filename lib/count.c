@@ -21,9 +21,6 @@
  */
 #include "internal.h"
 
-/* A thread that has more left gives it back. */
-#define MOST_LEFT 64
-
 /* It takes one at a time at first, and then so many parts of what it has. */
 #define PARTS 64
 
@@ -100,7 +97,7 @@ void aco_count_gone(unsigned kind)
 	if (t->is_listed) {
 		aco_add(&t->left[kind], 1);
 		if (t->left[kind] + (kind == ACO_COS ? t->cos_left : 0) <=
-		    MOST_LEFT)
+		    ACO_MOST_LEFT)
 			return;
 	}
 	is_locked = lock();

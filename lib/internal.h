@@ -255,6 +255,9 @@ ACO_HIDDEN void aco_tally_all(struct aco_thread *t);
 
 /* ---- count.c ------------------------------------------------------------- */
 
+/* A thread that has more left gives it back. */
+#define ACO_MOST_LEFT 64
+
 /* One of a kind is there now; or it is gone. */
 /*@
   assigns \nothing;
