@@ -163,7 +163,6 @@ static void main_free(aco_t *co)
 	ACO_PROBE1(co__destroy, co);
 	if (co == aco_gtls_co)
 		aco_set_current(NULL);
-	count_gone();
 	if (co->flags & ACO_NAMED)
 		aco_name_drop(co);
 	if (aco_unlikely(aco_tools))
@@ -226,7 +225,8 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	memset(co, 0, sizeof(*co)); /* programs may read its fields */
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
-	count_made();
+	if (!own) /* the program has not made those */
+		count_made();
 	co->thread = aco_thread.number;
 	ACO_PROBE3(co__create, co, fp, NULL);
 	return co;
@@ -436,6 +436,7 @@ static void destroy_main(aco_t *co)
 		aco_misuse("aco_destroy",
 			   "the main co waits for a co that it has resumed",
 			   co);
+	count_gone();
 	main_free(co);
 }
 

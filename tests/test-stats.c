@@ -450,6 +450,30 @@ START_TEST(sum_of_threads)
 }
 END_TEST
 
+static long long with_own_main;
+
+/* Its main co is another thread's, so the library makes one here. */
+static void *resumes(void *of)
+{
+	aco_resume(of);
+	t_child(aco_get_co() != NULL);
+	with_own_main = MORE(cos);
+	return NULL;
+}
+
+START_TEST(main_cos_of_the_library)
+{
+	aco_t *one = t_co(t_sstk, yields, NULL);
+	pthread_t thread;
+
+	begin();
+	ck_assert_int_eq(pthread_create(&thread, NULL, resumes, one), 0);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(with_own_main, 0);
+	ck_assert_int_eq(MORE(cos), 0);
+}
+END_TEST
+
 static void destroy_all(aco_t **of)
 {
 	for (size_t i = 0; i < MANY; i++)
@@ -595,6 +619,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, copies_by_yield_to, 0, 2);
 	tcase_add_test(tc, standalone_cos_are_not_copied);
 	tcase_add_test(tc, sum_of_threads);
+	tcase_add_test(tc, main_cos_of_the_library);
 	tcase_add_loop_test(tc, cos_that_another_thread_destroys, 0, 2);
 	tcase_add_test(tc, while_another_thread_counts);
 	tcase_add_test(tc, in_the_child_of_a_fork);
