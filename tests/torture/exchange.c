@@ -54,6 +54,8 @@ struct item {
 	struct item *resumer; /* NULL: the main context */
 	int last_thread;
 	int started, ended;
+	char label[2];
+	const char *name; /* label, or NULL */
 };
 
 struct group {
@@ -79,6 +81,7 @@ struct thread {
 	int arrives; /* a switch has been made */
 	struct figures figures;
 	uint64_t moves;
+	uint64_t copies; /* so many there were */
 	struct shooter shooter;
 	pthread_t pthread;
 	struct thread *next_ended;
@@ -97,6 +100,7 @@ static struct {
 } options;
 
 static size_t signal_frame;
+static atomic_ullong copies_of_gone; /* cos that were destroyed */
 
 /* ---- threads ---------------------------------------------------------------- */
 
@@ -266,6 +270,13 @@ static void start_again(struct thread *t, struct item *i)
 	i->salt = torture_random(&t->random) | 1;
 }
 
+static void rename_co(struct thread *t, struct item *i)
+{
+	i->label[0] = 'a';
+	i->name = pick(t, 2) ? i->label : NULL;
+	aco_set_name(i->co, i->name);
+}
+
 static void create(struct thread *t, struct group *g)
 {
 	static const unsigned short save_sizes[] = { 0, 0, 64, 300 };
@@ -285,12 +296,18 @@ static void create(struct thread *t, struct group *g)
 	i->co = aco_create2(t->home->main, g->sstk, save_sizes[pick(t, 4)],
 			    some_function(t), i->arg, i->flags);
 	torture_check(i->co != NULL, "aco_create2()");
+	CHECK_EQ("the name of a new co", aco_get_name(i->co), NULL);
+	if (pick(t, 4) == 0)
+		rename_co(t, i);
 	atomic_fetch_add(&t->home->users, 1);
 	t->figures.cos++;
 }
 
 static void destroy(struct item *i)
 {
+	CHECK_EQ("the name of an old co", aco_get_name(i->co), i->name);
+	atomic_fetch_add(&copies_of_gone, i->co->save_stack.ct_save +
+						  i->co->save_stack.ct_restore);
 	aco_destroy(i->co);
 	leave_home(i->home);
 	i->co = NULL;
@@ -344,6 +361,7 @@ static void crowd(struct thread *t)
 	aco_share_stack_t *stacks[CROWD];
 	aco_t *cos[CROWD];
 	unsigned n = 1 + pick(t, CROWD), few = 1 + n / 4;
+	unsigned named = pick(t, 2) ? 0 : n;
 
 	for (unsigned i = 0; i < few; i++) {
 		stacks[i] = aco_share_stack_new(pick(t, 2) ? 4096 : 65536);
@@ -354,9 +372,13 @@ static void crowd(struct thread *t)
 		cos[i] = aco_create(t->home->main, stacks[i % few], 0, body,
 				    &cos[i]);
 		torture_check(cos[i] != NULL, "one of many cos");
+		if (i < named)
+			aco_set_name(cos[i], "one of many");
 	}
 	for (unsigned i = 0; i < n; i++) {
 		CHECK_EQ("arg of one of many cos", cos[i]->arg, &cos[i]);
+		CHECK_EQ("whether one of many cos has a name",
+			 aco_get_name(cos[i]) != NULL, i < named);
 		aco_destroy(cos[i]);
 	}
 	for (unsigned i = 0; i < few; i++) {
@@ -609,6 +631,19 @@ static void some_words(struct thread *t)
 	*words_of(t) = set_words(w);
 }
 
+/* While others make and destroy: copies only grow, and there never are more than
+   so many cos. */
+static void look_at_counts(struct thread *t)
+{
+	aco_stats_t s;
+
+	CHECK_EQ("aco_stats()", aco_stats(&s), 0);
+	torture_check(s.copies >= t->copies, "copies");
+	torture_check(s.cos <= 1000 && s.cos_peak <= 2000, "the count of cos");
+	torture_check(s.stacks <= 1000, "the count of stacks");
+	t->copies = s.copies;
+}
+
 static void look(struct group *g)
 {
 	for (struct item *i = g->items; i < g->items + ITEMS; i++) {
@@ -618,6 +653,7 @@ static void look(struct group *g)
 		CHECK_EQ("arg", i->co->arg, i->arg);
 		CHECK_EQ("share_stack", i->co->share_stack, g->sstk);
 		CHECK_EQ("main_co", i->co->main_co, i->home->main);
+		CHECK_EQ("aco_get_name()", aco_get_name(i->co), i->name);
 	}
 	if (g->items[0].co)
 		torture_check(aco_stack_usage(g->items[0].co) <= g->sstk->sz,
@@ -673,6 +709,9 @@ static int other(struct thread *t, struct item *self, unsigned what)
 	case 7:
 	case 8:
 		look(*g);
+		if (i && what == 8)
+			rename_co(t, i);
+		look_at_counts(t);
 		return 1;
 	default:
 		put(*g, pick(t, 2));
@@ -890,6 +929,18 @@ static void join_one(void)
 	free(t);
 }
 
+/* When all is destroyed, and all threads have ended. */
+static void check_counts(void)
+{
+	aco_stats_t s;
+
+	CHECK_EQ("aco_stats() in the end", aco_stats(&s), 0);
+	CHECK_EQ("cos in the end", s.cos, 0);
+	CHECK_EQ("stacks in the end", s.stacks, 0);
+	CHECK_EQ("bytes of save stacks in the end", s.save_bytes, 0);
+	CHECK_EQ("copies in the end", s.copies, atomic_load(&copies_of_gone));
+}
+
 /* More threads than run at a time, one after the other. */
 static void round_of(uint64_t seed)
 {
@@ -914,6 +965,7 @@ static void round_of(uint64_t seed)
 	while ((g = take(0)) != NULL)
 		destroy_group(g, atomic_load(&groups) % 2);
 	CHECK_EQ("groups that nobody has", atomic_load(&groups), 0);
+	check_counts();
 	report->figures.programs++;
 }
 

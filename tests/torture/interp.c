@@ -81,6 +81,7 @@ struct pending {
 	enum { NOTHING, ENTER, YIELD, END, TO } kind;
 	struct slot *co;
 	void *value;
+	size_t back; /* bytes that leave the save stack of co */
 };
 
 struct world {
@@ -95,6 +96,11 @@ struct world {
 	struct thread *ended; /* to be joined */
 	struct pending pending;
 	struct figures figures;
+	struct counts {
+		uint64_t copies_of_gone; /* cos that were destroyed */
+		uint64_t copied_bytes;
+		size_t most_cos, most_stacks;
+	} counts;
 	int unwinding; /* a thread ends inside a co */
 	unsigned to_unwind;
 	int child; /* a process that ends after so many operations, or 0 */
@@ -108,6 +114,7 @@ static int several_worlds;
 static pthread_key_t end_key;
 static size_t in_use;
 static size_t signal_frame;
+static aco_stats_t before; /* the program */
 
 /* ---- threads ---------------------------------------------------------------- */
 
@@ -226,6 +233,7 @@ static void check_current(struct thread *t)
 			t->own = co;
 		CHECK_EQ("aco_get_co() in the main context", co, t->own);
 		CHECK_EQ("its argument", aco_get_arg(), 0);
+		CHECK_EQ("its name", aco_get_name(co), m->name);
 	} else {
 		CHECK_EQ("aco_get_co()", co, slot_of(m)->co);
 		CHECK_EQ("aco_get_arg()", aco_get_arg(), m->arg);
@@ -258,6 +266,7 @@ static void check_co(struct thread *t, struct slot *s)
 	CHECK_EQ("is_end", co->is_end, m->kind == M_CO && m->state == M_END);
 	CHECK_EQ("arg", co->arg, m->arg);
 	CHECK_EQ("fp", co->fp, s->fp);
+	CHECK_EQ("aco_get_name()", aco_get_name(co), m->name);
 	if (m->kind == M_MAIN) {
 		CHECK_EQ("main_co of a main co", co->main_co, 0);
 		CHECK_EQ("share_stack of a main co", co->share_stack, 0);
@@ -337,6 +346,7 @@ static void arrive(struct context *here)
 	}
 	w->figures.switches++;
 	w->figures.bytes += valid_bytes(displaced);
+	w->counts.copied_bytes += valid_bytes(displaced) + p.back;
 	CHECK_EQ("the context that a switch leads to", here, context(t));
 	check_all(t);
 	if (here->depth > 0)
@@ -351,6 +361,7 @@ static void expect(struct world *w, int kind, struct slot *co, void *value)
 	w->pending.kind = kind;
 	w->pending.co = co;
 	w->pending.value = value;
+	w->pending.back = co ? valid_bytes(&co->m) : 0;
 }
 
 /* Whether the call could not have failed for want of memory. */
@@ -389,8 +400,12 @@ static void check_no_memory(struct thread *t, struct slot *to)
 
 /* ---- operations ------------------------------------------------------------- */
 
+/* Names and counts have what would be resumes, so that the bytes of the others
+   stay what they are in corpus/. */
 enum op {
 	OP_RESUME,
+	OP_NAME,
+	OP_STATS,
 	OP_YIELD,
 	OP_YIELD_TO,
 	OP_EXIT,
@@ -424,7 +439,9 @@ static const struct {
 	unsigned char share;
 	const char *name;
 } table[OPS] = {
-	[OP_RESUME] = { 68, ": resume co " },
+	[OP_RESUME] = { 64, ": resume co " },
+	[OP_NAME] = { 3, ": name co " },
+	[OP_STATS] = { 1, ": stats " },
 	[OP_YIELD] = { 52, ": yield " },
 	[OP_YIELD_TO] = { 26, ": yield to co " },
 	[OP_EXIT] = { 7, ": exit " },
@@ -617,6 +634,7 @@ static void invalid(struct world *w, unsigned a)
 	EINVAL_FROM("a stack over the end",
 		    !aco_share_stack_from(&byte, SIZE_MAX - a));
 	EINVAL_FROM("a resume of NULL", aco_try_resume(NULL) == -1);
+	EINVAL_FROM("counts to NULL", aco_stats(NULL) == -1);
 	EINVAL_FROM("a reset of NULL", aco_reset(NULL, body, NULL) == -1);
 	if (bad_co) {
 		EINVAL_FROM("a resume of a misaligned co",
@@ -771,6 +789,7 @@ static void destroy(struct thread *t, struct slot *s)
 {
 	struct m_stack *gone = m_destroy(&t->m, &s->m);
 
+	t->world->counts.copies_of_gone += s->m.saves + s->m.restores;
 	aco_destroy(s->co);
 	s->co = NULL;
 	if (gone)
@@ -906,6 +925,104 @@ static void look(struct slot *s, unsigned how)
 	}
 }
 
+/* ---- names and counts ------------------------------------------------------- */
+
+/* Those that a line does not show as they are: an empty one, and a long one with
+   control characters. */
+static const char *const names[] = {
+	"a", "",
+	"\x7f 0123456789 0123456789 0123456789\t0123456789 0123456789 n",
+	"worker 7"
+};
+#define NAMES (sizeof(names) / sizeof(names[0]))
+
+static void set_name(struct thread *t, const unsigned char *op)
+{
+	const char *name = op[3] % 4 ? names[op[3] / 4 % NAMES] : NULL;
+	struct m_co *m = m_current(&t->m);
+	struct slot *s;
+
+	if (op[1] >= 0xe0 && m) { /* perhaps one of the library's own */
+		count(t->world, OP_NAME, COS, op[3]);
+		aco_set_name(aco_co(), name);
+		m_set_name(m, name);
+		return;
+	}
+	FIND_CO(t->world, op[1], s, m_can_name(&t->m, &s->m));
+	if (!s)
+		return;
+	count(t->world, OP_NAME, (uintptr_t)(s - t->world->cos), op[3]);
+	aco_set_name(s->co, name);
+	m_set_name(&s->m, name);
+}
+
+/* What there is in a world, and more cos and stacks for a moment. */
+static struct m_counts count_all(struct world *w, size_t cos, size_t stacks)
+{
+	struct m_counts c = { cos, stacks, w->counts.copies_of_gone };
+
+	for (int i = 0; i < COS; i++)
+		m_count_co(&c, &w->cos[i].m);
+	for (int i = 0; i < STACKS; i++)
+		m_count_stack(&c, &w->stacks[i].m);
+	if (w->counts.most_cos < c.cos)
+		w->counts.most_cos = c.cos;
+	if (w->counts.most_stacks < c.stacks)
+		w->counts.most_stacks = c.stacks;
+	return c;
+}
+
+static aco_stats_t stats(void)
+{
+	aco_stats_t s;
+
+	CHECK_EQ("aco_stats()", aco_stats(&s), 0);
+	return s;
+}
+
+/* Of worlds that run at once, each only knows what is there at least. */
+static void check_stats(struct world *w)
+{
+	struct m_counts c = count_all(w, 0, 0);
+	uint64_t save_bytes = 0, copied_bytes = w->counts.copied_bytes;
+	aco_stats_t s = stats();
+
+	torture_check(s.cos_peak >= w->counts.most_cos, "cos_peak");
+	torture_check(s.stacks_peak >= w->counts.most_stacks, "stacks_peak");
+	torture_check(s.copies >= before.copies + c.copies, "copies");
+	torture_check(s.copied_bytes >= before.copied_bytes + copied_bytes,
+		      "copied_bytes");
+	if (several_worlds)
+		return;
+	for (int i = 0; i < COS; i++)
+		if (w->cos[i].m.made)
+			save_bytes += w->cos[i].co->save_stack.sz;
+	CHECK_EQ("the count of cos", s.cos, c.cos);
+	CHECK_EQ("the count of stacks", s.stacks, c.stacks);
+	CHECK_EQ("the sum of the sizes of save stacks", s.save_bytes,
+		 save_bytes);
+	CHECK_EQ("the count of copies", s.copies - before.copies, c.copies);
+	CHECK_EQ("the count of copied bytes",
+		 s.copied_bytes - before.copied_bytes, copied_bytes);
+}
+
+/* After the program: nothing is left. */
+static void check_last_stats(const struct world *w, int count)
+{
+	uint64_t copies = before.copies, copied_bytes = before.copied_bytes;
+	aco_stats_t s = stats();
+
+	for (int i = 0; i < count; i++) {
+		copies += w[i].counts.copies_of_gone;
+		copied_bytes += w[i].counts.copied_bytes;
+	}
+	CHECK_EQ("cos in the end", s.cos, 0);
+	CHECK_EQ("stacks in the end", s.stacks, 0);
+	CHECK_EQ("bytes of save stacks in the end", s.save_bytes, 0);
+	CHECK_EQ("copies in the end", s.copies, copies);
+	CHECK_EQ("copied bytes in the end", s.copied_bytes, copied_bytes);
+}
+
 /* Many cos at once, or stacks, for a moment. */
 static void crowd_of_cos(struct thread *t, const unsigned char *op)
 {
@@ -915,11 +1032,13 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 	struct slot *main;
 	unsigned n = op[1] % CROWD, rounds = IN_TSAN ? 0 : op[2] / 16;
 	size_t save = save_sizes[op[3] % 7];
+	int named = op[3] >= 0xc0;
 
 	FIND_CO(w, op[3], main, main->m.made && main->m.kind == M_MAIN);
 	if (!main || !st || room(t) < ROOM + sizeof(cos))
 		return;
 	count(w, OP_CROWD, n, 0);
+	count_all(w, n, 0);
 	do {
 		for (unsigned i = 0; i < n; i++) {
 			struct m_co unseen;
@@ -929,6 +1048,8 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 			torture_check(cos[i] != NULL, "one of many cos");
 			m_create(&t->m, &unseen, &main->m, &st->m, NULL, 0);
 			m_destroy(&t->m, &unseen);
+			if (named && i % 4)
+				aco_set_name(cos[i], names[i % NAMES]);
 		}
 		for (unsigned i = 0; i < n; i++) {
 			CHECK_EQ("arg of one of many cos", cos[i]->arg,
@@ -936,8 +1057,14 @@ static void crowd_of_cos(struct thread *t, const unsigned char *op)
 			CHECK_EQ("state of one of many cos", aco_state(cos[i]),
 				 ACO_STATE_INIT);
 		}
-		for (unsigned i = 0; i < n; i++)
-			aco_destroy(cos[op[2] & 8 ? n - 1 - i : i]);
+		for (unsigned i = 0; i < n; i++) {
+			unsigned k = op[2] & 8 ? n - 1 - i : i;
+
+			CHECK_EQ("name of one of many cos",
+				 aco_get_name(cos[k]),
+				 named && k % 4 ? names[k % NAMES] : NULL);
+			aco_destroy(cos[k]);
+		}
 	} while (rounds-- > 0);
 }
 
@@ -950,6 +1077,7 @@ static void crowd_of_stacks(struct thread *t, const unsigned char *op)
 	if (room(t) < ROOM + sizeof(stacks))
 		return;
 	count(t->world, OP_CROWD, n, 1);
+	count_all(t->world, 0, n);
 	for (unsigned i = 0; i < n; i++) {
 		stacks[i] = aco_share_stack_new(sz);
 		torture_check(stacks[i] != NULL, "one of many stacks");
@@ -1378,6 +1506,22 @@ static void fork_here(struct thread *t, unsigned operations)
 	end_child(pid, fd[0], "", 0);
 }
 
+/* As a line shows it: 64 bytes, without control characters. */
+static size_t put_name(char *at, const char *name)
+{
+	char *to = at;
+
+	if (!name)
+		return 0;
+	*to++ = ' ';
+	*to++ = '"';
+	for (int i = 0; i < 64 && name[i]; i++)
+		*to++ = strchr("\t\x7f", name[i]) ? '?' : name[i];
+	*to++ = '"';
+	*to = '\0';
+	return (size_t)(to - at);
+}
+
 static volatile int no_end = 1;
 
 static __attribute__((__noinline__)) int recurse(volatile char *above)
@@ -1407,10 +1551,12 @@ static void overflow_here(struct thread *t, int report)
 	}
 	if (report) {
 		size_t len = torture_line(lines, "libaco: stack overflow: co ",
-					  (uintptr_t)s->co, " on share stack ",
-					  (uintptr_t)sstk, " of ",
-					  (uintptr_t)sstk->sz, (char *)NULL);
+					  (uintptr_t)s->co, (char *)NULL);
 
+		len += put_name(lines + len, s->m.name);
+		len += torture_line(lines + len, " on share stack ",
+				    (uintptr_t)sstk, " of ",
+				    (uintptr_t)sstk->sz, (char *)NULL);
 		memcpy(lines + len, " bytes\n", sizeof(" bytes\n"));
 	}
 	end_child(pid, fd[0], lines, SIGSEGV);
@@ -1450,6 +1596,7 @@ static int misreturn_here(struct thread *t, int protector)
 			(uintptr_t)s->fp, " returned without aco_exit(): co ",
 			(uintptr_t)s->co, (char *)NULL);
 
+		len += put_name(lines + len, s->m.name);
 		memcpy(lines + len, second, sizeof(second));
 	}
 	end_child(pid, fd[0], lines, SIGABRT);
@@ -1556,6 +1703,13 @@ static void other(struct thread *t, enum op o, const unsigned char *op)
 		count(w, o, (uintptr_t)(s - w->cos), 0);
 		s->m.arg = s->co->arg = some_value(w);
 		break;
+	case OP_NAME:
+		set_name(t, op);
+		break;
+	case OP_STATS:
+		count(w, o, 0, 0);
+		check_stats(w);
+		return;
 	case OP_PREFETCH:
 		count(w, o, op[1] % COS, 0);
 		aco_prefetch(w->cos[op[1] % COS].co);
@@ -1843,6 +1997,7 @@ static void destroy_all(struct thread *t)
 		if (w->stacks[i].m.made)
 			destroy_stack(&w->stacks[i]);
 	check_all(t);
+	check_stats(w);
 }
 
 static void *thread_main(void *arg)
@@ -1946,6 +2101,7 @@ void torture_run(const unsigned char *program, size_t sz)
 	if (head & HEAD_ALLOCATOR && !own_allocator)
 		own_allocator = aco_set_allocator(&allocator) == 0;
 	memset(worlds, 0, sizeof(worlds));
+	before = stats();
 	for (int i = 0; i < count; i++) {
 		struct world *w = &worlds[i];
 
@@ -1960,6 +2116,7 @@ void torture_run(const unsigned char *program, size_t sz)
 	for (int i = 0; i < count; i++)
 		end_world(&worlds[i]);
 	torture_figures->programs++;
+	check_last_stats(worlds, count);
 	CHECK_EQ("memory of cos that nobody has given back",
 		 __atomic_load_n(&in_use, __ATOMIC_RELAXED), 0);
 }

@@ -70,6 +70,12 @@ int m_can_destroy_stack(const struct m_stack *s)
 	       (!s->owner || at_rest(s->owner));
 }
 
+/* aco_set_name(3): not while it runs in another thread. */
+int m_can_name(const struct m_thread *t, const struct m_co *co)
+{
+	return co->made && !m_is_lost(co) && (!co->thread || co->thread == t);
+}
+
 /* aco_get_co(3) */
 struct m_co *m_current(const struct m_thread *t)
 {
@@ -112,6 +118,22 @@ static struct m_co *main_for(struct m_thread *t, const struct m_co *co)
 int m_needs_own(const struct m_thread *t, const struct m_co *co)
 {
 	return !t->running && co->main->thread != t && !t->own.made;
+}
+
+/* aco_stats(3): with those that have ended, and main cos, but not those that the
+   library makes. */
+void m_count_co(struct m_counts *c, const struct m_co *co)
+{
+	if (!co->made || co->kind == M_OWN)
+		return;
+	c->cos++;
+	c->copies += co->saves + co->restores;
+}
+
+/* aco_stats(3): a stack that is destroyed counts as long as it has cos. */
+void m_count_stack(struct m_counts *c, const struct m_stack *s)
+{
+	c->stacks += s->made != 0;
 }
 
 void m_thread_start(struct m_thread *t, struct m_words words)
@@ -204,6 +226,12 @@ void m_reset(struct m_thread *t, struct m_co *co, void *arg)
 	co->arg = arg;
 	co->words = t->record;
 	co->wait = (struct m_wait){ 0, NULL };
+}
+
+/* aco_set_name(3): a reset leaves it; a new co has none. */
+void m_set_name(struct m_co *co, const char *name)
+{
+	co->name = name;
 }
 
 struct m_stack *m_destroy(struct m_thread *t, struct m_co *co)

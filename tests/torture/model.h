@@ -56,6 +56,7 @@ struct m_co {
 	size_t saves, restores;
 	struct m_words words; /* unless it shares those of its resumer */
 	struct m_wait wait;
+	const char *name;
 };
 
 struct m_thread {
@@ -69,6 +70,12 @@ struct m_thread {
 	struct m_wait wait;
 };
 
+/* What aco_stats() counts exactly. */
+struct m_counts {
+	size_t cos, stacks;
+	uint64_t copies;
+};
+
 /* ---- what is no misuse ------------------------------------------------------ */
 
 int m_is_lost(const struct m_co *co);
@@ -77,6 +84,7 @@ int m_can_yield_to(const struct m_thread *t, const struct m_co *co);
 int m_can_destroy(const struct m_thread *t, const struct m_co *co);
 int m_can_reset(const struct m_co *co);
 int m_can_destroy_stack(const struct m_stack *s);
+int m_can_name(const struct m_thread *t, const struct m_co *co);
 
 /* ---- what a program sees ---------------------------------------------------- */
 
@@ -96,6 +104,10 @@ struct m_co *m_displaced(const struct m_co *co);
    yet. */
 int m_needs_own(const struct m_thread *t, const struct m_co *co);
 
+/* Added to what was counted. */
+void m_count_co(struct m_counts *c, const struct m_co *co);
+void m_count_stack(struct m_counts *c, const struct m_stack *s);
+
 /* ---- calls ------------------------------------------------------------------ */
 
 void m_thread_start(struct m_thread *t, struct m_words words);
@@ -111,6 +123,7 @@ void m_create(struct m_thread *t, struct m_co *co, struct m_co *main,
 void m_reset(struct m_thread *t, struct m_co *co, void *arg);
 /* Returns the stack that this gives back, or NULL. */
 struct m_stack *m_destroy(struct m_thread *t, struct m_co *co);
+void m_set_name(struct m_co *co, const char *name);
 void m_create_stack(struct m_stack *s);
 void m_destroy_stack(struct m_stack *s);
 
