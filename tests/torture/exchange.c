@@ -1057,16 +1057,7 @@ static int run_rounds(void)
 
 static long number(const char *text, long most)
 {
-	char *end;
-	long n;
-
-	errno = 0;
-	n = text ? strtol(text, &end, 0) : -1;
-	if (!text || errno || *end || end == text || n < 0 || n > most) {
-		fputs(usage, stderr);
-		exit(2);
-	}
-	return n;
+	return torture_number(text, most, usage);
 }
 
 static void parse(char **arg)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "torture.h"
+#include "util.h"
 
 #define MAX_OPS 20000
 #define MAX_SIZE (HEAD + MAX_OPS * OP)
@@ -341,16 +342,7 @@ static int replay(void)
 
 static long number(const char *text, long most)
 {
-	char *end;
-	long n;
-
-	errno = 0;
-	n = text ? strtol(text, &end, 0) : -1;
-	if (!text || errno || *end || end == text || n < 0 || n > most) {
-		fputs(usage, stderr);
-		exit(2);
-	}
-	return n;
+	return torture_number(text, most, usage);
 }
 
 static void parse(char **arg)

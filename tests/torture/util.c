@@ -206,3 +206,17 @@ void make_change(struct change *c, unsigned how, uint32_t salt)
 	torture_check(!(regs.flags & REGS_DIRECTION_FLAG),
 		      "the direction flag");
 }
+
+long torture_number(const char *text, long most, const char *usage)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = text ? strtol(text, &end, 0) : -1;
+	if (!text || errno || *end || end == text || n < 0 || n > most) {
+		fputs(usage, stderr);
+		exit(2);
+	}
+	return n;
+}

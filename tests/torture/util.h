@@ -37,6 +37,9 @@ void torture_where(void);
 void torture_say(const char *what, ...);
 size_t torture_line(char *line, const char *what, ...); /* without a newline */
 
+/* The number of an option, up to most; or usage, and the end. */
+long torture_number(const char *text, long most, const char *usage);
+
 void torture_check(int ok, const char *what);
 
 /* The control words in the processor, without flags, which belong to nobody. */
