@@ -683,18 +683,19 @@ START_TEST(counts_of_libaco)
 			ck_assert_int_eq(ask(other[i % 2], "/hello"), 200);
 			ck_assert_int_eq(ask(fd, "/hello"), 200);
 		}
-		ck_assert_uint_eq(count(fd, "aco_cos"), cos + 2);
+		/* another thread of the server may still begin */
+		ck_assert_uint_ge(count(fd, "aco_cos"), cos + 2);
 		ck_assert_uint_ge(count(fd, "aco_cos_peak"), cos + 2);
 		ck_assert_uint_ge(count(fd, "aco_stacks"),
 				  stacks + (is_shared ? 0 : 2));
 		ck_assert_uint_ge(count(fd, "aco_stacks_peak"), stacks);
 		count(fd, "aco_stacks_cached");
-		close(other[0]);
-		close(other[1]);
 		ck_assert_int_eq(count(fd, "aco_copies_total") > 0, is_shared);
 		ck_assert_int_eq(count(fd, "aco_copied_bytes_total") > 0,
 				 is_shared);
 		ck_assert_int_eq(count(fd, "aco_save_bytes") > 0, is_shared);
+		close(other[0]);
+		close(other[1]);
 	}
 	close(fd);
 	stop(SIGINT);
