@@ -635,7 +635,7 @@ static void some_words(struct thread *t)
    so many cos. */
 static void look_at_counts(struct thread *t)
 {
-	aco_stats_t s;
+	aco_stats_t s = { 0 };
 
 	CHECK_EQ("aco_stats()", aco_stats(&s), 0);
 	torture_check(s.copies >= t->copies, "copies");
@@ -932,7 +932,7 @@ static void join_one(void)
 /* When all is destroyed, and all threads have ended. */
 static void check_counts(void)
 {
-	aco_stats_t s;
+	aco_stats_t s = { 0 };
 
 	CHECK_EQ("aco_stats() in the end", aco_stats(&s), 0);
 	CHECK_EQ("cos in the end", s.cos, 0);

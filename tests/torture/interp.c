@@ -974,7 +974,7 @@ static struct m_counts count_all(struct world *w, size_t cos, size_t stacks)
 
 static aco_stats_t stats(void)
 {
-	aco_stats_t s;
+	aco_stats_t s = { 0 };
 
 	CHECK_EQ("aco_stats()", aco_stats(&s), 0);
 	return s;
