@@ -164,7 +164,8 @@ struct use {
 	size_t used;
 };
 
-/* No call, which would put its return address where this writes. */
+/* No call, which would put its return address where this writes, nor one to memset(3)
+   below, which takes 2 KiB where a sanitizer has one of its own. */
 static void write_down_to(volatile char *low, size_t slack)
 {
 	volatile char *p = (volatile char *)__builtin_frame_address(0) - slack;
@@ -175,10 +176,11 @@ static void write_down_to(volatile char *low, size_t slack)
 
 __attribute__((__noinline__)) static void dig(struct use *use, char *top)
 {
-	char frame[100];
-	char *p = frame;
+	volatile char frame[100];
+	volatile char *p = frame;
 
-	memset(frame, 1, sizeof(frame));
+	for (size_t i = 0; i < sizeof(frame); i++)
+		frame[i] = 1;
 	t_opaque(p);
 	use->used = (size_t)(top - p);
 	if (use->used + SLACK < use->asked)
