@@ -461,6 +461,9 @@ Suite *t_suite(void)
 	tcase_add_test(tc, storm_over_nested_cos);
 	tcase_add_loop_test(tc, storm_over_yield_to, 1, 4);
 	tcase_add_test(tc, handler_on_a_cos_stack_resumes);
+
+	tc = t_case(s, "steps");
+	tcase_set_tags(tc, T_STEPS);
 	tcase_add_test(tc, every_instruction_interrupted);
 	tcase_add_loop_test(tc, every_instruction_of_yield_to_interrupted, 1,
 			    4);

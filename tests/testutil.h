@@ -22,6 +22,9 @@ TCase *t_case(Suite *s, const char *name);
    not want to see them. */
 #define T_UNINITIALISED "uninitialised"
 
+/* The tag of tests with a signal at each instruction, which take long under tools. */
+#define T_STEPS "steps"
+
 /* Called before each test of t_case(); a program that shares variables between
    its tests defines it, because they stay as they are where Check does not
    fork. */
