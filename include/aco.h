@@ -484,8 +484,8 @@ typedef struct {
 
 /*
  * Store the counts in *stats.  Cos are those of aco_create(), main cos included.
- * While other threads use the library, the counts are those of moments in the
- * call.  A peak is at least the true one; it is that, if one thread makes and
+ * What other threads make, destroy and copy during the call may count or not.
+ * A peak is at least the true one; it is that, if one thread makes and
  * destroys all, up to 64 cos, and one size of stacks; see aco_stats(3).
  * Returns 0, or -1 with EINVAL (stats is NULL).
  * Costs a lock and a walk through the threads that use the library.

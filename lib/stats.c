@@ -11,6 +11,12 @@ static size_t load(const size_t *from)
 	return __atomic_load_n(from, __ATOMIC_RELAXED);
 }
 
+/* What other threads do meanwhile may make a sum less than nothing. */
+static size_t or_none(size_t sum)
+{
+	return sum > SIZE_MAX / 2 ? 0 : sum;
+}
+
 static void add_up(aco_stats_t *stats)
 {
 	size_t there[ACO_KINDS];
@@ -26,9 +32,9 @@ static void add_up(aco_stats_t *stats)
 		stats->copies += load(&t->copies);
 		stats->copied_bytes += load(&t->copied_bytes);
 	}
-	stats->cos = there[ACO_COS];
-	stats->stacks = there[ACO_STACKS];
-	stats->save_bytes = save_bytes;
+	stats->cos = or_none(there[ACO_COS]);
+	stats->stacks = or_none(there[ACO_STACKS]);
+	stats->save_bytes = or_none(save_bytes);
 	stats->cos_peak = aco_tally.most[ACO_COS];
 	stats->stacks_peak = aco_tally.most[ACO_STACKS];
 }
