@@ -121,6 +121,15 @@ static int was_seen(const struct search *s, const struct dl_phdr_info *info)
 	return i < s->count;
 }
 
+/* Under a longer one it could not have been opened. */
+static void take_name(struct search *s, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len < sizeof(s->name))
+		memcpy(s->name, name, len + 1);
+}
+
 static int look_at(struct dl_phdr_info *info, size_t sz, void *arg)
 {
 	struct search *s = arg;
@@ -134,7 +143,7 @@ static int look_at(struct dl_phdr_info *info, size_t sz, void *arg)
 					      info->dlpi_phdr[i].p_vaddr)))
 		return 0;
 	s->seen[s->count++] = info->dlpi_phdr;
-	strncpy(s->name, info->dlpi_name, sizeof(s->name) - 1);
+	take_name(s, info->dlpi_name);
 	return 1;
 }
 
