@@ -61,9 +61,7 @@ pretend="$pretend|set \$pc = \$c->reg[0]"
 # Where the backtrace of a suspended co ends.  A library without its symbol table,
 # as packages have it, does not say that.
 end=aco_no_resumer
-if [ -e "$libdir/libaco.so" ] && ! nm "$libdir/libaco.so" 2>&1 | grep -q $end; then
-	end=
-fi
+has_local_names || end=
 
 # debug_suspended CO
 debug_suspended() {

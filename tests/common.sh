@@ -103,6 +103,12 @@ io_library() {
 	fi
 }
 
+# Whether the library names what it does not export: packages have it without that.
+has_local_names() {
+	[ ! -e "$libdir/libaco.so" ] ||
+		nm "$libdir/libaco.so" 2>&1 | grep -q aco_no_resumer
+}
+
 # compile_library lib|io DIR COMPILER FLAG...: makes an object in DIR of each source,
 # which is $file.
 compile_library() {
