@@ -38,6 +38,7 @@ static void fail(const char *what, int line)
 			fail("not true: " #cond, __LINE__); \
 	} while (0)
 
+#include "trap.h"
 #include "walk.h"
 
 aco_t *main_co;
@@ -143,19 +144,6 @@ SECTION(in_outer) void outer(void)
 
 /* ------------------------------------------ each instruction of a switch */
 
-#define TRAP_FLAG 0x100
-
-/* What to change the flags by would change the stack pointer, too, and the
-   compiler's unwind rules would not know. */
-static void toggle_trap(int sig, siginfo_t *info, void *context)
-{
-	ucontext_t *uc = context;
-
-	(void)sig;
-	(void)info;
-	uc->uc_mcontext.gregs[REG_EFL] ^= TRAP_FLAG;
-}
-
 static int steps;
 static int to_main;
 static int astray; /* how many did not get where they must */
@@ -181,22 +169,9 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 		first_astray = pc;
 }
 
-static void catch_traps(void)
+static void prepare_steps(void)
 {
-	static char stack[1 << 16];
-	stack_t ss;
-	struct sigaction sa;
-
-	memset(&ss, 0, sizeof(ss));
-	ss.ss_sp = stack;
-	ss.ss_size = sizeof(stack);
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_sigaction = on_trap;
-	sa.sa_flags = SA_ONSTACK | SA_SIGINFO;
-	CHECK(sigaltstack(&ss, NULL) == 0);
-	CHECK(sigaction(SIGTRAP, &sa, NULL) == 0);
-	sa.sa_sigaction = toggle_trap;
-	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+	catch_traps(on_trap);
 	find_objects();
 	walk(); /* the first one loads a library */
 }
@@ -438,7 +413,7 @@ SECTION(in_main) int main(int argc, char **argv)
 	pthread_t thread;
 
 	if (!strcmp(what, "step") || !strcmp(what, "calls"))
-		catch_traps();
+		prepare_steps();
 	if (!strcmp(what, "calls"))
 		run_calls();
 	else

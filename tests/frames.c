@@ -16,12 +16,8 @@
 
 #include <aco.h>
 
-#include <signal.h>
-#include <ucontext.h>
-
 #define GUESTS 4
 #define MAX_STACKS 3
-#define TRAP_FLAG 0x100
 
 #if defined(__x86_64__)
 #define REG_OF_PC REG_RIP
@@ -41,6 +37,8 @@ static void fail(const char *what, int line)
 		if (!(cond))                                \
 			fail("not true: " #cond, __LINE__); \
 	} while (0)
+
+#include "trap.h"
 
 /* ------------------------------------------------------------- one walk -- */
 
@@ -119,33 +117,6 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	if (end == ASTRAY && !ends[ASTRAY])
 		first_astray = pc;
 	ends[end]++;
-}
-
-static void toggle_trap(int sig, siginfo_t *info, void *context)
-{
-	ucontext_t *uc = context;
-
-	(void)sig;
-	(void)info;
-	uc->uc_mcontext.gregs[REG_EFL] ^= TRAP_FLAG;
-}
-
-static void catch_traps(void)
-{
-	static char stack[1 << 16];
-	stack_t ss;
-	struct sigaction sa;
-
-	memset(&ss, 0, sizeof(ss));
-	ss.ss_sp = stack;
-	ss.ss_size = sizeof(stack);
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_sigaction = on_trap;
-	sa.sa_flags = SA_ONSTACK | SA_SIGINFO;
-	CHECK(sigaltstack(&ss, NULL) == 0);
-	CHECK(sigaction(SIGTRAP, &sa, NULL) == 0);
-	sa.sa_sigaction = toggle_trap;
-	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
 }
 
 /* ------------------------------------------------------------------ cos -- */
@@ -260,7 +231,7 @@ int main(int argc, char **argv)
 					&words[i], flags);
 		CHECK(guests[i]);
 	}
-	catch_traps();
+	catch_traps(on_trap);
 	run();
 	fprintf(stderr,
 		"%d steps: %d end at an entry, %d in main, %d astray, first "
