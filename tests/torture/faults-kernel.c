@@ -38,7 +38,8 @@
 
 /*
  * Only what the library asks for: memory to read and write that is for stacks, or
- * may never be used; and to forbid access.  The C library has other wishes.
+ * may never be used; and to forbid access.  The C library has other wishes, of which
+ * only the stack of a thread is like one of these, and larger.
  */
 static int install_filter(int number, int answer)
 {
@@ -51,13 +52,15 @@ static int install_filter(int number, int answer)
 	};
 	struct sock_filter maps[] = {
 		LOAD(nr),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_MMAP, 0, 5),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_MMAP, 0, 8),
 		LOAD(args[2]),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_READ | PROT_WRITE, 0,
-			 3),
+			 6),
 		LOAD(args[3]),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_STACK | MAP_NORESERVE,
-			 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_NORESERVE, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_STACK, 0, 3),
+		LOAD(args[1]),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 1 << 20, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, refuse),
 		ALLOW,
 	};
