@@ -68,7 +68,12 @@ static void install(int sig, int flags)
 static void start(void **timer, int sig, long interval)
 {
 	struct sigevent event;
-	struct itimerspec spec;
+	/* Newer AddressSanitizers think that it is larger on i386: with 8 bytes for
+	   seconds. */
+	union {
+		struct itimerspec spec;
+		char room[4 * sizeof(int64_t)];
+	} period = { .room = { 0 } };
 	timer_t id;
 
 	memset(&event, 0, sizeof(event));
@@ -77,9 +82,9 @@ static void start(void **timer, int sig, long interval)
 	event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
 	if (timer_create(CLOCK_MONOTONIC, &event, &id) != 0)
 		abort();
-	spec.it_interval = (struct timespec){ 0, interval };
-	spec.it_value = spec.it_interval;
-	if (timer_settime(id, 0, &spec, NULL) != 0)
+	period.spec.it_interval = (struct timespec){ 0, interval };
+	period.spec.it_value = period.spec.it_interval;
+	if (timer_settime(id, 0, &period.spec, NULL) != 0)
 		abort();
 	*timer = id;
 }
