@@ -30,6 +30,11 @@ awk '
 	}
 	END { exit bad }' $pages || fail "not fit to be copied"
 
+# groff ends the quotes of a macro behind the last column.
+# shellcheck disable=SC2086 # words
+! grep -nE '^\.It .*(Ql|Sq|Dq|Qq|Pq|Aq|Bq) .*Ta ' $pages ||
+	fail "write \\(oq \\(cq in a cell of a table"
+
 missing=
 if command -v mandoc >/dev/null; then
 	# shellcheck disable=SC2086 # words
