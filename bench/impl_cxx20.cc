@@ -22,21 +22,10 @@ struct task {
 		{
 			return { handle::from_promise(*this) };
 		}
-		std::suspend_always initial_suspend() noexcept
-		{
-			return {};
-		}
-		std::suspend_always final_suspend() noexcept
-		{
-			return {};
-		}
-		void return_void()
-		{
-		}
-		void unhandled_exception()
-		{
-			std::terminate();
-		}
+		std::suspend_always initial_suspend() noexcept { return {}; }
+		std::suspend_always final_suspend() noexcept { return {}; }
+		void return_void() {}
+		void unhandled_exception() { std::terminate(); }
 	};
 	using handle = std::coroutine_handle<promise_type>;
 	handle h;

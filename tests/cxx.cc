@@ -140,9 +140,7 @@ static void throws_and_catches()
 /* Pauses while so many pass. */
 struct pauser {
 	int count;
-	explicit pauser(int n) : count(n)
-	{
-	}
+	explicit pauser(int n) : count(n) {}
 	~pauser()
 	{
 		CHECK(flying() == at_least_one(count));
@@ -531,13 +529,8 @@ static std::string destroyed;
 
 struct named {
 	const char *name;
-	explicit named(const char *n) : name(n)
-	{
-	}
-	~named()
-	{
-		destroyed += name;
-	}
+	explicit named(const char *n) : name(n) {}
+	~named() { destroyed += name; }
 };
 
 struct doomed {
@@ -583,9 +576,7 @@ static void destroy_after(aco_t *dead)
 struct destroyer {
 	aco_t *co;
 	aco_t *self;
-	explicit destroyer(aco_t *c) : co(c), self(aco_get_co())
-	{
-	}
+	explicit destroyer(aco_t *c) : co(c), self(aco_get_co()) {}
 	~destroyer()
 	{
 		CHECK(co->is_end);

@@ -62,19 +62,10 @@ static int live;
 
 struct counted {
 	int id;
-	explicit counted(int n = 0) : id(n)
-	{
-		live++;
-	}
-	counted(const counted &other) : id(other.id)
-	{
-		live++;
-	}
+	explicit counted(int n = 0) : id(n) { live++; }
+	counted(const counted &other) : id(other.id) { live++; }
 	counted &operator=(const counted &) = default;
-	~counted()
-	{
-		live--;
-	}
+	~counted() { live--; }
 };
 
 /* ---- coroutines ----------------------------------------------------------- */

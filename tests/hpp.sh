@@ -6,6 +6,9 @@
 
 ran=0
 
+# Short enough to be read in one go; aco.hpp(3) documents it.
+[ "$(wc -l <"$include/aco.hpp")" -lt 250 ] || fail "aco.hpp has 250 lines or more"
+
 # build FLAG...: the tests as $scratch/hpp, without a warning.
 build() {
 	# shellcheck disable=SC2046,SC2154 # words; cxx: the loop below

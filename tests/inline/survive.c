@@ -247,9 +247,7 @@ __attribute__((__noreturn__)) NOINLINE static void jump(jmp_buf env, int value)
 
 #if defined(__cplusplus)
 struct failure {
-	explicit failure(unsigned s) : seed(s)
-	{
-	}
+	explicit failure(unsigned s) : seed(s) {}
 	unsigned seed;
 };
 #endif
