@@ -37,3 +37,6 @@ for arguments in --nothing "--seconds" "--threads x" "--seed -1"; do
 		fail "exchange $arguments: status $status"
 	fi
 done
+
+# Each wrong change of the library that the tests are to notice can still be made.
+"$top_srcdir/scripts/mutants" --places || fail "mutants.txt"
