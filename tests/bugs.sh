@@ -4,7 +4,8 @@
 # the page shows.  A comment in the page names what the next literal display is:
 #
 #	.\" bug: NAME source	lines of tests/bugs/NAME.c
-#	.\" bug: NAME TOOL	lines that TOOL prints: run (no tool), asan, valgrind, gdb
+#	.\" bug: NAME TOOL	lines that TOOL prints: run (no tool), asan, valgrind, gdb,
+#			probes (gdb, and a library that has them)
 #
 # Each line of a display is a part of one line there, in that order.  "..." stands for
 # any lines, at the end of a line for more of it.  0x... and #... are any numbers, and
@@ -106,19 +107,37 @@ under_valgrind() {
 	! grep -q libc6-dbg "$1"
 }
 
-# The lines "(gdb) COMMAND" of the display are what is done.
-under_gdb() {
-	command -v gdb >/dev/null || return 1
-	[ -e "$extension" ] || return 1
-	build "$cc" || fail "$bug.c"
-	grep '^(gdb) ' "$scratch/page/$bug.gdb" | sed 's/^(gdb) //' |
+# gdb_does TOOL: the lines "(gdb) COMMAND" of the display are what is done.
+gdb_does() {
+	grep '^(gdb) ' "$scratch/page/$bug.$1" | sed 's/^(gdb) //' |
 		while read -r command; do
 			printf 'echo (gdb) %s\\n\n%s\n' "$command" "$command"
 		done >"$scratch/commands"
 	gdb -nx -q -batch -ex "set width 0" -ex "set debuginfod enabled off" \
-		-x "$extension" -x "$scratch/commands" "$scratch/prog" \
-		>"$1" 2>&1 || :
+		-x "$extension" -x "$scratch/commands" "$scratch/prog" 2>&1 || :
+}
+
+under_gdb() {
+	command -v gdb >/dev/null || return 1
+	[ -e "$extension" ] || return 1
+	build "$cc" || fail "$bug.c"
+	gdb_does gdb >"$1"
 	grep -q 'Breakpoint 1\|received signal' "$1"
+}
+
+under_probes() {
+	command -v gdb >/dev/null || return 1
+	# shellcheck disable=SC2046 # words
+	echo '#include <sys/sdt.h>' | "$cc" $(arch_flags) -E -x c - >/dev/null 2>&1 ||
+		return 1
+	# shellcheck disable=SC2046 # words
+	compile_library lib "$scratch/objects" "$cc" $(arch_flags) -O2 -fno-plt \
+		-DACO_SDT || fail "a library with probes"
+	# shellcheck disable=SC2046 # words
+	(cd "$bugs" && "$cc" $(arch_flags) -g -O0 -I"$include" "$bug.c" \
+		"$scratch"/objects/* -o "$scratch/prog" -pthread -ldl) || fail "$bug.c"
+	gdb_does probes >"$1"
+	grep -q 'Breakpoint 1[.,]' "$1"
 }
 
 cc=gcc
