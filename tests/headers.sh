@@ -66,7 +66,9 @@ done <"$scratch/headers"
 found=$(compilers)
 # The library has no part in this: one compiler is a sample.
 if is_sample; then found=$(echo "$found" | head -n 1); fi
+# "patient" sees by the names of the compilers that there is progress.
 for cc in $found; do
+	echo "$cc"
 	for standard in c99 c11 c17 c2x c2y gnu99 gnu17 gnu2y; do
 		try "$cc" c $standard
 	done
@@ -143,6 +145,7 @@ done
 
 # The libraries themselves, in the C that they are written in.
 for cc in $found; do
+	echo "$cc: the libraries"
 	for directory in lib io; do
 		# shellcheck disable=SC2046 # words
 		compile_library $directory "$scratch/objects" "$cc" $(arch_flags) \

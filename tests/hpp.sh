@@ -96,6 +96,7 @@ int one()
 for cc in $(compilers); do
 	cxx=$(cxx_of "$cc")
 	works -std=c++17 || continue
+	echo "$cxx"
 	# Every other version, and in a sample each, is tried with two standards.
 	case " gcc clang ${CC%% *} " in
 	*" $cc "*) full=yes ;;

@@ -67,8 +67,8 @@ run_suite() {
 		stage "$suite, $arch: a fresh system"
 		step "$suite $arch: debootstrap" make_system "$arch" || continue
 		if [ "$arch" = amd64 ]; then
-			# shellcheck disable=SC2086 # a list of words
-			part run_inside amd64 scripts/check $archs
+			# shellcheck disable=SC2086,SC2154 # a list of words
+			part run_inside amd64 scripts/check $compilers $archs
 		fi
 		case $archs in
 		*"$arch"*)
