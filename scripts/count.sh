@@ -79,6 +79,15 @@ skip() {
 	echo "SKIP $1: $2"
 }
 
+# tell_step NAME LOG: once a minute, the last line that the step has written.
+tell_step() {
+	minutes=0
+	while sleep 60; do
+		minutes=$((minutes + 1))
+		echo "   $1, $minutes min: $(tail -n 1 "$2" | cut -c 1-60)"
+	done
+}
+
 # step NAME COMMAND...: counts as one test.  In the background, because "set -e"
 # does nothing in a command whose result is asked for.
 step() {
@@ -86,9 +95,14 @@ step() {
 	shift
 	# shellcheck disable=SC2154 # set by find_work
 	log=$work/$(echo "$name" | tr -c 'a-z0-9\n' -).log
+	: >"$log"
+	tell_step "$name" "$log" 2>/dev/null &
+	teller=$!
 	result=0
 	"$@" >"$log" 2>&1 &
 	wait $! || result=$?
+	end_children $teller
+	kill $teller 2>/dev/null || :
 	if [ $result -ne 0 ]; then
 		failure "$log" "$name"
 		return 1
