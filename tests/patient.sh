@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# scripts/patient ends a test that hangs, with the processes that it has started; so
+# does a signal.  That all have ended is known by a pipe, which is open until then.
+. "${top_srcdir:-.}/tests/common.sh"
+
+patient=$top_srcdir/scripts/patient
+command -v setsid >/dev/null || skip "setsid is missing"
+# shellcheck disable=SC2154 # scratch: common.sh
+mkfifo "$scratch/all" "$scratch/begun"
+cat >"$scratch/hang" <<'HANG'
+exec 3>"$1/all"
+sleep 100000 &
+: >"$1/begun"
+sleep 100000
+HANG
+
+# is WHAT WANTED GOT
+is() {
+	[ "$2" = "$3" ] || fail "$1: is $3, should be $2"
+}
+
+status=0
+"$patient" 1000 sh -c 'exit 3' >"$scratch/out" || status=$?
+is "the status of a command" 3 $status
+
+cat "$scratch/all" &
+reader=$!
+cat "$scratch/begun" &
+status=0
+"$patient" 1 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 || status=$?
+is "the status of what hangs" 124 $status
+grep -q '^timed out: no output for 1 seconds$' "$scratch/out" ||
+	fail "what hangs: $(cat "$scratch/out")"
+wait $reader
+
+cat "$scratch/all" &
+reader=$!
+"$patient" 1000 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 &
+pid=$!
+cat "$scratch/begun"
+kill -s TERM $pid
+status=0
+wait $pid || status=$?
+is "the status after a signal" 143 $status
+wait $reader
