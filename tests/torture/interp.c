@@ -35,6 +35,13 @@
 
 #define THROW_ROOM ((size_t)(SANITIZED ? 64 : 16) << 10)
 
+/* pthread_exit(3) of musl unwinds nothing */
+#if defined(__GLIBC__)
+#define UNWINDS 1
+#else
+#define UNWINDS 0
+#endif
+
 #define RED_ZONE 128
 #define CROWD (IN_TSAN ? 4 : 64) /* of one operation */
 #define CROWD_OF_STACKS 12
@@ -1398,7 +1405,7 @@ static int go_deeper(struct thread *t, struct context *c,
    C++ that catch all, nor those that nothing is known of. */
 static int can_unwind(struct thread *t)
 {
-	if (IN_TSAN || t == t->world->threads || t->world->child ||
+	if (!UNWINDS || IN_TSAN || t == t->world->threads || t->world->child ||
 	    room(t) < THROW_ROOM)
 		return 0;
 	for (const struct m_co *m = t->m.running; m->kind == M_CO;
