@@ -55,6 +55,8 @@ has_cxx() {
 		"$(cxx_of "$1")" $(arch_flags) -x c++ - -o "$scratch/probe" 2>/dev/null
 }
 
+echo '#include <execinfo.h>' | $CC -E -x c - >/dev/null 2>&1 ||
+	skip "no backtrace(3) in this C library"
 # shellcheck disable=SC2086 # CC may have flags
 $CC -O2 -Wall -Wextra -Werror "$dir/step.c" -o "$scratch/step"
 
