@@ -115,9 +115,9 @@ struct stack {
 	std::shared_ptr<aco_share_stack_t> ptr;
 };
 
-/* Suspend the running coroutine, or another co, until it is resumed.  If it is
-   destroyed instead, throws what only "catch (...)" catches, which should rethrow it;
-   in a destructor that an exception has called, returns at once then. */
+/* Suspend the running coroutine, or another co, until it is resumed; outside throws
+   std::system_error.  If it is destroyed instead, throws what only "catch (...)"
+   catches, which should rethrow it; or in a destructor, called by that, returns. */
 [[gnu::always_inline]] inline void yield()
 {
 	aco_t *co = aco_get_co();
