@@ -32,7 +32,7 @@ debug() {
 		set -- "$@" -ex "$command"
 	done
 	gdb -nx -q -batch -ex "set width 0" -ex "set debuginfod enabled off" \
-		"$@" --args "$scratch/backtrace" stop >"$scratch/out" 2>&1
+		"$@" --args "$scratch/backtrace" stop >"$scratch/out" 2>&1 </dev/null
 }
 
 # shows FUNCTION...: these are in the backtrace, in that order.
@@ -114,11 +114,11 @@ can_link() {
 		2>/dev/null
 }
 
+sample_of 2 "-O2" "-O0" "-O2 -DACO_NO_INLINE" "-O2 -fno-omit-frame-pointer" \
+	"-O2 -fomit-frame-pointer" "-O2 -fno-pic -no-pie" "-Os -fPIC" >"$scratch/flags"
 for cc in gcc clang; do
 	compiler $cc || continue
-	for flags in "-O0" "-O2" "-O2 -DACO_NO_INLINE" \
-		"-O2 -fno-omit-frame-pointer" "-O2 -fomit-frame-pointer" \
-		"-O2 -fno-pic -no-pie" "-Os -fPIC"; do
+	while read -r flags; do
 		name="$cc $flags"
 		# shellcheck disable=SC2086 # words
 		build $cc $flags || fail "$name: $(cat "$scratch/log")"
@@ -128,7 +128,7 @@ for cc in gcc clang; do
 			continue
 		fi
 		try_gdb
-	done
+	done <"$scratch/flags"
 	while read -r flags; do
 		name="$cc $flags"
 		# shellcheck disable=SC2086 # words

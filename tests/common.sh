@@ -25,10 +25,25 @@ skip() {
 }
 
 # ACO_TEST_SAMPLE: more than 1 in a build that differs from another one of its
-# architecture, which runs all, only in how the library is linked.  Tests that have
-# much to compile leave most of it out then.
+# architecture, which runs all, only in how the library is linked.  Tests that take
+# long leave most of it out then, but for what depends on that.
 is_sample() {
 	[ "${ACO_TEST_SAMPLE:-1}" -gt 1 ]
+}
+
+# ACO_TEST_SECOND: not empty in a build for a second architecture.  What depends on
+# that hardly more than on how the library is linked leaves most of it out.
+is_second() {
+	[ -n "${ACO_TEST_SECOND-}" ]
+}
+
+# sample_of N WORD...: all of the words; of those, in a sample, the first N.
+sample_of() {
+	first=$1
+	shift
+	for word; do
+		echo "$word"
+	done | if is_sample; then head -n "$first"; else cat; fi
 }
 
 # The flags that choose the architecture, for other compilers than $CC.

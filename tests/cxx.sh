@@ -37,7 +37,9 @@ host() {
 }
 
 try_libraries() {
-	for flags in -O2 "-O2 -DACO_NO_INLINE"; do
+	set -- -O2
+	is_sample || set -- "$@" "-O2 -DACO_NO_INLINE"
+	for flags; do
 		# shellcheck disable=SC2086 # words
 		build_library cxx $cxx $flags || {
 			cat "$scratch/log"
@@ -66,7 +68,9 @@ for cxx in g++ clang++; do
 	command -v $cxx >/dev/null || continue
 	# shellcheck disable=SC2046,SC2086 # words
 	[ "$(target $cxx $(arch_flags))" = "$(target $CC)" ] || continue
-	for flags in -O0 -O2 "-O2 -fPIE -pie" "-O2 -DACO_NO_INLINE"; do
+	set -- -O2 "-O2 -DACO_NO_INLINE"
+	is_sample || set -- "$@" -O0 "-O2 -fPIE -pie"
+	for flags; do
 		# shellcheck disable=SC2046,SC2086 # words
 		$cxx $(arch_flags) $flags -g -Wall -Wextra -I"$include" \
 			"$top_srcdir/tests/cxx.cc" -o "$scratch/cxx" \

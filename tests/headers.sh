@@ -66,8 +66,10 @@ done <"$scratch/headers"
 found=$(compilers)
 # The library has no part in this: one compiler is a sample.
 if is_sample; then found=$(echo "$found" | head -n 1); fi
+in_each=$found
+if is_second; then in_each=$(echo "$found" | head -n 1); fi
 # "patient" sees by the names of the compilers that there is progress.
-for cc in $found; do
+for cc in $in_each; do
 	echo "$cc"
 	for standard in c99 c11 c17 c2x c2y gnu99 gnu17 gnu2y; do
 		try "$cc" c $standard

@@ -18,21 +18,38 @@ build() {
 		[ ! -s "$scratch/log" ]
 }
 
-# works FLAG...: the compiler takes the flags and makes programs for the library
-# here that run.  clang 17 cannot compile the threads of libstdc++ 14 in C++23.
-works() {
-	echo '#include <optional>
-#include <thread>
-extern "C" const char *aco_version(void);
-int main()
-{
-	std::thread([] {}).join();
-	try { throw aco_version(); } catch (const char *) { }
-}' \
-		>"$scratch/probe.cc"
+# runs FLAG...: a program with $scratch/probe.cc.
+runs() {
 	# shellcheck disable=SC2046 # words
 	$cxx $(arch_flags) "$@" "$scratch/probe.cc" -o "$scratch/probe" \
 		$(library) -pthread 2>/dev/null && "$scratch/probe" 2>/dev/null
+}
+
+# has STANDARD: clang 17 cannot compile the threads of libstdc++ 14 in C++23.  As these
+# headers take long, once for each $cxx.
+asked=
+has() {
+	case $asked in
+	*" $cxx $1: yes "*) return 0 ;;
+	*" $cxx $1: no "*) return 1 ;;
+	esac
+	echo '#include <optional>
+#include <thread>
+int main() { std::thread([] {}).join(); }' >"$scratch/probe.cc"
+	answer=no
+	if runs "$1"; then answer=yes; fi
+	asked="$asked $cxx $1: $answer "
+	[ $answer = yes ]
+}
+
+# works STANDARD FLAG...: the compiler takes the flags and makes programs for the library
+# here that run.
+works() {
+	has "$1" || return 1
+	echo 'extern "C" const char *aco_version(void);
+int main() { try { throw aco_version(); } catch (const char *) { } }' \
+		>"$scratch/probe.cc"
+	runs "$@"
 }
 
 # try FLAG...
@@ -93,21 +110,36 @@ int one()
 	"$scratch/twice" || fail "$cxx: a program of two files fails"
 }
 
+# How much of it for $cc: "standards" for other versions than those that most have, and
+# for a second architecture, for which the first compiler has all.
+extent() {
+	if is_sample; then
+		echo one
+	elif is_second && [ $ran -gt 0 ]; then
+		echo standards
+	else
+		case " gcc clang ${CC%% *} " in
+		*" $cc "*) echo all ;;
+		*) echo standards ;;
+		esac
+	fi
+}
+
 for cc in $(compilers); do
 	cxx=$(cxx_of "$cc")
 	works -std=c++17 || continue
 	echo "$cxx"
-	# Every other version, and in a sample each, is tried with two standards.
-	case " gcc clang ${CC%% *} " in
-	*" $cc "*) full=yes ;;
-	*) full=no ;;
-	esac
-	if is_sample; then full=no; fi
-	if [ $full = no ]; then
+	case $(extent) in
+	one)
+		try -std=c++17 -O2
+		break
+		;;
+	standards)
 		try -std=c++17 -O2
 		try -std=c++2b -O2
 		continue
-	fi
+		;;
+	esac
 	try -std=c++17 -O0
 	try -std=c++20 -O0
 	try -std=c++17 -O2

@@ -3,16 +3,18 @@
 # Test programs under Valgrind: no error, and nothing is leaked.
 . "${top_srcdir:-.}/tests/common.sh"
 
-# Those without long loops, and whose tests clean up after themselves.
-programs="create destroy longjmp nesting reset resume save-stack state threads value version yield-to"
+# Those without long loops, and whose tests clean up after themselves.  Those that a
+# sample has come first.
+programs="nesting resume threads yield-to create destroy longjmp reset save-stack state value version"
 # Those of libaco-io, where it and a static library are built.
-io_programs="chan fd fork group local lookup park resume sched"
+io_programs="lookup park sched chan fd fork group local resume"
 
 command -v valgrind >/dev/null || skip "no valgrind here"
 [ -x "$top_builddir/tests/test-resume" ] || skip "the tests are not built"
 
-# shellcheck disable=SC2086 # words
-for program in $(printf 'test-%s ' $programs) $(printf 'io/test-%s ' $io_programs); do
+# shellcheck disable=SC2046,SC2086 # words
+for program in $(printf 'test-%s ' $(sample_of 4 $programs)) \
+	$(printf 'io/test-%s ' $(sample_of 3 $io_programs)); do
 	case $program in io/*) [ -x "$top_builddir/tests/$program" ] || continue ;; esac
 	options=
 	# glibc 2.42 no longer makes the guard of a thread a mapping of its own.

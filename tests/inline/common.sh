@@ -53,7 +53,19 @@ compilers()
 	done
 }
 
-# The same, and those with a version in their name: each version once.
+# ACO_TEST_SAMPLE is what tests/common.sh says.
+is_sample()
+{
+	test "${ACO_TEST_SAMPLE:-1}" -gt 1
+}
+
+# The same; in a sample the first of them.
+some_compilers()
+{
+	if is_sample; then compilers | head -n 1; else compilers; fi
+}
+
+# The same as compilers, and those with a version in their name: each version once.
 every_compiler()
 {
 	versions=

@@ -134,7 +134,7 @@ expect_instrumented()
 	return 0
 }
 
-compilers >"$tmp/compilers"
+some_compilers >"$tmp/compilers"
 while read -r cc; do
 	expect inline -O2
 	expect inline -O0

@@ -70,7 +70,7 @@ plugin()
 	done
 }
 
-compilers >"$tmp/compilers"
+some_compilers >"$tmp/compilers"
 while read -r cc; do
 	for path in "" -DACO_NO_INLINE; do
 		# shellcheck disable=SC2086
