@@ -31,14 +31,18 @@ link() {
 	$linker $with "$@" -lpthread -lrt -o "$program" >>"$work/log" 2>&1
 }
 
-# build_programs ARCH COMPILER FLAGS DIR LIBRARY [MAIN]: torture and exchange, or
-# only torture with another main program.  With throw.cc where there is +c++ among
-# the flags.
+# build_programs ARCH COMPILER FLAGS DIR LIBRARY [MAIN]: those of torture and exchange
+# that $programs names, or only torture with another main program.  With throw.cc where
+# there is +c++ among the flags.
+programs="torture exchange"
 build_programs() {
 	mkdir -p "$4"
 	with=$(echo "$3" | sed 's/+c++//')
-	linker=$2 main=${6:-main}
-	for source in interp model part-func part-inline signals util exchange "$main"; do
+	linker=$2 main=${6:-main} sources='' wanted=$programs
+	if [ "$main" != main ]; then wanted=torture; fi
+	case $wanted in *torture*) sources="interp model $main" ;; esac
+	case $wanted in *exchange*) sources="$sources exchange" ;; esac
+	for source in $sources part-func part-inline signals util; do
 		compile "$2" "-std=gnu11 -g -fexceptions $with" "tests/torture/$source.c" \
 			"$4/$source.o" || return 1
 	done
@@ -55,11 +59,19 @@ build_programs() {
 		"$4/util.o" "$4/regs.o" "$4/throw.o"
 	objects=$1 library_objects=$2
 	shift 2
-	link "$linker" "$with" "$objects/torture" "$objects/interp.o" \
-		"$objects/model.o" "$objects/$main.o" "$@" "$library_objects"/*.o || return 1
-	[ "$main" = main ] || return 0
-	link "$linker" "$with" "$objects/exchange" "$objects/exchange.o" "$@" \
-		"$library_objects"/*.o
+	case $wanted in
+	*torture*)
+		link "$linker" "$with" "$objects/torture" "$objects/interp.o" \
+			"$objects/model.o" "$objects/$main.o" "$@" \
+			"$library_objects"/*.o || return 1
+		;;
+	esac
+	case $wanted in
+	*exchange*)
+		link "$linker" "$with" "$objects/exchange" "$objects/exchange.o" "$@" \
+			"$library_objects"/*.o
+		;;
+	esac
 }
 
 # makes_programs COMPILER FLAGS PROBE [RUNNER]: whether it does, and they run.

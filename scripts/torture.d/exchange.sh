@@ -13,6 +13,7 @@ VARIANTS
 
 # exchange SECONDS
 exchange() {
+	programs=exchange
 	exchange_variants | build_all || return 1
 	run_each exchange "$1" 15000
 }

@@ -26,6 +26,7 @@ VARIANTS
 
 # random SECONDS
 random() {
+	programs=torture
 	random_variants | build_all || return 1
 	say "$(wc -l <"$work/built") builds, $jobs processes at a time"
 	# what a co held when it was destroyed leaks, as the manual says

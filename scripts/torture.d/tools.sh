@@ -26,6 +26,7 @@ tools_variants() {
 # tools SECONDS: with fewer signals, as the tools take long for each.
 tools() {
 	tools_variants | grep -q valgrind || say "left out: valgrind"
+	programs="torture exchange"
 	tools_variants | build_all || return 1
 	# what a co held when it was destroyed leaks, as the manual says
 	export ASAN_OPTIONS=detect_leaks=0
