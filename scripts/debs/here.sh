@@ -57,7 +57,7 @@ count_autopkgtests() {
 run_autopkgtest() {
 	code=0 before=$failed
 	: >summary
-	as_root autopkgtest --env=ACO_TEST_SAMPLE=6 --summary-file=summary \
+	as_root autopkgtest --env=ACO_TEST_SAMPLE=24 --summary-file=summary \
 		-B ./libaco_*.dsc -- null >autopkgtest.log 2>&1 || code=$?
 	count_autopkgtests <summary
 	# 0: all passed, 2: and some were skipped
