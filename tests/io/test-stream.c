@@ -159,6 +159,10 @@ IO_TEST(a_local_queue_that_is_full)
 	io_fails(aco_io_connect(clients[n], (struct sockaddr *)&local,
 				local_len, 0),
 		 ETIMEDOUT);
+	/* sooner than it would ask again */
+	io_fails(aco_io_connect(clients[n], (struct sockaddr *)&local,
+				local_len, aco_io_now() + 1),
+		 ETIMEDOUT);
 	io_go(NULL, connects_locally, NULL);
 	io_turns(2);
 	ck_assert_int_eq(results[1], -9);
