@@ -44,11 +44,13 @@ unproved := $(filter-out $(files),$(COQ))
 mutants := $(bits:%=mutants-context-%.done) $(bits:%=mutants-inline-%.done) \
 	$(traced:%=mutants-share-%.done)
 
+# What takes long, or has others wait for it, comes first, so that no processor has
+# nothing to do at the end.
 .DELETE_ON_ERROR:
-all: $(bits:%=occurs-%.done) $(bits:%=registers-%.done) \
-		$(bits:%=cpu-%.done) mutants-$(own).done $(traced:%=trace-%.done) \
-		$(files:.v=.vo) $(bits:%=Sites%.vo) $(framed:%=frama-%.done) \
-		$(mutants) theorems.done
+all: $(bits:%=mutants-context-%.done) $(files:.v=.vo) $(framed:%=frama-%.done) \
+		$(mutants) mutants-$(own).done $(bits:%=registers-%.done) \
+		$(bits:%=cpu-%.done) $(traced:%=trace-%.done) \
+		$(bits:%=Sites%.vo) $(bits:%=occurs-%.done) theorems.done
 	@sed '$$d' theorems.done
 	@echo "proof: $(words $^) steps passed, for $(foreach b,$(bits),$(arch_$b))"
 	@$(foreach b,$(left_out),echo "proof: without $(arch_$b): $(cc_$b) makes no programs";)
