@@ -116,12 +116,12 @@ can_link() {
 
 sample_of 2 "-O2" "-O0" "-O2 -DACO_NO_INLINE" "-O2 -fno-omit-frame-pointer" \
 	"-O2 -fomit-frame-pointer" "-O2 -fno-pic -no-pie" "-Os -fPIC" >"$scratch/flags"
-for cc in gcc clang; do
-	compiler $cc || continue
+for cc in $(sample_of 1 gcc clang); do
+	compiler "$cc" || continue
 	while read -r flags; do
 		name="$cc $flags"
 		# shellcheck disable=SC2086 # words
-		build $cc $flags || fail "$name: $(cat "$scratch/log")"
+		build "$cc" $flags || fail "$name: $(cat "$scratch/log")"
 		run_all
 		if ! can_debug; then
 			missing=gdb

@@ -64,8 +64,8 @@ try_libraries() {
 }
 
 build_host
-for cxx in g++ clang++; do
-	command -v $cxx >/dev/null || continue
+for cxx in $(sample_of 1 g++ clang++); do
+	command -v "$cxx" >/dev/null || continue
 	# shellcheck disable=SC2046,SC2086 # words
 	[ "$(target $cxx $(arch_flags))" = "$(target $CC)" ] || continue
 	set -- -O2 "-O2 -DACO_NO_INLINE"

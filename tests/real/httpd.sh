@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# examples/httpd under clients that break off, for ACO_REAL_SECONDS (default: 4): it
-# goes on answering right, leaves nothing open, does not grow, and ends well.
+# examples/httpd under clients that break off, for ACO_REAL_SECONDS (default: 4, in a
+# sample 2): it goes on answering right, leaves nothing open, does not grow, and ends well.
 . "${top_srcdir:-.}/tests/common.sh"
 
 httpd=${ACO_REAL_HTTPD:-$top_builddir/examples/httpd}
-seconds=${ACO_REAL_SECONDS:-4}
+seconds=4
+if is_sample; then seconds=2; fi
+seconds=${ACO_REAL_SECONDS:-$seconds}
 seed=${ACO_REAL_SEED:-1}
 [ -x "$httpd" ] || skip "httpd is not built"
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null ||

@@ -4,19 +4,21 @@
 . "${top_srcdir:-.}/tests/common.sh"
 
 dir=${top_builddir:-.}/tests/torture
+n=10000 # operations, for each program times a factor
+if is_sample; then n=3000; fi
 
 for program in "$dir/torture" "$dir/torture-cxx"; do
 	[ -x "$program" ] || continue
-	"$program" --seed 1 --operations 300000 || fail "$program"
-	"$program" --seed 1000 --operations 100000 --signals 10000 ||
+	"$program" --seed 1 --operations $((n * 30)) || fail "$program"
+	"$program" --seed 1000 --operations $((n * 10)) --signals 10000 ||
 		fail "$program with signals"
 	for file in "$top_srcdir/tests/torture/corpus"/*; do
 		"$program" --quiet --replay "$file" || fail "$program: $file"
 	done
 done
 
-"$dir/exchange" --seed 1 --operations 200000 || fail exchange
-"$dir/exchange" --seed 1000 --operations 50000 --signals 10000 ||
+"$dir/exchange" --seed 1 --operations $((n * 20)) || fail exchange
+"$dir/exchange" --seed 1000 --operations $((n * 5)) --signals 10000 ||
 	fail "exchange with signals"
 
 # bad usage
