@@ -100,12 +100,22 @@ build_variant() {
 	echo "$2|$1: $3 $4, library: $5|$7" >>"$work/built"
 }
 
+# is_left_out ARCH NUMBER: that line of the table, by --half.
+is_left_out() {
+	if [ -z "$half" ]; then return 1; fi
+	case $1 in
+	amd64) [ $((($2 + first_seed) % 2)) -eq 0 ] ;;
+	*) [ $((($2 + first_seed) % 2)) -eq 1 ] ;;
+	esac
+}
+
 # build_those_with ARCH COMPILER-LIBRARY: one after the other.
 build_those_with() {
 	number=0
 	while IFS='|' read -r compiler flags library options runner; do
 		number=$((number + 1))
 		[ "$compiler-$library" = "$2" ] || continue
+		if is_left_out "$1" $number; then continue; fi
 		build_variant "$1" "$work/$part-$1-$number" "$compiler" "$flags" \
 			"$library" "$options" "$runner" || {
 			echo "$1 $compiler $flags does not build" >>"$work/failed"
@@ -137,6 +147,7 @@ build_all() {
 # with HZ signals a second.
 run_each() {
 	count=$(wc -l <"$work/built")
+	if [ "$count" -eq 0 ]; then return; fi
 	each=$(($2 / count))
 	with=$(((each + 2) / 3))
 	without=$((each > with ? each - with : 1))
