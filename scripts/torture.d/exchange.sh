@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 # Sourced by scripts/torture: threads that run at the same time and hand cos to each
 # other.  A part of the time with 15,000 signals a second for each thread.
-# shellcheck disable=SC2154 # work is that of scripts/torture
+# shellcheck disable=SC2034,SC2154 # programs is for build.sh; work is that of scripts/torture
 
 exchange_variants() {
 	cat <<'VARIANTS'

@@ -4,7 +4,7 @@
 # Compiled with gcc and clang, -O0 to -O3, with inline switches, with the exported
 # functions, and with both; with a C++ runtime and without.  A part of the time with
 # 15,000 signals a second.
-# shellcheck disable=SC2154 # work, jobs are those of scripts/torture
+# shellcheck disable=SC2034,SC2154 # programs is for build.sh; work, jobs are those of scripts/torture
 
 random_sanitizers='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 random_variants() {

@@ -4,7 +4,7 @@
 # AddressSanitizer, UBSan, ThreadSanitizer, MemorySanitizer and Valgrind.  With the
 # library as it is, and with a library that is compiled for the tool as well.
 # Nothing that the tools say is suppressed.
-# shellcheck disable=SC2154 # root, work, jobs are those of scripts/torture
+# shellcheck disable=SC2034,SC2154 # programs is for build.sh; root, work, jobs are those of scripts/torture
 
 tools_variants() {
 	address='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
