@@ -63,6 +63,9 @@ void io_get(int fd, void *buf, size_t len);
 /* Milliseconds until a deadline that a test waits for. */
 #define SHORT 5
 
+/* Of one that does not come, however slow a tool makes the test. */
+#define LONG 100000000
+
 /* Several turns pass, in which nothing happens that others wait for. */
 void io_turns(int n);
 

@@ -31,7 +31,7 @@ static void w_sleep(void)
 
 static void w_sleep_until(void)
 {
-	cancelled(aco_io_sleep(aco_io_after(100000)));
+	cancelled(aco_io_sleep(aco_io_after(LONG)));
 }
 
 static void w_read(void)
@@ -46,7 +46,7 @@ static void w_write(void)
 	static char zeros[1 << 20];
 
 	cancelled((int)aco_io_write(fds[0], zeros, sizeof(zeros),
-				    aco_io_after(100000)));
+				    aco_io_after(LONG)));
 }
 
 static void w_recvmsg(void)
@@ -300,7 +300,7 @@ static void reads_or_sleeps(void *arg)
 		io_fails(aco_io_read(pairs[i][0], &c, 1, ACO_IO_NEVER),
 			 ECANCELED);
 	else if ((i % 2 ? aco_io_sleep(ACO_IO_NEVER)
-			: aco_io_sleep(aco_io_after(100000 + i % 100))) == 0 ||
+			: aco_io_sleep(aco_io_after(LONG + i % 100))) == 0 ||
 		 errno != ECANCELED)
 		ck_abort_msg("%d: errno %d", i, errno);
 	count++;

@@ -248,7 +248,7 @@ IO_TEST(a_number_that_was_waited_for)
 	close(fds[1]);
 	io_pair(fds); /* the same numbers */
 	io_put(fds[1], "x", 1);
-	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, aco_io_after(1000)), 1);
+	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, aco_io_after(LONG)), 1);
 	is_waited_for_and_closed();
 }
 

@@ -119,7 +119,7 @@ static void waits_by_name(void *unused)
 	(void)unused;
 	aco_io_set_name("reader");
 	aco_io_shield(1);
-	io_fails(aco_io_read(fds[0], &c, 1, aco_io_after(100000)), EBADF);
+	io_fails(aco_io_read(fds[0], &c, 1, aco_io_after(LONG)), EBADF);
 }
 
 static void waits(void *unused)
@@ -202,7 +202,7 @@ IO_TEST(dump)
 				" to read %d until in %63s s", &fd, word),
 			 2);
 	ck_assert_int_eq(fd, fds[0]);
-	ck_assert(strtod(word, NULL) > 0 && strtod(word, NULL) <= 100);
+	ck_assert(strtod(word, NULL) > 0 && strtod(word, NULL) <= LONG / 1000);
 	line_of(waiter, " to read or write ");
 	ck_assert(!has(waiter, "until"));
 	ck_assert(!has(waiter, "cancelled"));

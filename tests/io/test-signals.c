@@ -122,7 +122,7 @@ IO_TEST(sigwait_for_what_is_there)
 	kill(getpid(), SIGUSR1);
 	kill(getpid(), SIGUSR2);
 	for (int i = 0; i < 2; i++) {
-		int signal = aco_io_sigwait(&set, aco_io_after(60000));
+		int signal = aco_io_sigwait(&set, aco_io_after(LONG));
 
 		both |= signal == SIGUSR1 ? 1 : signal == SIGUSR2 ? 2 : 4;
 	}

@@ -280,7 +280,7 @@ static void check_pieces(int pieces, size_t size)
 		io_put(fds[0], "datagram", size);
 	for (int i = 0; i < pieces; i++)
 		ck_assert_int_eq(aco_io_read(fds[1], buf, sizeof(buf),
-					     aco_io_after(60000)),
+					     aco_io_after(LONG)),
 				 (ssize_t)size);
 	io_fails(aco_io_read(fds[1], buf, sizeof(buf), 0), ETIMEDOUT);
 	close_both();
@@ -349,8 +349,8 @@ IO_TEST(terminals)
 		 ETIMEDOUT);
 	io_put(fds[0], "one\ntwo\nthree\n", 14);
 	ck_assert_int_eq(aco_io_read(fds[1], buf, 64, ACO_IO_NEVER), 4);
-	ck_assert_int_eq(aco_io_read(fds[1], buf, 64, aco_io_after(60000)), 4);
-	ck_assert_int_eq(aco_io_read(fds[1], buf, 64, aco_io_after(60000)), 6);
+	ck_assert_int_eq(aco_io_read(fds[1], buf, 64, aco_io_after(LONG)), 4);
+	ck_assert_int_eq(aco_io_read(fds[1], buf, 64, aco_io_after(LONG)), 6);
 	close_both();
 }
 
@@ -470,7 +470,7 @@ IO_TEST(urgent_data)
 	}
 	io_put(fds[0], "end", 3);
 	while (n < 23) {
-		ssize_t got = aco_io_read(fds[1], buf, 64, aco_io_after(60000));
+		ssize_t got = aco_io_read(fds[1], buf, 64, aco_io_after(LONG));
 
 		ck_assert_int_gt(got, 0);
 		n += (size_t)got;
@@ -491,7 +491,7 @@ IO_TEST(what_lies_apart)
 	io_put(fds[0], "abc", 3);
 	io_turns(2);
 	io_fails(aco_io_recvmsg(fds[1], &msg, MSG_ERRQUEUE, 0), ETIMEDOUT);
-	ck_assert_int_eq(aco_io_read(fds[1], buf, 8, aco_io_after(1000)), 3);
+	ck_assert_int_eq(aco_io_read(fds[1], buf, 8, aco_io_after(LONG)), 3);
 	close_both();
 
 	io_pair(fds);
@@ -501,7 +501,7 @@ IO_TEST(what_lies_apart)
 	ck_assert_int_eq(aco_io_recvmsg(fds[1], &msg, MSG_PEEK, 0), 3);
 	io_fails(aco_io_recvmsg(fds[1], &msg, MSG_PEEK, aco_io_after(1)),
 		 ETIMEDOUT);
-	ck_assert_int_eq(aco_io_read(fds[1], buf, 8, aco_io_after(1000)), 3);
+	ck_assert_int_eq(aco_io_read(fds[1], buf, 8, aco_io_after(LONG)), 3);
 	close_both();
 }
 

@@ -202,7 +202,7 @@ static void reads_with_deadlines(void *unused)
 	(void)unused;
 	for (int i = 0; i < 50; i++)
 		if (aco_io_read(fds[0], &c, 1,
-				aco_io_after(i % 7 ? 2 + i % 3 : 100000)) == 1)
+				aco_io_after(i % 7 ? 2 + i % 3 : LONG)) == 1)
 			count++;
 	while (count < 50)
 		if (aco_io_read(fds[0], &c, 1, ACO_IO_NEVER) == 1)
