@@ -378,6 +378,16 @@ START_TEST(first_share_stack_in_two_threads)
 }
 END_TEST
 
+/* Check itself allocates, so it is not asked between the two calls: the thread sets
+   what fails for the process. */
+static void run_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	t_child(pthread_create(&thread, NULL, fn, arg) == 0);
+	t_child(pthread_join(thread, NULL) == 0);
+}
+
 static void *live(void *arg)
 {
 	aco_t *main_co = aco_create(NULL, NULL, 0, NULL, NULL);
@@ -394,10 +404,7 @@ static void *live(void *arg)
 
 static void live_in_thread(void)
 {
-	pthread_t thread;
-
-	t_child(pthread_create(&thread, NULL, live, NULL) == 0);
-	pthread_join(thread, NULL);
+	run_thread(live, NULL);
 	t_child(!aco_threads);
 }
 
@@ -436,15 +443,13 @@ static void *fork_here(void *arg)
 START_TEST(first_threads_at_the_same_time)
 {
 	int before = keys;
-	pthread_t thread;
 
 	at_the_same_time = fork_and_live;
 	live_in_thread();
 	ck_assert(!at_the_same_time);
 	ck_assert_int_eq(keys, before + 1);
 	live(NULL);
-	ck_assert_int_eq(pthread_create(&thread, NULL, fork_here, NULL), 0);
-	pthread_join(thread, NULL);
+	run_thread(fork_here, NULL);
 }
 END_TEST
 
@@ -850,13 +855,10 @@ static void *foreign_thread(void *arg)
 START_TEST(own_main_co)
 {
 	void *before = aco_threads;
-	pthread_t thread;
 
 	for (int i = 0; i < 2; i++) {
 		foreign = t_co(t_sstk, nothing, NULL);
-		ck_assert_int_eq(
-			pthread_create(&thread, NULL, foreign_thread, NULL), 0);
-		pthread_join(thread, NULL);
+		run_thread(foreign_thread, NULL);
 		ck_assert_int_eq(foreign->is_end, 1);
 		ck_assert_ptr_eq(aco_threads, before);
 	}
@@ -872,15 +874,6 @@ static void *resume_in_thread(void *co)
 {
 	aco_resume(co);
 	return NULL;
-}
-
-static void in_thread(aco_t *co)
-{
-	pthread_t thread;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, resume_in_thread, co),
-			 0);
-	pthread_join(thread, NULL);
 }
 
 /* Check itself allocates, hence no assertions of it while calls may fail. */
@@ -903,7 +896,7 @@ static int report_overflows(void)
 START_TEST(overflow_report)
 {
 	if (_i)
-		in_thread(t_co(t_sstk, nothing, NULL));
+		run_thread(resume_in_thread, t_co(t_sstk, nothing, NULL));
 	filtered = _i == 2;
 	ck_assert_int_eq(fail_each(report_overflows), filtered ? 6 : 2);
 	filtered = 0;
@@ -954,15 +947,11 @@ static void *report_on_top_here(void *failures)
  */
 START_TEST(overflow_report_on_top_in_a_thread)
 {
-	pthread_t thread;
 	int failures;
 
 	ck_assert_int_eq(aco_overflow_report(1), 0);
 	ck_assert(signal(SIGSEGV, plain) != SIG_ERR);
-	ck_assert_int_eq(
-		pthread_create(&thread, NULL, report_on_top_here, &failures),
-		0);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	run_thread(report_on_top_here, &failures);
 	ck_assert_int_eq(failures, 3);
 	ck_assert_int_eq(aco_overflow_report(0), 0);
 	signal(SIGSEGV, SIG_DFL);
@@ -1033,14 +1022,11 @@ START_TEST(alternate_stack_that_cannot_be_taken_back)
 {
 	int refused = _i;
 	size_t before;
-	pthread_t thread;
 
 	ck_assert_int_eq(aco_overflow_report(1), 0);
 	before = mapped;
 	failed = NONE;
-	ck_assert_int_eq(pthread_create(&thread, NULL, reports_here, &refused),
-			 0);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	run_thread(reports_here, &refused);
 	armed = filtered = 0;
 	ck_assert_int_eq(failed, _i ? REPORTED : NONE);
 	ck_assert_uint_eq(mapped - before, _i ? 64 << 10 : 0);
