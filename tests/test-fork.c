@@ -239,7 +239,7 @@ static void fork_while_another_reports(void *arg)
 	int status;
 	pid_t pid;
 
-	alarm(120);
+	alarm(600); /* as Check */
 	reports();
 	t_child(!pthread_create(&thread, NULL, reports_all_the_time, arg));
 	for (int i = 0; i < 1000; i++) {
