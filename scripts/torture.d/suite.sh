@@ -175,9 +175,11 @@ suite_judge() {
 					names[i] = substr(names[i], 1, at - 1)
 			}
 		}
-		/^[^ ]*:[0-9]+:[PFE]:/ {
+		# "S" is what came after the last line of a test, as a report of all
+		# that its process has done
+		/^[^ ]*:-?[0-9]+:[PFES]:/ {
 			judge()
-			match($0, /:[0-9]+:[PFE]:/)
+			match($0, /:-?[0-9]+:[PFES]:/)
 			rest = substr($0, RSTART + RLENGTH)
 			verdict = substr($0, RSTART + RLENGTH - 2, 1)
 			split(rest, parts, ":")
@@ -185,9 +187,14 @@ suite_judge() {
 			text = $0
 			next
 		}
+		/^[0-9]+%: Checks: / { checks += $3 }
 		{ text = text "\n" $0 }
 		END {
 			judge()
+			if (checks && checks != passed + failed + left) {
+				failed++
+				print name ": " checks " tests" >"/dev/stderr"
+			}
 			if (!passed && !failed && !left && !(status + 0))
 				passed = 1
 			if (status + 0 && !failed && !left) {
