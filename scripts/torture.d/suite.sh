@@ -24,6 +24,7 @@ TOOLS
 # What can't be right under a tool, and why.  TOOL|PROGRAM|TEST...|REASON: the tests run,
 # but may fail; TEST=TEXT may fail only if the message has that text, which has no
 # blanks.  "*" instead of tests: the program isn't run; "*" instead of a tool: under each.
+# TOOL-COMPILER: with that one alone.
 suite_left_out() {
 	cat <<'LEFT_OUT'
 *|test-pieces|*|under a tool malloc(3) has all pieces, and one test takes all memory that there is
@@ -34,6 +35,7 @@ suite_left_out() {
 *|test-enomem|first_share_stack first_limit share_stacks unmapping|the same, and a guard is a mapping of its own under Valgrind
 *|test-arena|*|limits the address space and locks all memory, which the tools need
 address|test-enomem|adjacent_save_stack|a record for the tool lies before each co
+address-clang|test-enomem|alternate_stack_that_cannot_be_taken_back|the runtime is linked statically, and its calls are refused, too
 address|test-create|no_memory_for_the_save_stack=allocate|the runtime warns of huge sizes
 address|test-share-stack|sizes_beyond_the_address_space=allocate|the same
 address|test-share-stack|destroy_gives_memory_back last_co_gives_memory_back no_memory|limit the address space
@@ -42,12 +44,13 @@ address|test-save-stack|every_live_byte_is_copied|looks at all bytes of a stack
 address|test-yield-to|no_room_is_needed no_room_for_a_red_zone|the frames of the runtime need room
 address|test-overflow|after_a_fault_without_address|the address of the shadow is one
 address|test-overflow|other_faults_pass_in_silence=null handler_of_before_is_called=null handler_for_one_time=null handler_that_jumps_out=null|UBSan is first
+thread-clang|test-enomem|*|the runtime is linked statically, and calls what stands in for the C library before it is ready
 thread|test-enomem|adjacent_save_stack|as under AddressSanitizer
 thread|test-enomem|first_threads_at_the_same_time|no thread may begin in a child of a process that had several
 thread|test-fork|handlers_among_threads=multi-threaded|the same
 thread|io/test-fork|in_a_task=16896 with_threads=16896|in a child the runtime ignores what the fiber that forked does, as that it unlocks or resumes, but not what others do
 thread|test-share-stack|destroy_gives_memory_back last_co_gives_memory_back no_memory|limit the address space
-thread|test-share-stack|usable_from_end_to_end=end_to_end:12:|the runtime of gcc 12 has room for 65,536 frames, in cos or elsewhere
+thread-gcc|test-share-stack|usable_from_end_to_end=end_to_end:12:|the runtime of gcc 12 has room for 65,536 frames, in cos or elsewhere
 thread|test-try-resume|no_memory=ThreadSanitizer no_memory_in_a_co=ThreadSanitizer|limit the address space
 thread|test-resume|many_sharing_cos|the runtime has room for 8,128 threads and fibers
 thread|test-misuse|aborts_with_one_line=heap-use-after-free|what has been freed is found before it is used
@@ -158,11 +161,15 @@ suite_link() {
 		echo "$title: $1 can't be linked" >>"$work/failed"
 }
 
+# suite_exceptions NAME: the tests of a program that need not be right, or "*".
+suite_exceptions() {
+	suite_left_out | awk -F'|' -v tool="$tool" -v compiler="$compiler" -v program="$1" \
+		'($1 == tool || $1 == tool "-" compiler || $1 == "*") && $2 == program { print $3 }'
+}
+
 # suite_judge NAME STATUS: passed, failed, left out; and what failed, in its words.
 suite_judge() {
-	suite_left_out | awk -F'|' -v tool="$tool" -v program="$1" \
-		'($1 == tool || $1 == "*") && $2 == program { print $3 }' >"$dir/$1-$kind.may"
-	awk -v may="$(cat "$dir/$1-$kind.may")" -v name="$title, $1" -v status="$2" '
+	awk -v may="$(suite_exceptions "$1" | tr '\n' ' ')" -v name="$title, $1" -v status="$2" '
 		# of the test that "text" and "id" are of
 		function judge(i) {
 			if (verdict == "P")
@@ -178,7 +185,7 @@ suite_judge() {
 			print name ": " text >"/dev/stderr"
 		}
 		BEGIN {
-			n = split(may, names, " ")
+			n = split(may, names)
 			for (i = 1; i <= n; i++) {
 				at = index(names[i], "=")
 				texts[i] = at ? substr(names[i], at + 1) : ""
@@ -218,7 +225,7 @@ suite_judge() {
 
 # suite_run NAME: in a process for each test, so that one that ends badly is alone.
 suite_run() {
-	if suite_left_out | grep -qE "^($tool|[*])[|]$1[|][*][|]"; then
+	if suite_exceptions "$1" | grep -qx '[*]'; then
 		echo "0 0 1" >>"$dir/results-$kind"
 		return
 	fi
