@@ -13,7 +13,6 @@
 #include "arch.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #define ACO_HIDDEN __attribute__((__visibility__("hidden")))
 #define ACO_THREAD_LOCAL __thread __attribute__((__tls_model__("initial-exec")))
@@ -114,9 +113,9 @@ ACO_HIDDEN int aco_thread_register_exit(unsigned i, void (*release)(void));
 ACO_HIDDEN int aco_thread_alt_stack_new(void);
 ACO_HIDDEN void aco_thread_alt_stack_free(void);
 
-/* Set by aco_overflow_report().  While it is, each thread gets an alternate
-   stack when it is prepared. */
-ACO_HIDDEN extern volatile sig_atomic_t aco_overflow_reporting;
+/* Set by aco_overflow_report(), for all threads and handlers.  While it is, each
+   thread gets an alternate stack when it is prepared. */
+ACO_HIDDEN extern int aco_overflow_reporting;
 
 /* ---- unload.c ------------------------------------------------------------ */
 

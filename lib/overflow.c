@@ -43,7 +43,8 @@ static int is_signal_without_room(const aco_share_stack_t *sstk,
 
 	if (!sstk->guard_page_enabled || aco_fault_is_general(uc))
 		return 0;
-	return sp - (uintptr_t)sstk->ptr < signal_frame ||
+	return sp - (uintptr_t)sstk->ptr <
+		       __atomic_load_n(&signal_frame, __ATOMIC_RELAXED) ||
 	       aco_is_in_guard(sstk, (const void *)sp);
 }
 
@@ -125,7 +126,7 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context, *link = uc->uc_link;
 	int saved = errno;
 
-	if (aco_overflow_reporting && !from)
+	if (__atomic_load_n(&aco_overflow_reporting, __ATOMIC_RELAXED) && !from)
 		report(info, context);
 	errno = saved;
 	next = from ? from->below
@@ -195,7 +196,7 @@ static int install(void)
 	if (!a)
 		return -1;
 	__atomic_store_n(&replaced, a, __ATOMIC_RELEASE);
-	signal_frame = aco_signal_frame();
+	__atomic_store_n(&signal_frame, aco_signal_frame(), __ATOMIC_RELAXED);
 	sa.sa_sigaction = on_segv;
 	sa.sa_flags &= SA_NODEFER | SA_RESTART;
 	sa.sa_flags |= SA_SIGINFO | SA_ONSTACK;
@@ -231,7 +232,7 @@ static int set_reporting(int on)
 	else
 		uninstall();
 	if (result == 0)
-		aco_overflow_reporting = on;
+		__atomic_store_n(&aco_overflow_reporting, on, __ATOMIC_RELAXED);
 	aco_unlock(ACO_LOCK_OVERFLOW);
 	return result;
 }

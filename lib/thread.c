@@ -103,7 +103,7 @@ int aco_thread_register_exit(unsigned i, void (*release)(void))
    it passes on to. */
 #define ALT_STACK_SIZE ((size_t)64 << 10)
 
-volatile sig_atomic_t aco_overflow_reporting;
+int aco_overflow_reporting;
 
 /*
  * The kernel takes any stack, but a filter of system calls may refuse them.  If it
@@ -208,7 +208,7 @@ void aco_thread_init(aco_cofuncp_t last_word)
 	aco_thread.ready = 1;
 	if (!aco_thread.was_listed)
 		aco_thread_register_exit(ACO_RELEASE_LISTED, leave_list);
-	if (aco_overflow_reporting)
+	if (__atomic_load_n(&aco_overflow_reporting, __ATOMIC_RELAXED))
 		aco_thread_alt_stack_new();
 	errno = saved;
 }

@@ -44,6 +44,7 @@ with_library() {
 		silent "$scratch/both"
 		silent "$scratch/both" threads
 		silent "$scratch/both" cos
+		silent "$scratch/both" reports
 		silent env ASAN_OPTIONS=detect_stack_use_after_return=1 \
 			"$scratch/both"
 	done

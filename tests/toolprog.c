@@ -476,6 +476,14 @@ static void *first_main_co(void *arg)
 	return arg;
 }
 
+/* Reports have just been turned on, perhaps by another thread. */
+static void *first_report(void *arg)
+{
+	if (aco_overflow_report(1) != 0)
+		abort();
+	return first_main_co(arg);
+}
+
 /* The first of the process are made by two threads at a time. */
 static void begin_in_two_threads(void *(*make_first)(void *))
 {
@@ -500,6 +508,10 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "cos")) {
 		begin_in_two_threads(first_main_co);
 		return 0;
+	}
+	if (!strcmp(what, "reports")) {
+		begin_in_two_threads(first_report);
+		return aco_overflow_report(0) != 0;
 	}
 	main_co = first_co();
 	a = aco_share_stack_new2(1 << 16, 1);
