@@ -290,7 +290,8 @@ suite_one() {
 	suite_with "$tool" "$own"
 }
 
-# suite SECONDS: takes as long as it takes, which is ten minutes for two processors.
+# suite SECONDS: takes as long as it takes, which is ten minutes of two processors that do
+# nothing else, for both architectures.
 suite() {
 	: >"$work/suite-lines"
 	suite_tools >"$work/suite-tools"
