@@ -64,6 +64,7 @@ thread|test-signals|*|the runtime puts a signal off until the next call of the C
 valgrind|test-overflow|signal_that_finds_no_room signal_that_finds_little_room signal_that_comes_in_the_guard|Valgrind ends a process whose signal finds no room
 valgrind|test-overflow|after_a_fault_without_address other_faults_pass_in_silence|Valgrind has no privileged instructions, and says SIGILL
 valgrind|test-overflow|handler_of_before_is_called|with SA_NODEFER Valgrind blocks none of the signals that the action names
+valgrind|test-share-stack|no_memory=no_memory:0:|Valgrind does not give out at once what has just been freed
 valgrind|test-fpenv|*|Valgrind has neither rounding of each kind nor traps
 LEFT_OUT
 }
