@@ -300,9 +300,9 @@ suite() {
 	if echo '#include <valgrind/memcheck.h>' | gcc -E -x c - >/dev/null 2>&1; then
 		suite_valgrind=-DHAVE_VALGRIND_MEMCHECK_H=1
 	fi
-	# The alternate stacks and the signals are to be the library's.  What a co held
-	# when it was destroyed leaks, as the manual says.
-	export ASAN_OPTIONS=handle_segv=0:handle_sigfpe=0:use_sigaltstack=0:allocator_may_return_null=1:detect_leaks=0
+	# The alternate stacks and the signals are to be the library's, and variables on
+	# its stacks.  What a co held when it was destroyed leaks, as the manual says.
+	export ASAN_OPTIONS=handle_segv=0:handle_sigfpe=0:use_sigaltstack=0:allocator_may_return_null=1:detect_leaks=0:detect_stack_use_after_return=0
 	export TSAN_OPTIONS=handle_segv=0:handle_sigfpe=0:use_sigaltstack=0:allocator_may_return_null=1
 	while IFS='|' read -r tool compiler flags runner; do
 		# the part "step" has the steps
