@@ -224,11 +224,11 @@ template <class T> class generator
 
 	template <class F,
 		  class = std::enable_if_t<std::is_invocable_v<F &, yielder>>>
-	explicit generator(F f, const stack &on = stack(), unsigned flags = 0)
+	explicit generator(F fn, const stack &on = stack(), unsigned flags = 0)
 	    : to(new slot)
 	{
 		to->co = coroutine([yield = yielder{ to.get() },
-				    f = std::move(f)]() mutable { f(yield); },
+				    f = std::move(fn)]() mutable { f(yield); },
 				   on, flags);
 		to->self = to->co.get();
 	}
