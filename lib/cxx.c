@@ -29,7 +29,8 @@ extern WEAK void *dlsym(void *handle, const char *name);
 static runtime *runtimes[MAX_RUNTIMES];
 static unsigned count;
 
-/* Takes no lock: other threads may add the same runtime at the same time. */
+/* Takes no lock: other threads may add the same runtime at the same time, or call it
+   already. */
 static void add(runtime *found)
 {
 	for (unsigned i = 0; found && i < MAX_RUNTIMES; i++) {
@@ -177,17 +178,21 @@ void aco_cxx_find(void)
 
 /* ---- their states -------------------------------------------------------- */
 
+static runtime *runtime_at(unsigned i)
+{
+	return __atomic_load_n(&runtimes[i], __ATOMIC_RELAXED);
+}
+
 unsigned aco_cxx_count(void)
 {
-	while (count < MAX_RUNTIMES &&
-	       __atomic_load_n(&runtimes[count], __ATOMIC_RELAXED))
+	while (count < MAX_RUNTIMES && runtime_at(count))
 		count++;
 	return count;
 }
 
 void aco_cxx_thread(void)
 {
-	aco_thread.cxx = runtimes[0]();
+	aco_thread.cxx = runtime_at(0)();
 }
 
 size_t aco_cxx_more_size(void)
@@ -199,7 +204,7 @@ void aco_cxx_more_switch(struct aco_cxx_globals *from,
 			 const struct aco_cxx_globals *to)
 {
 	for (unsigned i = 1; i < count; i++) {
-		struct aco_cxx_globals *now = runtimes[i]();
+		struct aco_cxx_globals *now = runtime_at(i)();
 
 		*from++ = *now;
 		*now = *to++;

@@ -30,6 +30,20 @@ build_with_library() {
 		2>"$scratch/log"
 }
 
+# begin_with_cxx FLAG...: two threads begin beside a C++ runtime, often, as a race shows
+# in one of fifty times; with the objects that build_with_library has made.
+begin_with_cxx() {
+	# shellcheck disable=SC2046 # words
+	"$with" -g $(arch_flags) -O2 "$@" -I"$include" "$top_srcdir/tests/toolprog.c" \
+		"$scratch"/objects/* -Wl,--no-as-needed -lstdc++ -o "$scratch/cxx" \
+		-pthread -lm -ldl 2>"$scratch/log" || return 0
+	times=0
+	while [ $times -lt 100 ]; do
+		silent "$scratch/cxx" switches
+		times=$((times + 1))
+	done
+}
+
 # with_library COMPILER FLAG...: they run in silence.  Not in a sample, as the library of
 # the build has no part in it; nor has it in io_tests.
 with_library() {
@@ -45,9 +59,11 @@ with_library() {
 		silent "$scratch/both" threads
 		silent "$scratch/both" cos
 		silent "$scratch/both" reports
+		silent "$scratch/both" switches
 		silent env ASAN_OPTIONS=detect_stack_use_after_return=1 \
 			"$scratch/both"
 	done
+	case $* in *thread*) begin_with_cxx "$@" ;; esac
 }
 
 # build_io_test COMPILER NAME FLAG...: from the objects that io_tests has made, with

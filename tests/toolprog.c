@@ -484,6 +484,25 @@ static void *first_report(void *arg)
 	return first_main_co(arg);
 }
 
+static void ends(void)
+{
+	aco_exit();
+}
+
+/* A switch asks each C++ runtime that the threads have found. */
+static void *first_switch(void *arg)
+{
+	aco_t *main_co = aco_create(NULL, NULL, 0, NULL, NULL);
+	aco_share_stack_t *sstk = aco_share_stack_new(1 << 16);
+	aco_t *co = aco_create(main_co, sstk, 0, ends, NULL);
+
+	aco_resume(co);
+	aco_destroy(co);
+	aco_share_stack_destroy(sstk);
+	aco_destroy(main_co);
+	return arg;
+}
+
 /* The first of the process are made by two threads at a time. */
 static void begin_in_two_threads(void *(*make_first)(void *))
 {
@@ -507,6 +526,10 @@ int main(int argc, char **argv)
 		begin_in_two_threads(first_stack);
 	if (!strcmp(what, "cos")) {
 		begin_in_two_threads(first_main_co);
+		return 0;
+	}
+	if (!strcmp(what, "switches")) {
+		begin_in_two_threads(first_switch);
 		return 0;
 	}
 	if (!strcmp(what, "reports")) {
