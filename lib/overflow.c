@@ -241,6 +241,8 @@ static int turn_on(void)
 {
 	int had_alt_stack = !!aco_thread.alt_stack;
 
+	/* a tool is told of the alternate stack */
+	aco_tools_process_ready();
 	if (aco_fork_ready() == 0 && aco_thread_alt_stack_new() == 0 &&
 	    set_reporting(1) == 0)
 		return 0;
