@@ -130,7 +130,9 @@ static void forks(void)
 		goes_on();
 		_exit(called == 0 ? 99 : 0);
 	}
+	alarm(120); /* a child that hangs ends first */
 	t_child(waitpid(pid, &status, 0) == pid);
+	t_child(WIFEXITED(status));
 	t_child(status == 0 || status == 99 << 8);
 	t_child(status == 0 || called > 0);
 	goes_on();
