@@ -400,7 +400,7 @@ typedef enum {
 	ACO_STATE_RUNNING,   /* the running co */
 	ACO_STATE_RESUMING,  /* has resumed another one and waits for it */
 	ACO_STATE_SUSPENDED, /* can be resumed */
-	ACO_STATE_END	     /* has called aco_exit() */
+	ACO_STATE_END	     /* has ended */
 } aco_state_t;
 aco_state_t aco_state(const aco_t *co);
 
