@@ -51,7 +51,7 @@ thread|test-enomem|first_threads_at_the_same_time|no thread may begin in a child
 thread|test-fork|handlers_among_threads=multi-threaded|the same
 thread|io/test-fork|in_a_task=16896 with_threads=16896|in a child the runtime ignores what the fiber that forked does, as that it unlocks or resumes, but not what others do
 thread|test-share-stack|destroy_gives_memory_back last_co_gives_memory_back no_memory|limit the address space
-thread-gcc|test-share-stack|usable_from_end_to_end=end_to_end:12:|the runtime of gcc 12 has room for 65,536 frames, in cos or elsewhere
+thread|test-share-stack|usable_from_end_to_end=end_to_end:12:|the runtimes of gcc 12 and clang 14 have room for 65,536 frames, in cos or elsewhere
 thread|test-try-resume|no_memory=ThreadSanitizer no_memory_in_a_co=ThreadSanitizer|limit the address space
 thread|test-resume|many_sharing_cos|the runtime has room for 8,128 threads and fibers
 thread|test-misuse|aborts_with_one_line=heap-use-after-free|what has been freed is found before it is used
