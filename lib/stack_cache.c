@@ -96,12 +96,16 @@ static void release_keeper(void);
  */
 static size_t rob(struct aco_keeper *k, int of_stacks)
 {
-	uintptr_t slot = __atomic_load_n(&k->slot, __ATOMIC_RELAXED);
-	size_t sz = slot - 1;
+	uintptr_t slot;
+	size_t sz;
 
-	if (!slot || (aco_is_stack(slot) && !of_stacks) ||
-	    !aco_keeper_change(k, slot, 0))
-		return 0;
+	/* its thread may be making and destroying stacks all the time */
+	do {
+		slot = __atomic_load_n(&k->slot, __ATOMIC_RELAXED);
+		if (!slot || (aco_is_stack(slot) && !of_stacks))
+			return 0;
+	} while (!aco_keeper_change(k, slot, 0));
+	sz = slot - 1;
 	if (aco_is_stack(slot)) {
 		aco_share_stack_t *sstk = (aco_share_stack_t *)slot;
 

@@ -6,6 +6,8 @@
  * thread then goes through what else would need several at the right moment.
  * It has no keeper, which would serve it without a lock.
  */
+#define _GNU_SOURCE 1 /* REG_RIP */
+
 #include "testutil.h"
 
 #include <errno.h>
@@ -13,6 +15,9 @@
 #include <semaphore.h>
 #include <sys/resource.h>
 #include <time.h>
+
+#define CHECK(expr) ck_assert(expr)
+#include "trap.h"
 
 #define KIB ((size_t)1024)
 
@@ -368,6 +373,73 @@ static void *limit_to_0(void *arg)
 	return arg;
 }
 
+#if defined(__x86_64__)
+#define REG_IP REG_RIP
+#else
+#define REG_IP REG_EIP
+#endif
+
+static aco_share_stack_t *taken;
+static const void *last_exchange;
+static int toggles;
+
+/* lock cmpxchg, with a prefix for 8 bytes or without. */
+static int is_exchange(const uint8_t *code)
+{
+	if (code[0] != 0xf0)
+		return 0;
+	code += (code[1] & 0xf0) == 0x40 ? 2 : 1;
+	return code[0] == 0x0f && code[1] == 0xb1;
+}
+
+/*
+ * Right before the stack is taken out of the keeper, its thread takes it out itself,
+ * or puts it back: three times.  Neither needs a lock, of which this thread has one
+ * for each shard.
+ */
+static void on_trap(int sig, siginfo_t *info, void *context)
+{
+	const ucontext_t *uc = context;
+	const void *at = (const void *)(uintptr_t)uc->uc_mcontext.gregs[REG_IP];
+
+	(void)sig;
+	(void)info;
+	if (held != 16 || calls > 0 || !is_exchange(at))
+		return;
+	toggles = at == last_exchange ? toggles + 1 : 1;
+	last_exchange = at;
+	if (toggles > 3)
+		return;
+	if (taken)
+		aco_share_stack_destroy(taken);
+	taken = taken ? NULL : new (64 * KIB);
+}
+
+static void keep_and_change(void)
+{
+	aco_stats_t stats;
+
+	aco_share_stack_destroy(new (64 * KIB));
+	calls = 0;
+	catch_traps(on_trap);
+	raise(SIGUSR1);
+	aco_share_stack_cache_limit(0);
+	raise(SIGUSR1);
+	if (taken)
+		aco_share_stack_destroy(taken);
+	aco_share_stack_destroy(new (200 * KIB));
+	aco_stats(&stats);
+	ck_assert_uint_eq(stats.stacks_cached, 0);
+	ck_assert_int_gt(toggles, 3);
+}
+
+/* A limit that a keeper escaped would be none for all others. */
+START_TEST(keepers_change_while_limited)
+{
+	in_new_thread(keep_and_change);
+}
+END_TEST
+
 static void keep_while_another_limits(void)
 {
 	aco_share_stack_t *sstk = new (64 * KIB);
@@ -543,6 +615,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, no_lock_for_the_last_one);
 	tcase_add_test(tc, the_size_is_right);
 	tcase_add_test(tc, keepers_obey_the_limit);
+	tcase_add_test(tc, keepers_change_while_limited);
 	tcase_add_test(tc, credit_is_taken_by_another_thread);
 	tcase_add_test(tc, left_to_other_threads);
 	tcase_add_test(tc, pushed_out_of_a_keeper);
