@@ -389,6 +389,9 @@ static inline void restart(aco_t *co, aco_cofuncp_t fp, void *arg)
 
 NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
 {
+	/* the share stack of a destroyed co may be no more */
+	if (co && ACO_IS_ALIGNED(co) && co->state == ACO_FREED)
+		aco_misuse("aco_reset", "the co has been destroyed", co);
 	if (!co || !ACO_IS_ALIGNED(co) || aco_is_main(co) || !fp ||
 	    aco_is_destroyed(co->share_stack)) {
 		errno = EINVAL;
@@ -396,8 +399,6 @@ NOINLINE static int reset_slow(aco_t *co, aco_cofuncp_t fp, void *arg)
 	}
 	if (aco_is_busy(co))
 		aco_misuse("aco_reset", "the co is running", co);
-	if (co->state == ACO_FREED)
-		aco_misuse("aco_reset", "the co has been destroyed", co);
 	aco_thread_ready();
 	if (aco_unlikely(aco_tools))
 		aco_tools_co_free(co);

@@ -97,6 +97,30 @@ static void destroyed(void *call)
 	((resume_t)call)(co);
 }
 
+/* Its share stack is no more, either. */
+static void reset_all_destroyed(void *arg)
+{
+	aco_share_stack_t *sstk = aco_share_stack_new(4096);
+	aco_t *co = aco_create(t_main, sstk, 0, yields, NULL);
+
+	(void)arg;
+	t_says(co);
+	aco_share_stack_cache_limit(0);
+	aco_destroy(co);
+	aco_share_stack_destroy(sstk);
+	reset(co);
+}
+
+static void reset_destroyed_main(void *arg)
+{
+	aco_t *co = aco_create(NULL, NULL, 0, NULL, NULL);
+
+	(void)arg;
+	t_says(co);
+	aco_destroy(co);
+	reset(co);
+}
+
 static void destroy_main_twice(void *arg)
 {
 	aco_t *co = aco_create(NULL, NULL, 0, NULL, NULL);
@@ -736,6 +760,10 @@ static const struct {
 	{ destroyed, CALL(aco_destroy),
 	  "libaco: aco_destroy: the co has been destroyed: co %p\n" },
 	{ destroyed, CALL(reset),
+	  "libaco: aco_reset: the co has been destroyed: co %p\n" },
+	{ reset_all_destroyed, NULL,
+	  "libaco: aco_reset: the co has been destroyed: co %p\n" },
+	{ reset_destroyed_main, NULL,
 	  "libaco: aco_reset: the co has been destroyed: co %p\n" },
 	{ destroy_main_twice, NULL,
 	  "libaco: aco_destroy: the co has been destroyed: co %p\n" },
