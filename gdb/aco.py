@@ -542,6 +542,7 @@ class View:
             8 * co.lib.word, False)
         self.thread = gdb.selected_thread()
         self.copy = None
+        self.past_main = False
         self.innermost = self.innermost_frame()
 
     def value(self, number):
@@ -562,13 +563,23 @@ class View:
         if copied:
             self.copy = Copy(*copied, self.co.lib.word)
         unwinder.view = self
+        # where main() is the innermost frame gdb looks for no caller
+        if not gdb.parameter("backtrace past-main"):
+            self.past_main = True
+            gdb.execute("set backtrace past-main on")
         gdb.invalidate_cached_frames()
 
     def close(self):
         unwinder.view = None
+        self.end_in_main()
         if self.copy:
             self.copy.remove()
         gdb.invalidate_cached_frames()
+
+    def end_in_main(self):
+        if self.past_main:
+            self.past_main = False
+            gdb.execute("set backtrace past-main off")
 
     def frame(self):
         """The innermost one of the co, or None."""
@@ -1137,6 +1148,7 @@ def goes_on(_):
     if view.copy:
         view.copy.distrust()
         left_over = view.copy
+    view.end_in_main()
     unwinder.view = view = None
 
 

@@ -179,6 +179,7 @@ int main(int argc, char **argv)
 	inner = co_on(NULL, 0, inner_function, 800);
 	outer = co_on(NULL, 0, outer_function, 801);
 	aco_resume(outer);
+	__asm__ volatile("in_main: .globl in_main");
 	pthread_barrier_wait(&barrier);
 	pthread_join(id, NULL);
 	puts("went on");
