@@ -209,6 +209,10 @@ class Stack:
         """Waits, without users, for the next aco_share_stack_new()."""
         return self.destroyed and not self.users
 
+    def is_lost(self):
+        """The caller's memory, which is the caller's again, and may be gone."""
+        return self.destroyed and ORIGINS[self.origin] == "caller"
+
     def has(self, address):
         return self.ptr <= address <= self.ptr + self.size
 
@@ -255,6 +259,10 @@ class Co:
     def owns(self):
         return self.stack is not None and self.stack.owner == self.address
 
+    def is_lost(self):
+        """Its bytes were on such a stack when that was destroyed."""
+        return self.is_suspended() and not self.saved and self.stack.is_lost()
+
     def red_zone(self):
         if self.raw_state != SUSPENDED_INLINE:
             return 0
@@ -266,13 +274,17 @@ class Co:
         they are there."""
         if not self.is_suspended() or self.owns():
             return None
+        # the last owner of a stack that was destroyed: nothing came after it
+        if not self.saved:
+            return None
         low = self.sp - self.red_zone()
         size = self.stack.end - low
         if size <= 0 or self.saved > size:
             return None
         data = read(self.save_ptr, self.saved) if self.saved else b""
         data += bytes(size - self.saved)
-        data += read(self.stack.end, 3 * self.lib.word)
+        top = 3 * self.lib.word
+        data += bytes(top) if self.stack.is_lost() else read(self.stack.end, top)
         # By the word at the base a walk finds the owner, of the co that has the
         # stack now.  Here it finds none, in the word after the next.
         word = self.lib.word
@@ -622,6 +634,8 @@ def can_look(co):
         return "has ended"
     if not co.is_at_rest():
         return "is running"
+    if co.is_lost():
+        return "was on a share stack that is destroyed"
     if not gdb.selected_thread():
         return "can't be looked from: no thread is selected"
     return None
@@ -796,10 +810,14 @@ def place_of(co):
                     break
                 if place.text is not None:
                     return place.text
+                if co.is_lost():
+                    return "?"
                 stack = stack or Bytes(co)
                 sp += place.above
                 pc = stack.word(sp - co.lib.word)
         except gdb.MemoryError:
+            return "?"
+        if co.is_lost():
             return "?"
         learn(co)
     return symbol_of(co.pc)

@@ -47,6 +47,8 @@ STATES = {
     "third": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper +deep at ",
     "mask": r"suspended +\d+ of shared 0x[0-9a-f]+, saved +sleeper ",
     "over_mask": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper ",
+    "gone_first": r"suspended +\d+ of shared 0x[0-9a-f]+, saved +sleeper +deep at ",
+    "gone_last": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper +(deep at|\?$)",
     "outer": r"resuming +\d+ +0x[0-9a-f]+ +outer_function +outer_function at ",
     "inner": r"running +- +0x[0-9a-f]+ +inner_function +thread 1 ",
     "away": r"suspended +\d+ +sleeper \"far away\" +deep at ",
@@ -79,7 +81,7 @@ def check_lists():
     check(names("-function far.away") == {"away"}, "-function of a name")
     check(names("-stack shared") == {"first", "second", "third"}, "-stack")
     check(not re.search(r"^2 .*deep", run("info cos -group -function wide"), re.M) and
-          re.search(r"^[56] .*suspended +sleeper +deep at",
+          re.search(r"^[5-8] .*suspended +sleeper +deep at",
                     run("info cos -group"), re.M), "-group")
     refuses("info cos -state asleep", "A state is one of")
     refuses("info cos -what", "What is")
@@ -97,7 +99,8 @@ def check_lists():
         check(not stack or stack in lines, "no stack of " + name)
 
 
-NUMBERS = {"over_mask": 720, "own": 100, "large": 400, "first": 500, "third": 700, "away": 900}
+NUMBERS = {"over_mask": 720, "own": 100, "large": 400, "first": 500, "third": 700, "away": 900,
+           "gone_first": 740}
 
 
 def frames():
@@ -172,12 +175,13 @@ def check_looking():
                                                           run("backtrace")))
     check("number = 1500" in run("co first apply backtrace -full"), "apply")
     text = run("co all -state suspended apply backtrace")
-    check(len(re.findall(r"^\[co ", text, re.M)) == 8 + address("count") and
+    check(len(re.findall(r"^\[co ", text, re.M)) == 10 + address("count") and
           "wide_sleeper" in text, text)
     check(run("backtrace") == before, "after apply")
     refuses("co fresh", "has not started")
     refuses("co ended", "has ended")
     refuses("co inner", "running, in thread")
+    refuses("co gone_last", "destroyed")
     refuses("co 12345", "no co")
     refuses("co nothing_here", "No symbol")
 
@@ -206,7 +210,7 @@ def check_stripped():
     check(len(found) == len(STATES), run("info cos"))
     check(len([line for line in found.values()
                if re.match(r"suspended .* 0x[0-9a-f]+ in gdb-program|"
-                           r"suspended .* 0x[0-9a-f]+$", line)]) == 8,
+                           r"suspended .* (0x[0-9a-f]+|\?)$", line)]) == 10,
           run("info cos"))
     first = [at for at, line in found.items() if "3" in line and
              ", saved" in line][0]

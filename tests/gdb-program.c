@@ -17,7 +17,7 @@
 
 /* What the program knows itself. */
 aco_t *main_co, *own, *fresh, *ended, *outer, *inner, *first, *second, *third,
-	*large, *away, *away_main, *mask, *over_mask;
+	*large, *away, *away_main, *mask, *over_mask, *gone_first, *gone_last;
 aco_share_stack_t *shared, *destroyed;
 aco_t **many;
 size_t count;
@@ -145,6 +145,21 @@ static void make_many(void)
 	}
 }
 
+/* Of the stack of these cos nothing is left. */
+static void make_gone(void)
+{
+	size_t sz = 1 << 16;
+	void *mem = mmap(NULL, sz, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	aco_share_stack_t *sstk = aco_share_stack_from(mem, sz);
+
+	gone_last = co_on(sstk, 0, sleeper, 730);
+	gone_first = resumed(co_on(sstk, 0, sleeper, 740));
+	aco_resume(gone_last);
+	aco_share_stack_destroy(sstk);
+	munmap(mem, sz);
+}
+
 int main(int argc, char **argv)
 {
 	aco_share_stack_t *other;
@@ -156,6 +171,7 @@ int main(int argc, char **argv)
 	pthread_create(&id, NULL, thread, NULL);
 	pthread_barrier_wait(&barrier);
 
+	make_gone();
 	own = resumed(co_on(NULL, 0, sleeper, 100));
 	fresh = co_on(NULL, 0, sleeper, 200);
 	ended = resumed(resumed(co_on(NULL, 0, waiter, 300)));
