@@ -17,13 +17,16 @@
 /*
  * All frames of co are unwound, and the unwinder goes on with its resumer.  It
  * finds the resumer by the owner of the stack, so co stays the owner, with no
- * bytes there.
+ * bytes there.  What runs from now on in the thread has the resumer's control
+ * words, as after any other end of co.
  */
 static void end_unwound(aco_t *co)
 {
 	aco_t *resumer = aco_set_ended(co);
 
 	co->reg[ACO_REG_IDX_SP] = co->share_stack->align_retptr;
+	if (!(co->flags & ACO_SHARE_FPENV))
+		aco_control_exchange(co, resumer);
 	/* This is a switch to the tools that are told of switches: the frames
 	   of the resumer are next. */
 	aco_tools_before_switch(co, resumer);

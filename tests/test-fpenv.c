@@ -706,6 +706,57 @@ START_TEST(no_traps_in_a_thread)
 }
 END_TEST
 
+/* ------------------------------------------------------------ thread end -- */
+
+static void sets_and_ends_the_thread(void)
+{
+	set_words(some_words[3]);
+	pthread_exit(NULL);
+}
+
+static void sets_and_resumes(void)
+{
+	set_words(some_words[2]);
+	aco_resume(aco_get_arg());
+	aco_exit();
+}
+
+/* A destructor of thread-specific data. */
+static void looks_at_words(void *words)
+{
+	*(struct words *)words = get_words();
+	set_words(words_default);
+}
+
+static pthread_key_t key;
+static struct words words_at_end;
+
+static void *ends_in_a_co(void *co)
+{
+	pthread_setspecific(key, &words_at_end);
+	set_words(some_words[1]);
+	aco_resume(co);
+	return NULL;
+}
+
+/* Its frames are unwound, and after them those of its resumers. */
+START_TEST(thread_ends_in_a_co)
+{
+	aco_t *inner = t_co2(t_stack(T_STACK_SIZE), sets_and_ends_the_thread,
+			     NULL, 0, _i ? ACO_SHARE_FPENV : 0);
+	aco_t *outer = t_co(t_sstk, sets_and_resumes, inner);
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_key_create(&key, looks_at_words), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, ends_in_a_co, outer), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	pthread_key_delete(key);
+	set_words(words_at_end);
+	check_words(some_words[1]);
+	set_words(words_default);
+}
+END_TEST
+
 void t_reset(void)
 {
 	steps = 0;
@@ -765,6 +816,9 @@ static void add_cases(Suite *s, int other)
 	tcase_add_test(tc, traps_are_the_cos);
 	tcase_add_test(tc, pending_x87_exceptions_trap);
 	tcase_add_test(tc, precision_control);
+
+	tc = new_case(s, "thread end", other);
+	tcase_add_loop_test(tc, thread_ends_in_a_co, 0, 2);
 }
 
 Suite *t_suite(void)

@@ -59,6 +59,7 @@ thread|test-yield-to|no_room_is_needed no_room_for_a_red_zone|the frames of the 
 thread|test-threads|main_co_of_a_dead_thread|the runtime needs a larger stack for the thread
 thread|test-threads|thread_ends_inside_a_co main_co_of_a_thread_that_ended_inside_a_co|the runtime wants threads to end outside of fibers
 thread|test-unwind|an_owner_whose_thread_has_ended|the same
+thread|test-fpenv|thread_ends_in_a_co|the same
 thread-clang|test-overflow|*|a co overflows in the runtime, which holds a lock that it takes again when the handler calls write(2)
 thread|test-overflow|signal_that_finds_little_room handler_of_before_is_called handler_that_goes_on errno_is_left_alone report_that_nobody_reads|the runtime calls the handlers of signals itself, with all signals blocked, another errno and large frames
 thread|test-signals|*|the runtime puts a signal off until the next call of the C library
