@@ -2,8 +2,7 @@
 /*
  * aco.hpp - coroutines for C++17 and later, on top of aco.h; see aco.hpp(3)
  * Objects can be moved, not copied.  Without memory std::bad_alloc is thrown, for
- * bad arguments std::invalid_argument.  After other misuse the library writes one
- * line and calls abort(3), as in C.
+ * bad arguments std::invalid_argument.  Other misuse is a line and abort(3), as in C.
  */
 #ifndef ACO_HPP
 #define ACO_HPP
@@ -158,8 +157,9 @@ struct coroutine {
 		if (done())
 			throw std::invalid_argument("aco::coroutine: done");
 		detail::state *s = self.get();
-		if (s->co->share_stack->owner == s->co)
-			aco_resume(s->co); /* inline; no room to make */
+		if (s->co->resumer == aco_get_co() &&
+		    s->co->share_stack->owner == s->co)
+			aco_resume(s->co); /* inline; takes no memory */
 		else if (aco_try_resume(s->co) < 0)
 			throw std::bad_alloc();
 		if (s->error)

@@ -773,6 +773,36 @@ static void has_no_memory()
 	CHECK(ran && second.done() && first.done());
 }
 
+static bool gives_memory = true;
+
+static void *gives(std::size_t sz, void *)
+{
+	return gives_memory ? std::malloc(sz) : nullptr;
+}
+
+static void takes(void *ptr, std::size_t, void *)
+{
+	std::free(ptr);
+}
+
+/* The library makes the main co of another thread. */
+static void has_no_memory_for_a_main_co()
+{
+	const aco_allocator_t allocator = { gives, takes, nullptr };
+
+	CHECK(aco_set_allocator(&allocator) == 0);
+	aco::coroutine co([] { aco::yield(); });
+	co.resume();
+	std::thread([&co] {
+		gives_memory = false;
+		THROWS(std::bad_alloc, co.resume());
+		gives_memory = true;
+		CHECK(!co.done());
+		co.resume();
+		CHECK(co.done());
+	}).join();
+}
+
 /* ---- misuse --------------------------------------------------------------- */
 
 static void resumes_itself()
@@ -808,6 +838,8 @@ static void run_one(const char *what)
 		ends_a_thread();
 	if (!std::strcmp(what, "no-memory"))
 		has_no_memory();
+	if (!std::strcmp(what, "no-memory-in-thread"))
+		has_no_memory_for_a_main_co();
 	if (!std::strcmp(what, "resume"))
 		resumes_itself();
 	if (!std::strcmp(what, "destroy"))

@@ -146,7 +146,9 @@ for cc in $(compilers); do
 	try -std=c++2b -O2
 	"$scratch/hpp" end-thread || fail "$cxx: a thread that ends in a coroutine"
 	"$scratch/hpp" no-memory || fail "$cxx: no memory to resume"
-	aborts resume "aco_resume: the co is running"
+	"$scratch/hpp" no-memory-in-thread ||
+		fail "$cxx: no memory to resume in another thread"
+	aborts resume "aco_try_resume: the co is running"
 	aborts destroy "aco_destroy: the co is running"
 	aborts stack "aco_resume: a running co uses its share stack"
 	try -std=c++20 -O2 -DACO_NO_INLINE
