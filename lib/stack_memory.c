@@ -5,6 +5,7 @@
 #include "probe.h"
 #include "stacks.h"
 
+#include <errno.h>
 #include <sys/auxv.h>
 
 #include "debug.h"
@@ -109,8 +110,12 @@ aco_share_stack_t *aco_stack_get(size_t pages, unsigned size_class)
 	return mapping_get(aco_class_pages(size_class));
 }
 
+/* As free(3), it leaves errno alone: the kernel refuses to take back what is
+   locked. */
 void aco_stack_give_back(aco_share_stack_t *sstk)
 {
+	int saved = errno;
+
 	ACO_PROBE3(stack__unmap, sstk, sstk->ptr, sstk->sz);
 	switch (sstk->origin) {
 	case ACO_ORIGIN_ARENA:
@@ -126,6 +131,7 @@ void aco_stack_give_back(aco_share_stack_t *sstk)
 	default:
 		free_record(sstk);
 	}
+	errno = saved;
 }
 
 /*

@@ -519,6 +519,27 @@ START_TEST(locked_memory)
 }
 END_TEST
 
+/* What a program does after a failure does not hide it. */
+static void destroy_locked(void *arg)
+{
+	(void)arg;
+	alloc_arrays(2);
+	if (!lock_memory())
+		return;
+	for (size_t i = 0; i < 2; i++)
+		stacks[i] = aco_share_stack_new(4096);
+	errno = ERANGE;
+	for (size_t i = 0; i < 2; i++)
+		aco_share_stack_destroy(stacks[i]);
+	t_child(errno == ERANGE);
+}
+
+START_TEST(errno_stays)
+{
+	t_expect_ok(destroy_locked, NULL);
+}
+END_TEST
+
 /* ----------------------------------------------------------------- fork -- */
 
 static void guards_in_a_child(void *arg)
@@ -567,6 +588,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, address_space, 0, 7);
 	tcase_add_test(tc, address_space_is_used_up);
 	tcase_add_test(tc, locked_memory);
+	tcase_add_test(tc, errno_stays);
 	tcase_add_test(tc, guards_after_fork);
 	return s;
 }
