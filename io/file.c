@@ -97,6 +97,8 @@ ssize_t aco_io_pread(int fd, void *buf, size_t len, int64_t offset)
 
 	if (aco_io_take_turn())
 		return -1;
+	if (offset < 0) /* -1 would be the offset of the file, for preadv2(2) */
+		return fail(EINVAL);
 	while ((n = read_cached(&t)) > 0 && (size_t)n < t.len) {
 		t.buf += n;
 		t.len -= (size_t)n;

@@ -152,6 +152,10 @@ IO_TEST(refusals)
 	io_fails(aco_io_pread(-1, &c, 1, 0), EBADF);
 	io_fails(aco_io_pwrite(-1, &c, 1, 0), EBADF);
 	io_fails(aco_io_pread(file, &c, 1, -5), EINVAL);
+	io_put(file, "xy", 2); /* not at the offset of the file */
+	ck_assert_int_eq(lseek(file, 0, SEEK_SET), 0);
+	io_fails(aco_io_pread(file, &c, 1, -1), EINVAL);
+	ck_assert_int_eq(lseek(file, 0, SEEK_CUR), 0);
 	io_fails(aco_io_pwrite(file, &c, 1, -5), EINVAL);
 	ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
 	io_fails(aco_io_pread(ends[0], &c, 1, 0), ESPIPE);
