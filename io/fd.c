@@ -94,10 +94,11 @@ void aco_io_fd_event(aco_io_t *io, uint64_t data, uint32_t events)
 		return;
 	if (events & (ends | EPOLLRDHUP | EPOLLPRI))
 		d->flags |= FD_DOUBT;
-	if (events & (ends | EPOLLRDHUP | EPOLLPRI | EPOLLIN)) {
+	if (events & (ends | EPOLLRDHUP | EPOLLIN))
 		d->ready |= ACO_IO_READ;
+	/* Urgent data alone is for who asks for it: others find nothing. */
+	if (events & (ends | EPOLLRDHUP | EPOLLPRI | EPOLLIN))
 		wake(d, ACO_IO_READ, 0);
-	}
 	if (events & (ends | EPOLLOUT)) {
 		d->ready |= ACO_IO_WRITE;
 		wake(d, ACO_IO_WRITE, 0);
@@ -238,22 +239,28 @@ static int ready_now(int fd, int events)
 }
 
 /* Regular files, which epoll refuses, are always ready. */
-static int wait_armed(int fd, int events, int64_t deadline)
+static int wait_armed(int fd, int events, bool is_armed, int64_t deadline)
 {
 	struct descriptor *d = &aco_io_thread->fds[fd];
+	int ready;
 
-	if (d->flags & FD_OURS ? ensure_registered(fd, d) : arm(fd, d))
+	is_armed |= (d->flags & FD_OURS) != 0;
+	if (is_armed ? ensure_registered(fd, d) : arm(fd, d))
 		return errno == EPERM ? events : -1;
 	/* What is there will be reported, if it was not. */
 	d->ready &= (uint8_t)~events;
 	if (wait_registered(fd, events, deadline))
 		return -1;
-	return aco_io_thread->fds[fd].ready & events;
+	ready = aco_io_thread->fds[fd].ready & events;
+	/* It may have been urgent data. */
+	return ready ? ready : ready_now(fd, events);
 }
 
+/* Armed once: again and again epoll would report urgent data. */
 int aco_io_wait(int fd, int events, int64_t deadline)
 {
 	struct descriptor *d;
+	bool is_armed = false;
 	int result = 0;
 
 	if (aco_io_take_turn())
@@ -270,7 +277,8 @@ int aco_io_wait(int fd, int events, int64_t deadline)
 	while (!result) {
 		if (is_past(deadline))
 			return fail(ETIMEDOUT);
-		result = wait_armed(fd, events, deadline);
+		result = wait_armed(fd, events, is_armed, deadline);
+		is_armed = true;
 	}
 	return result;
 }

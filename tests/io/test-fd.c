@@ -93,8 +93,6 @@ IO_TEST(wait_refuses)
 	close(file);
 }
 
-/* ---- two directions, two tasks ------------------------------------------- */
-
 static void waits_to_read(void *arg)
 {
 	int i = (int)(intptr_t)arg;
@@ -102,6 +100,44 @@ static void waits_to_read(void *arg)
 	results[i] = aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER);
 	errors[i] = errno;
 }
+
+/* Has the scheduler nothing to do when nothing else runs? */
+static bool is_asleep(void)
+{
+	struct pollfd p = { .events = POLLIN };
+	bool sleeps = false;
+
+	p.fd = aco_io_fd(aco_io_current());
+	for (int i = 0; i < 5; i++) {
+		sleeps = poll(&p, 1, 0) == 0;
+		io_turns(1);
+	}
+	return sleeps;
+}
+
+/* A peer that sends urgent data does not keep a library busy, which reads none. */
+IO_TEST(wait_beside_urgent_data)
+{
+	int pair[2];
+	char c;
+
+	io_tcp_pair(pair);
+	fds[0] = pair[1];
+	ck_assert_int_eq(send(pair[0], "!", 1, MSG_OOB), 1);
+	io_go(NULL, waits_to_read, NULL);
+	io_turns(3);
+	ck_assert_int_eq(results[0], -9);
+	ck_assert(is_asleep());
+	io_put(pair[0], "x", 1);
+	io_turns(3);
+	ck_assert_int_eq(results[0], ACO_IO_READ);
+	io_get(fds[0], &c, 1);
+	ck_assert_int_eq(c, 'x');
+	aco_io_close(pair[0]);
+	aco_io_close(pair[1]);
+}
+
+/* ---- two directions, two tasks ------------------------------------------- */
 
 static void reads_one(void *arg)
 {
@@ -458,20 +494,11 @@ static void polls_for_little(void *arg)
 /* What is there, but was not asked for, wakes nobody again and again. */
 static void check_little(int events, int revents)
 {
-	struct pollfd p = { .events = POLLIN };
-	bool sleeps = false;
-
 	io_pair(fds);
 	io_put(fds[1], "x", 1);
 	io_go(NULL, polls_for_little, (void *)(intptr_t)events);
 	io_turns(3);
-	p.fd = aco_io_fd(aco_io_current());
-	/* When nothing else runs, the scheduler has nothing to do. */
-	for (int i = 0; i < 5; i++) {
-		sleeps = poll(&p, 1, 0) == 0;
-		io_turns(1);
-	}
-	ck_assert(sleeps);
+	ck_assert(is_asleep());
 	ck_assert_int_eq(results[0], -9);
 	close(fds[1]);
 	io_turns(2);
@@ -660,6 +687,7 @@ Suite *t_suite(void)
 	io_add(tc, wait_for_what_is_there);
 	io_add(tc, wait_of_a_descriptor_of_these_calls);
 	io_add(tc, wait_refuses);
+	io_add(tc, wait_beside_urgent_data);
 	io_add(tc, a_second_one_is_busy);
 	io_add(tc, close_wakes_who_waits);
 	tc = io_case(s, "numbers");
