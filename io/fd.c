@@ -244,6 +244,8 @@ static int wait_armed(int fd, int events, bool is_armed, int64_t deadline)
 	struct descriptor *d = &aco_io_thread->fds[fd];
 	int ready;
 
+	if (is_busy(d, events)) /* another wait has begun in this one */
+		return fail(EBUSY);
 	is_armed |= (d->flags & FD_OURS) != 0;
 	if (is_armed ? ensure_registered(fd, d) : arm(fd, d))
 		return errno == EPERM ? events : -1;
@@ -252,7 +254,7 @@ static int wait_armed(int fd, int events, bool is_armed, int64_t deadline)
 	if (wait_registered(fd, events, deadline))
 		return -1;
 	ready = aco_io_thread->fds[fd].ready & events;
-	/* It may have been urgent data. */
+	/* It was urgent data, or another wait has begun since the event. */
 	return ready ? ready : ready_now(fd, events);
 }
 

@@ -420,6 +420,59 @@ IO_TEST(a_number_taken_from_a_writer)
 	close(sign[1]);
 }
 
+/* A task that was woken and has not run yet leaves the wait of the next one alone:
+   takes says whether that one took what was there. */
+static bool takes;
+
+static void waits_after_the_sign(void *unused)
+{
+	char c;
+
+	(void)unused;
+	ck_assert_int_eq(aco_io_wait(sign[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	if (takes)
+		io_get(fds[0], &c, 1);
+	waits_to_read((void *)1);
+}
+
+static void check_wait_beside_a_woken_one(void)
+{
+	io_pair(fds);
+	io_pair(sign);
+	io_go(NULL, waits_after_the_sign, NULL);
+	io_go(NULL, waits_to_read, NULL);
+	io_turns(3);
+	io_put(sign[1], "!", 1);
+	io_put(fds[1], "x", 1);
+	io_turns(3);
+	if (takes) {
+		check_failed(0, EBUSY);
+		ck_assert_int_eq(results[1], -9);
+		io_put(fds[1], "y", 1);
+		io_turns(3);
+	} else {
+		ck_assert_int_eq(results[0], ACO_IO_READ);
+	}
+	ck_assert_int_eq(results[1], ACO_IO_READ);
+	close(fds[0]);
+	close(fds[1]);
+	close(sign[0]);
+	close(sign[1]);
+}
+
+IO_TEST(a_second_wait_before_the_first_has_run)
+{
+	takes = false;
+	check_wait_beside_a_woken_one();
+}
+
+IO_TEST(a_second_wait_takes_what_was_there)
+{
+	takes = true;
+	check_wait_beside_a_woken_one();
+}
+
 /* ---- poll ---------------------------------------------------------------- */
 
 static int many[8][2];
@@ -688,6 +741,8 @@ Suite *t_suite(void)
 	io_add(tc, wait_of_a_descriptor_of_these_calls);
 	io_add(tc, wait_refuses);
 	io_add(tc, wait_beside_urgent_data);
+	io_add(tc, a_second_wait_before_the_first_has_run);
+	io_add(tc, a_second_wait_takes_what_was_there);
 	io_add(tc, a_second_one_is_busy);
 	io_add(tc, close_wakes_who_waits);
 	tc = io_case(s, "numbers");
