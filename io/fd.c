@@ -137,8 +137,11 @@ static int ensure_registered(int fd, struct descriptor *d)
 
 static int arm(int fd, struct descriptor *d)
 {
-	if ((d->flags & FD_REGISTERED) && !control(EPOLL_CTL_MOD, fd))
-		return 0;
+	if (d->flags & FD_REGISTERED) {
+		if (!control(EPOLL_CTL_MOD, fd))
+			return 0;
+		d->file++; /* others have closed it, but maybe no copy of it */
+	}
 	return register_fd(fd, d);
 }
 

@@ -473,6 +473,32 @@ IO_TEST(a_second_wait_takes_what_was_there)
 	check_wait_beside_a_woken_one();
 }
 
+/* The number of a file that others have closed, of which a copy is open. */
+IO_TEST(a_copy_that_others_have)
+{
+	int copy;
+
+	io_pair(fds);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(1)), ETIMEDOUT);
+	copy = dup(fds[0]);
+	close(fds[0]);
+	io_pair(others);
+	if (others[0] != fds[0])
+		move_to(others[0], fds[0]);
+	io_go(NULL, waits_to_read, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], -9);
+	io_put(others[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], ACO_IO_READ);
+	close(fds[0]);
+	close(fds[1]);
+	close(others[1]);
+	close(copy);
+}
+
 /* ---- poll ---------------------------------------------------------------- */
 
 static int many[8][2];
@@ -750,6 +776,7 @@ Suite *t_suite(void)
 	io_add(tc, a_number_that_was_waited_for);
 	io_add(tc, a_copy_is_open);
 	io_add(tc, a_copy_is_another);
+	io_add(tc, a_copy_that_others_have);
 	io_add(tc, a_number_taken_from_a_reader);
 	io_add(tc, a_number_taken_from_a_waiter);
 	io_add(tc, a_number_taken_from_a_writer);
