@@ -315,13 +315,16 @@ static int enter_one(const struct pollfd *p, bool is_armed)
 	withdraw(p->fd, events); /* it may be in fds twice */
 	if (is_busy(d, events))
 		return fail(EBUSY);
-	if (!is_armed && arm(p->fd, d))
+	/* Its number may have been closed, and be another's, since it was. */
+	if ((is_armed ? ensure_registered(p->fd, d) : arm(p->fd, d)) &&
+	    errno != EPERM)
 		return -1;
 	enter(p->fd, events);
 	return 0;
 }
 
-/* A descriptor that epoll refuses is always ready: poll(2) has said so. */
+/* A descriptor that epoll refuses is always ready: poll(2) has said so, unless
+   nothing was asked that it could be ready for. */
 static int wait_for_all(const struct pollfd *fds, nfds_t n, bool is_armed,
 			int64_t deadline)
 {

@@ -642,6 +642,57 @@ IO_TEST(poll_leaves_nothing)
 	close(fds[1]);
 }
 
+/* A regular file of which nothing is asked does not keep it from waiting. */
+IO_TEST(poll_beside_a_file)
+{
+	struct pollfd p[2] = { { .events = 0 }, { .events = POLLIN } };
+
+	io_pair(fds);
+	p[0].fd = io_file();
+	p[1].fd = fds[0];
+	ck_assert_int_eq(aco_io_poll(p, 2, aco_io_after(SHORT)), 0);
+	p[0].events = POLLPRI;
+	ck_assert_int_eq(aco_io_poll(p, 2, aco_io_after(SHORT)), 0);
+	p[0].events = POLLIN;
+	ck_assert_int_eq(aco_io_poll(p, 2, ACO_IO_NEVER), 1);
+	close(p[0].fd);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void takes_the_number_in_silence(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(aco_io_wait(sign[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	aco_io_close(fds[0]);
+	io_pair(others);
+	if (others[0] != fds[0])
+		move_to(others[0], fds[0]);
+}
+
+/* Woken for a file whose number has been closed since, it waits for the next. */
+IO_TEST(poll_of_a_number_taken)
+{
+	io_pair(fds);
+	io_pair(sign);
+	io_go(NULL, takes_the_number_in_silence, NULL);
+	io_go(NULL, polls_for_little, (void *)POLLIN);
+	io_turns(3);
+	io_put(sign[1], "!", 1);
+	io_put(fds[1], "x", 1);
+	io_turns(3);
+	ck_assert_int_eq(results[0], -9);
+	io_put(others[1], "o", 1);
+	io_turns(3);
+	ck_assert_int_eq(results[0], 1);
+	close(fds[0]);
+	close(fds[1]);
+	close(others[1]);
+	close(sign[0]);
+	close(sign[1]);
+}
+
 /* ---- blocking descriptors, and adoption ---------------------------------- */
 
 IO_TEST(a_blocking_one_is_refused)
@@ -790,6 +841,8 @@ Suite *t_suite(void)
 	io_add(tc, poll_for_little);
 	io_add(tc, poll_by_other_names);
 	io_add(tc, poll_leaves_nothing);
+	io_add(tc, poll_beside_a_file);
+	io_add(tc, poll_of_a_number_taken);
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
 	io_add(tc, adopt_forgets);
