@@ -298,8 +298,24 @@ static int events_of(const struct pollfd *p)
 	       (p->events & ~writes ? ACO_IO_READ : 0);
 }
 
-static void withdraw_all(const struct pollfd *fds, nfds_t n)
+/* Changes of a few small numbers change it, too. */
+static uint32_t sum_of(const struct pollfd *fds, nfds_t n)
 {
+	uint32_t sum = 0;
+
+	for (nfds_t i = 0; i < n; i++)
+		sum = sum * 0x9e3779b1 + (uint32_t)fds[i].fd;
+	return sum;
+}
+
+/* Other tasks may have changed fds since it had this sum, if it is in the heap. */
+static void withdraw_all(const struct pollfd *fds, nfds_t n, uint32_t sum)
+{
+	if (sum_of(fds, n) != sum) {
+		for (size_t fd = 0; fd < aco_io_thread->fd_count; fd++)
+			withdraw((int)fd, BOTH);
+		return;
+	}
 	for (nfds_t i = 0; i < n; i++)
 		if (fds[i].fd >= 0)
 			withdraw(fds[i].fd, BOTH);
@@ -328,6 +344,7 @@ static int enter_one(const struct pollfd *p, bool is_armed)
 static int wait_for_all(const struct pollfd *fds, nfds_t n, bool is_armed,
 			int64_t deadline)
 {
+	uint32_t sum = sum_of(fds, n);
 	int result = 0;
 
 	for (nfds_t i = 0; i < n && !result; i++)
@@ -335,7 +352,7 @@ static int wait_for_all(const struct pollfd *fds, nfds_t n, bool is_armed,
 			result = enter_one(&fds[i], is_armed);
 	if (!result)
 		result = aco_io_give_way(deadline, NULL);
-	withdraw_all(fds, n);
+	withdraw_all(fds, n, sum);
 	return result;
 }
 

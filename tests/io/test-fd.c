@@ -693,6 +693,41 @@ IO_TEST(poll_of_a_number_taken)
 	close(sign[1]);
 }
 
+static struct pollfd list[2];
+static aco_io_queue_t queue;
+
+static void polls_the_list(void *unused)
+{
+	(void)unused;
+	results[0] = aco_io_poll(list, 2, ACO_IO_NEVER);
+	results[1] = aco_io_park(&queue, ACO_IO_NEVER);
+}
+
+/* Others change the list meanwhile: no wait is left at what is not in it now. */
+IO_TEST(poll_of_a_list_that_changes)
+{
+	io_pair(fds);
+	io_pair(sign);
+	list[0] = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+	list[1] = (struct pollfd){ .fd = sign[0], .events = POLLIN };
+	io_go(NULL, polls_the_list, NULL);
+	io_turns(2);
+	list[0].fd = -1;
+	io_put(sign[1], "!", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[1], -9);
+	ck_assert_int_eq(aco_io_unpark(&queue, 1), 1);
+	io_turns(1);
+	ck_assert_int_eq(results[1], 0);
+	close(fds[0]);
+	close(fds[1]);
+	close(sign[0]);
+	close(sign[1]);
+}
+
 /* ---- blocking descriptors, and adoption ---------------------------------- */
 
 IO_TEST(a_blocking_one_is_refused)
@@ -843,6 +878,7 @@ Suite *t_suite(void)
 	io_add(tc, poll_leaves_nothing);
 	io_add(tc, poll_beside_a_file);
 	io_add(tc, poll_of_a_number_taken);
+	io_add(tc, poll_of_a_list_that_changes);
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
 	io_add(tc, adopt_forgets);
