@@ -118,11 +118,22 @@ static int control(int operation, int fd)
 	return epoll_ctl(io->epoll_fd, operation, fd, &event);
 }
 
-/* Arms it, too: what is ready now will be reported. */
-static int register_fd(int fd, struct descriptor *d)
+/*
+ * Arms it, too: what is ready now will be reported.  Others may have closed the
+ * file for which the number was registered, and opened another one; the old one
+ * is still registered if a copy of it is open.
+ */
+static int arm(int fd, struct descriptor *d)
 {
-	int result = control(EPOLL_CTL_ADD, fd);
+	int result = -1;
 
+	if (d->flags & (FD_REGISTERED | FD_WAS_REGISTERED)) {
+		result = control(EPOLL_CTL_MOD, fd);
+		if (result)
+			d->file++;
+	}
+	if (result)
+		result = control(EPOLL_CTL_ADD, fd);
 	if (result && errno == EEXIST)
 		result = control(EPOLL_CTL_MOD, fd);
 	if (!result)
@@ -132,17 +143,7 @@ static int register_fd(int fd, struct descriptor *d)
 
 static int ensure_registered(int fd, struct descriptor *d)
 {
-	return d->flags & FD_REGISTERED ? 0 : register_fd(fd, d);
-}
-
-static int arm(int fd, struct descriptor *d)
-{
-	if (d->flags & FD_REGISTERED) {
-		if (!control(EPOLL_CTL_MOD, fd))
-			return 0;
-		d->file++; /* others have closed it, but maybe no copy of it */
-	}
-	return register_fd(fd, d);
+	return d->flags & FD_REGISTERED ? 0 : arm(fd, d);
 }
 
 /* ---- waiting ------------------------------------------------------------- */
@@ -408,6 +409,8 @@ int aco_io_fd_begin(struct attempt *a)
 		return -1;
 	d = &aco_io_thread->fds[a->fd];
 	if (!(d->flags & FD_OURS)) { /* it may be another since a wait */
+		if (d->flags & FD_REGISTERED)
+			d->flags |= FD_WAS_REGISTERED;
 		d->flags &= (uint8_t)~FD_REGISTERED;
 		d->ready = BOTH;
 	}

@@ -119,8 +119,8 @@ enum {
 	FD_OURS = 4,	   /* read and written by calls of this library */
 	FD_TYPE_KNOWN = 8, /* FD_IS_TCP is right */
 	FD_IS_TCP = 16,
-	FD_DOUBT =
-		32 /* a short read may leave something: hangup, urgent data */
+	FD_DOUBT = 32, /* a short read may leave something: hangup, urgent */
+	FD_WAS_REGISTERED = 64, /* this file, or one that had its number */
 };
 
 struct descriptor {

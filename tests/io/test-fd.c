@@ -474,9 +474,10 @@ IO_TEST(a_second_wait_takes_what_was_there)
 }
 
 /* The number of a file that others have closed, of which a copy is open. */
-IO_TEST(a_copy_that_others_have)
+static void check_copy_of_others(bool reads)
 {
 	int copy;
+	char c;
 
 	io_pair(fds);
 	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(1)), ETIMEDOUT);
@@ -485,6 +486,8 @@ IO_TEST(a_copy_that_others_have)
 	io_pair(others);
 	if (others[0] != fds[0])
 		move_to(others[0], fds[0]);
+	if (reads)
+		io_fails(aco_io_read(fds[0], &c, 1, 0), ETIMEDOUT);
 	io_go(NULL, waits_to_read, NULL);
 	io_turns(2);
 	io_put(fds[1], "x", 1);
@@ -493,10 +496,20 @@ IO_TEST(a_copy_that_others_have)
 	io_put(others[1], "x", 1);
 	io_turns(2);
 	ck_assert_int_eq(results[0], ACO_IO_READ);
-	close(fds[0]);
+	aco_io_close(fds[0]);
 	close(fds[1]);
 	close(others[1]);
 	close(copy);
+}
+
+IO_TEST(a_copy_that_others_have)
+{
+	check_copy_of_others(false);
+}
+
+IO_TEST(a_copy_that_others_have_of_what_is_read)
+{
+	check_copy_of_others(true);
 }
 
 /* ---- poll ---------------------------------------------------------------- */
@@ -863,6 +876,7 @@ Suite *t_suite(void)
 	io_add(tc, a_copy_is_open);
 	io_add(tc, a_copy_is_another);
 	io_add(tc, a_copy_that_others_have);
+	io_add(tc, a_copy_that_others_have_of_what_is_read);
 	io_add(tc, a_number_taken_from_a_reader);
 	io_add(tc, a_number_taken_from_a_waiter);
 	io_add(tc, a_number_taken_from_a_writer);
