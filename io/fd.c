@@ -442,15 +442,21 @@ bool aco_io_fd_again(const struct attempt *a)
 
 /* ---- reading ------------------------------------------------------------- */
 
+static int option(int fd, int name)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
+}
+
+/* Raw sockets have the protocol, too. */
 static __attribute__((__noinline__)) void find_type(int fd,
 						    struct descriptor *d)
 {
-	int protocol;
-	socklen_t len = sizeof(protocol);
-
 	d->flags |= FD_TYPE_KNOWN;
-	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
-	    protocol == IPPROTO_TCP)
+	if (option(fd, SO_PROTOCOL) == IPPROTO_TCP &&
+	    option(fd, SO_TYPE) == SOCK_STREAM)
 		d->flags |= FD_IS_TCP;
 }
 

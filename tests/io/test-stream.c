@@ -478,6 +478,32 @@ IO_TEST(urgent_data)
 	close_both();
 }
 
+/* A raw socket has the protocol, but each read ends with a packet.  Only those
+   who may make one run this. */
+IO_TEST(packets_of_tcp)
+{
+	static const char packet[20]; /* that TCP throws away */
+	const struct sockaddr_in self = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 0x4d4d00),
+	};
+	int fd = aco_io_socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
+	char buf[256];
+
+	if (fd < 0)
+		return;
+	ck_assert(!bind(fd, (const struct sockaddr *)&self, sizeof(self)));
+	ck_assert(!connect(fd, (const struct sockaddr *)&self, sizeof(self)));
+	io_fails(aco_io_read(fd, buf, 256, aco_io_after(1)), ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		io_put(fd, packet, sizeof(packet));
+	io_turns(2);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(aco_io_read(fd, buf, 256, aco_io_after(LONG)),
+				 40);
+	aco_io_close(fd);
+}
+
 /* That there is no error, and no more to look at, is no word on the data. */
 IO_TEST(what_lies_apart)
 {
@@ -861,6 +887,7 @@ Suite *t_suite(void)
 	io_add(tc, end_with_data);
 	io_add(tc, reset_with_data);
 	io_add(tc, urgent_data);
+	io_add(tc, packets_of_tcp);
 	io_add(tc, what_lies_apart);
 	io_add(tc, slow_loris);
 	tc = io_case(s, "writing");
