@@ -608,6 +608,24 @@ IO_TEST(poll_for_little)
 	check_little(POLLRDHUP, POLLHUP | POLLRDHUP);
 }
 
+/* Who asks for urgent data is woken for it. */
+IO_TEST(poll_for_urgent_data)
+{
+	int pair[2];
+
+	io_tcp_pair(pair);
+	fds[0] = pair[1];
+	io_go(NULL, polls_for_little, (void *)POLLPRI);
+	io_turns(2);
+	ck_assert_int_eq(results[0], -9);
+	ck_assert_int_eq(send(pair[0], "!", 1, MSG_OOB), 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], 1);
+	ck_assert_int_eq(results[1], POLLPRI);
+	aco_io_close(pair[0]);
+	aco_io_close(pair[1]);
+}
+
 /* The other names of what is there to read, and of room to write. */
 IO_TEST(poll_by_other_names)
 {
@@ -888,6 +906,7 @@ Suite *t_suite(void)
 	io_add(tc, poll_of_several);
 	io_add(tc, poll_at_once_and_at_the_deadline);
 	io_add(tc, poll_for_little);
+	io_add(tc, poll_for_urgent_data);
 	io_add(tc, poll_by_other_names);
 	io_add(tc, poll_leaves_nothing);
 	io_add(tc, poll_beside_a_file);
