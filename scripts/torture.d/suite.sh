@@ -10,7 +10,8 @@
 suite_tools() {
 	address='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 	# A handler that mends a fault goes on with the registers that the program had.
-	valgrind='valgrind -q --error-exitcode=9 --vex-iropt-register-updates=allregs-at-mem-access'
+	# A thread that never waits may else keep others from running, for minutes.
+	valgrind='valgrind -q --error-exitcode=9 --fair-sched=try --vex-iropt-register-updates=allregs-at-mem-access'
 	cat <<TOOLS
 address|gcc|$address|
 address|clang|$address|
