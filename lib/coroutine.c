@@ -239,6 +239,9 @@ static void own_main_free(void)
 	if (!co)
 		return;
 	aco_thread.own_main = NULL;
+	/* the thread may have ended in a co whose frames can't be unwound */
+	if (aco_gtls_co && !aco_is_main(aco_gtls_co))
+		aco_set_current(NULL);
 	main_free(co);
 }
 

@@ -160,6 +160,61 @@ START_TEST(an_owner_whose_thread_has_ended)
 }
 END_TEST
 
+/* Calls pthread_exit(NULL), and has no unwind rules: the end of the thread finds no
+   way out of it. */
+void has_no_rules(void);
+__asm__(".pushsection .text\n"
+	"has_no_rules:\n"
+#if defined(__x86_64__)
+	"	endbr64\n"
+	"	sub $8, %rsp\n"
+	"	xor %edi, %edi\n"
+	"	call pthread_exit@PLT\n"
+#else
+	"	endbr32\n"
+	"	push %ebx\n"
+	"	call 1f\n"
+	"1:	pop %ebx\n"
+	"	add $_GLOBAL_OFFSET_TABLE_ + (. - 1b), %ebx\n"
+	"	sub $4, %esp\n"
+	"	push $0\n"
+	"	call pthread_exit@PLT\n"
+#endif
+	"	ud2\n"
+	".popsection\n");
+
+static pthread_key_t key;
+static aco_t *current_at_the_end;
+
+/* After the library's own function for the end of a thread. */
+static void destroys_its_main(void *mine)
+{
+	current_at_the_end = aco_get_co();
+	aco_destroy(mine);
+}
+
+static void *end_unseen(void *co)
+{
+	pthread_setspecific(key, aco_create(NULL, NULL, 0, NULL, NULL));
+	aco_resume((aco_t *)co);
+	return NULL;
+}
+
+START_TEST(a_thread_that_ends_in_frames_without_rules)
+{
+	aco_share_stack_t *sstk = aco_share_stack_new(0);
+	aco_t *co = aco_create(t_main, sstk, 0, has_no_rules, NULL);
+	pthread_t thread;
+
+	current_at_the_end = co;
+	ck_assert_int_eq(pthread_key_create(&key, destroys_its_main), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_unseen, co), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_ptr_null(current_at_the_end);
+	ck_assert_int_eq(aco_state(co), ACO_STATE_RUNNING);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("unwind");
@@ -170,5 +225,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, ends_at_a_nested_co);
 	tcase_add_test(tc, goes_on_to_the_end_outside);
 	tcase_add_test(tc, an_owner_whose_thread_has_ended);
+	tcase_add_test(tc, a_thread_that_ends_in_frames_without_rules);
 	return s;
 }
