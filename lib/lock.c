@@ -60,3 +60,13 @@ int aco_fork_ready(void)
 	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 	return 0;
 }
+
+/*
+ * When this code is loaded.  The C library does not call handlers in the child of a
+ * fork that was under way when they came: at the first use by one thread, another
+ * one may be in fork(2).  If there is no memory now, the first use asks again.
+ */
+__attribute__((__constructor__)) static void load(void)
+{
+	aco_fork_ready();
+}

@@ -65,6 +65,7 @@ static void (*at_the_same_time)(void);
 static size_t mapped; /* bytes, beginning anywhere */
 static int allocated; /* blocks, likewise */
 static int keys;
+static int loaded; /* before that, nothing can be kept from forks */
 
 static int fails_as(int how)
 {
@@ -163,7 +164,8 @@ int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 {
 	if (at_the_same_time)
 		at_the_same_time();
-	return fails() ? ENOMEM
+	return !loaded || fails()
+		       ? ENOMEM
 		       : __real_pthread_atfork(before, in_parent, in_child);
 }
 
@@ -1149,6 +1151,7 @@ Suite *t_suite(void)
 	Suite *s = suite_create("enomem");
 	TCase *tc = tcase_create("first");
 
+	loaded = 1;
 	aco_set_allocator(&blocks);
 	tcase_add_test(tc, kernel_that_is_silent_about_signals);
 	tcase_add_test(tc, first_share_stack);

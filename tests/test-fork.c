@@ -8,6 +8,7 @@
 #include "testutil.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #define KIB ((size_t)1024)
@@ -265,6 +266,60 @@ START_TEST(fork_in_the_middle_of_aco_overflow_report)
 }
 END_TEST
 
+static int used;
+
+static void *uses_the_library(void *arg)
+{
+	aco_stats_t stats;
+	aco_t *mine = aco_create(NULL, NULL, 0, NULL, NULL);
+
+	t_child(mine && aco_stats(&stats) == 0);
+	aco_destroy(mine);
+	__atomic_store_n(&used, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		sched_yield();
+	return arg;
+}
+
+static pthread_t other;
+
+/* This is allowed where the library has not had its turn yet. */
+static void has_the_library_used(void)
+{
+	t_child(!pthread_create(&other, NULL, uses_the_library, NULL));
+	while (!__atomic_load_n(&used, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+/* The first call of all is in another thread, in the middle of a fork.  What the
+   next thread has lies where that one had it. */
+static void first_use_by_another_thread(void *arg)
+{
+	int status;
+	pid_t pid;
+
+	(void)arg;
+	t_child(!pthread_atfork(has_the_library_used, NULL, NULL));
+	pid = fork();
+	t_child(pid >= 0);
+	stop = 1;
+	if (pid == 0) {
+		alarm(60);
+		t_child(!pthread_create(&other, NULL, uses_the_library, NULL));
+		t_child(!pthread_join(other, NULL));
+		_exit(0);
+	}
+	t_child(waitpid(pid, &status, 0) == pid);
+	t_child(status == 0);
+	t_child(!pthread_join(other, NULL));
+}
+
+START_TEST(first_use_in_the_middle_of_a_fork)
+{
+	t_expect_ok(first_use_by_another_thread, NULL);
+}
+END_TEST
+
 Suite *t_suite(void)
 {
 	Suite *s = suite_create("fork");
@@ -274,6 +329,7 @@ Suite *t_suite(void)
 	tcase_set_timeout(tc, 600);
 	tcase_add_loop_test(tc, handlers_may_use_the_library, 0, T_LEN(calls));
 	tcase_add_loop_test(tc, first_use_in_a_handler, 0, 2);
+	tcase_add_test(tc, first_use_in_the_middle_of_a_fork);
 	tcase_add_test(tc, handlers_among_threads);
 	tcase_add_test(tc, fork_in_the_middle_of_aco_overflow_report);
 	suite_add_tcase(s, tc);

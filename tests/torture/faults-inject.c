@@ -366,16 +366,18 @@ int MINE(pthread_setspecific)(pthread_key_t key, const void *value)
 				      : REAL(pthread_setspecific)(key, value);
 }
 
-/* What pthread_atfork(3) calls. */
+/* What pthread_atfork(3) calls.  It fails when the library is loaded, so that the
+   first use calls it, too. */
 int MINE(__register_atfork)(void (*before)(void), void (*in_parent)(void),
 			    void (*in_child)(void), void *object)
 {
-	int result = strikes(F_ATFORK)
+	int result = !counting ? ENOMEM
+		     : strikes(F_ATFORK)
 			     ? errno
 			     : REAL(__register_atfork)(before, in_parent,
 						       in_child, object);
 
-	fork_is_known |= counting && result == 0;
+	fork_is_known |= result == 0;
 	return result;
 }
 
