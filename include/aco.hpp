@@ -23,7 +23,6 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
-/* All shared objects of a process have to find the same address of run(). */
 #pragma GCC visibility push(default)
 namespace aco
 {
@@ -76,6 +75,7 @@ inline void run()
 			throw; /* not of C++: the thread ends */
 	}
 }
+inline aco_cofuncp_t fp = run; /* to gcc one for all plugins, see yield() */
 
 struct destroy {
 	void operator()(state *s) const
@@ -124,7 +124,7 @@ struct stack {
 	if (!co || !co->main_co)
 		throw std::system_error(EPERM, std::generic_category(),
 					"aco::yield: no coroutine runs");
-	if (co->fp != detail::run)
+	if (co->fp != detail::fp)
 		return aco_yield();
 	detail::state *self = static_cast<detail::state *>(co->arg);
 	if (!self->unwinds) {
@@ -147,7 +147,7 @@ struct coroutine {
 	{
 		self->stack = on.ptr;
 		self->co = detail::check(
-			aco_create2(detail::main_co(), on.get(), 0, detail::run,
+			aco_create2(detail::main_co(), on.get(), 0, detail::fp,
 				    self.get(), flags | ACO_RETURN_EXITS),
 			"aco::coroutine: stack or flags");
 	}

@@ -110,6 +110,53 @@ int one()
 	"$scratch/twice" || fail "$cxx: a program of two files fails"
 }
 
+# Two plugins with the header, neither of which sees the symbols of the other: one
+# waits in a coroutine of the other, and is unwound.  gcc makes what is to be one for
+# the process a symbol of its own kind; clang has none such.
+plugins() {
+	[ -e "$libdir/libaco.so" ] || return 0
+	case $cxx in
+	*clang*) return 0 ;;
+	esac
+	echo '#include <aco.hpp>
+extern "C" void wait_here() { aco::yield(); }' >"$scratch/waits.cc"
+	echo '#include <aco.hpp>
+extern "C" bool is_unwound(void (*wait_here)())
+{
+	struct seen {
+		bool &unwound;
+		~seen() { unwound = true; }
+	};
+	bool unwound = false;
+	{
+		aco::coroutine c([&] { seen s{ unwound }; wait_here(); });
+		c.resume();
+	}
+	return unwound;
+}' >"$scratch/makes.cc"
+	echo '#include <dlfcn.h>
+int main(int, char **argv)
+{
+	void *makes = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+	void *waits = dlopen(argv[2], RTLD_NOW | RTLD_LOCAL);
+
+	if (!makes || !waits)
+		return 2;
+	return !((bool (*)(void *))dlsym(makes, "is_unwound"))(
+		dlsym(waits, "wait_here"));
+}' >"$scratch/host.cc"
+	for plugin in makes waits; do
+		# shellcheck disable=SC2046 # words
+		$cxx $(arch_flags) -std=c++17 -O2 -fPIC -shared -I"$include" 			"$scratch/$plugin.cc" -o "$scratch/$plugin.so" $(library) ||
+			fail "$cxx: a plugin with aco.hpp"
+	done
+	# shellcheck disable=SC2046 # words
+	$cxx $(arch_flags) -std=c++17 "$scratch/host.cc" -o "$scratch/host" -ldl ||
+		fail "$cxx: a program with plugins"
+	"$scratch/host" "$scratch/makes.so" "$scratch/waits.so" ||
+		fail "$cxx: a coroutine that waits in another plugin is not unwound"
+}
+
 # How much of it for $cc: "standards" for other versions than those that most have, and
 # for a second architecture, for which the first compiler has all.
 extent() {
@@ -156,6 +203,7 @@ for cc in $(compilers); do
 	try -std=c++20 -O1 -fsanitize=address,undefined
 	try -std=c++20 -O1 -fsanitize=thread
 	twice
+	plugins
 	refused C++17 -std=c++14
 	refused exceptions -std=c++17 -fno-exceptions
 done
