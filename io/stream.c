@@ -51,6 +51,17 @@ int aco_io_accept(int fd, struct sockaddr *addr, socklen_t *len,
 	return connection;
 }
 
+/* An error is told once, and another task that reads or writes may have heard it.
+   Without an error or the end of the peer there is nothing to ask. */
+static bool is_connected(int fd)
+{
+	struct sockaddr peer;
+	socklen_t len = sizeof(peer);
+
+	return !(aco_io_thread->fds[fd].flags & FD_DOUBT) ||
+	       !getpeername(fd, &peer, &len);
+}
+
 static int finish_connect(int fd, int64_t deadline)
 {
 	int error = 0;
@@ -60,7 +71,9 @@ static int finish_connect(int fd, int64_t deadline)
 	if (aco_io_fd_block(fd, ACO_IO_WRITE, deadline) ||
 	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		return -1;
-	return error ? fail(error) : 0;
+	if (error)
+		return fail(error);
+	return is_connected(fd) ? 0 : -1;
 }
 
 /* A local socket whose server has no place for more connections, or datagrams,

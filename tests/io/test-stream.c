@@ -105,6 +105,29 @@ IO_TEST(connection_refused)
 	}
 }
 
+static void reads_one(void *unused)
+{
+	char c;
+
+	(void)unused;
+	results[0] = aco_io_read(fds[0], &c, 1, ACO_IO_NEVER);
+	errors[0] = errno;
+}
+
+/* Another task that has begun to read is told first, and the kernel tells once. */
+IO_TEST(connection_refused_to_a_reader)
+{
+	aco_io_close(io_listen(&address, 1)); /* its port is free now */
+	fds[0] = aco_io_socket(AF_INET, SOCK_STREAM, 0);
+	io_go(NULL, reads_one, NULL);
+	io_fails(aco_io_connect(fds[0], (struct sockaddr *)&address,
+				sizeof(address), ACO_IO_NEVER),
+		 ENOTCONN);
+	ck_assert_int_eq(results[0], -1);
+	ck_assert_int_eq(errors[0], ECONNREFUSED);
+	aco_io_close(fds[0]);
+}
+
 /* A full queue of connections: the kernel drops what comes, and says nothing. */
 IO_TEST(connect_in_vain)
 {
@@ -873,6 +896,7 @@ Suite *t_suite(void)
 	io_add(tc, accept_and_connect);
 	io_add(tc, accept_several);
 	io_add(tc, connection_refused);
+	io_add(tc, connection_refused_to_a_reader);
 	io_add(tc, connect_in_vain);
 	io_add(tc, a_local_queue_that_is_full);
 	tc = io_case(s, "descriptors");
