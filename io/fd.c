@@ -146,6 +146,28 @@ static int ensure_registered(int fd, struct descriptor *d)
 	return d->flags & FD_REGISTERED ? 0 : arm(fd, d);
 }
 
+/* Others may run here, close fd, or have more descriptors.  Not inline: what it
+   keeps meanwhile is nothing to the frame in which aco_io_wait() waits. */
+static __attribute__((__noinline__)) struct descriptor *take_turn(int fd)
+{
+	struct descriptor *d;
+	uint16_t file;
+
+	if (!running())
+		return NULL;
+	d = aco_io_fd_get(fd);
+	if (!d)
+		return NULL;
+	file = d->file;
+	if (aco_io_take_turn())
+		return NULL;
+	d = &aco_io_thread->fds[fd];
+	if (d->file == file)
+		return d;
+	errno = EBADF;
+	return NULL;
+}
+
 /* ---- waiting ------------------------------------------------------------- */
 
 /* The running task is no longer one that waits for fd. */
@@ -265,17 +287,14 @@ static int wait_armed(int fd, int events, bool is_armed, int64_t deadline)
 /* Armed once: again and again epoll would report urgent data. */
 int aco_io_wait(int fd, int events, int64_t deadline)
 {
-	struct descriptor *d;
+	struct descriptor *d = take_turn(fd);
 	bool is_armed = false;
 	int result = 0;
 
-	if (aco_io_take_turn())
+	if (!d)
 		return -1;
 	if (!events || (events & ~BOTH))
 		return fail(EINVAL);
-	d = aco_io_fd_get(fd);
-	if (!d)
-		return -1;
 	if (is_busy(d, events))
 		return fail(EBUSY);
 	if (is_past(deadline) || ((d->flags & FD_OURS) && (d->ready & events)))
@@ -398,16 +417,10 @@ int aco_io_fd_begin(struct attempt *a)
 {
 	struct descriptor *d;
 
-	if (!running())
-		return -1;
-	d = aco_io_fd_get(a->fd);
+	d = take_turn(a->fd);
 	if (!d)
 		return -1;
 	a->file = d->file;
-	/* Others may run here, close it, or have more descriptors. */
-	if (aco_io_take_turn() || aco_io_fd_check(a))
-		return -1;
-	d = &aco_io_thread->fds[a->fd];
 	if (!(d->flags & FD_OURS)) { /* it may be another since a wait */
 		if (d->flags & FD_REGISTERED)
 			d->flags |= FD_WAS_REGISTERED;

@@ -315,16 +315,21 @@ IO_TEST(a_copy_is_open)
 
 static int others[2], sign[2];
 
-static void takes_the_number(void *unused)
+static void takes_the_number_now(void *unused)
 {
 	(void)unused;
-	ck_assert_int_eq(aco_io_wait(sign[0], ACO_IO_READ, ACO_IO_NEVER),
-			 ACO_IO_READ);
 	aco_io_close(fds[0]);
 	io_pair(others);
 	if (others[0] != fds[0])
 		move_to(others[0], fds[0]);
 	io_put(others[1], "o", 1);
+}
+
+static void takes_the_number(void *unused)
+{
+	ck_assert_int_eq(aco_io_wait(sign[0], ACO_IO_READ, ACO_IO_NEVER),
+			 ACO_IO_READ);
+	takes_the_number_now(unused);
 }
 
 /* What comes for the copy is nothing to those who use the number now. */
@@ -387,6 +392,27 @@ IO_TEST(a_number_taken_from_a_reader)
 IO_TEST(a_number_taken_from_a_waiter)
 {
 	check_number_taken(waits_to_read);
+}
+
+/* The same for one that has given way before it began to wait. */
+static void waits_after_its_turn(void *unused)
+{
+	for (int i = 0; i < 63; i++)
+		ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_WRITE, 0),
+				 ACO_IO_WRITE);
+	waits_to_read(unused);
+}
+
+IO_TEST(a_number_taken_in_a_turn)
+{
+	io_pair(fds);
+	io_go(NULL, waits_after_its_turn, NULL);
+	io_go(NULL, takes_the_number_now, NULL);
+	io_turns(3);
+	check_failed(0, EBADF);
+	close(fds[0]);
+	close(fds[1]);
+	close(others[1]);
 }
 
 /* Nor may the rest of what a task writes go there. */
@@ -898,6 +924,7 @@ Suite *t_suite(void)
 	io_add(tc, a_number_taken_from_a_reader);
 	io_add(tc, a_number_taken_from_a_waiter);
 	io_add(tc, a_number_taken_from_a_writer);
+	io_add(tc, a_number_taken_in_a_turn);
 	io_add(tc, a_large_number);
 	io_add(tc, no_descriptor);
 	io_add(tc, no_room_for_a_message);
