@@ -180,6 +180,9 @@ extern ACO_IO_THREAD_LOCAL aco_io_t *aco_io_thread;
 
 int64_t aco_io_clock(void);
 
+/* No tasks, and no posts that would become some. */
+bool aco_io_is_idle(aco_io_t *io);
+
 /* ------------------------------------------------------------- for tasks -- */
 
 void aco_io_enqueue(struct queue *queue, struct task *task);

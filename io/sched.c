@@ -144,6 +144,11 @@ static int destroy_copy(aco_io_t *io)
 	return 0;
 }
 
+bool aco_io_is_idle(aco_io_t *io)
+{
+	return !io->tasks && !io->arrived.head && !aco_io_jobs_pending(io);
+}
+
 int aco_io_destroy(aco_io_t *io)
 {
 	if (!io)
@@ -152,7 +157,7 @@ int aco_io_destroy(aco_io_t *io)
 		return destroy_copy(io);
 	if (io != aco_io_thread || io->running)
 		return fail(EPERM);
-	if (io->tasks || io->arrived.head || aco_io_jobs_pending(io))
+	if (!aco_io_is_idle(io))
 		return fail(EBUSY);
 	if (io->pool)
 		aco_io_pool_close(io->pool);
@@ -291,7 +296,7 @@ static int go_on(aco_io_t *io)
 {
 	if (io->is_forked)
 		return fail(EPERM);
-	if (io->tasks || io->arrived.head || aco_io_jobs_pending(io))
+	if (!aco_io_is_idle(io))
 		return 1;
 	io->own_group.is_cancelled = false;
 	return 0;

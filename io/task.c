@@ -392,7 +392,8 @@ int aco_io_group_cancel(aco_io_group_t *group)
 		return fail(EPERM);
 	if (!group)
 		group = &io->own_group;
-	group->is_cancelled = true;
+	/* The own group starts tasks again when there are none: so without any. */
+	group->is_cancelled = group != &io->own_group || !aco_io_is_idle(io);
 	for (struct task *task = group->tasks; task; task = task->group_next)
 		cancel(task);
 	return 0;

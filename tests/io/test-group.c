@@ -252,6 +252,11 @@ START_TEST(the_own_group_again)
 				  0);
 		ck_assert_int_eq((int)aco_io_step(io, 0), -1);
 	}
+	/* Where there are no tasks, the last one has ended. */
+	ck_assert_int_eq(aco_io_group_cancel(NULL), 0);
+	ck_assert_uint_ne(aco_io_go(NULL, sleeps, NULL, _i ? ACO_IO_SHARED : 0),
+			  0);
+	ck_assert_int_eq(aco_io_run(io), 0);
 	ck_assert_int_eq(aco_io_destroy(io), 0);
 }
 END_TEST
