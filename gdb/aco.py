@@ -52,6 +52,16 @@ def read_or_zeros(address, size):
     return b"".join(parts)
 
 
+# ---- commands of gdb ---------------------------------------------------------
+
+
+def in_c(command):
+    """The line that a command says that has an expression of C: gdb reads it in
+    the language of the program, and may warn of another one behind it."""
+    text = gdb.execute("with language c -- " + command, False, True)
+    return text.partition("\n")[0]
+
+
 # ---- architectures -----------------------------------------------------------
 
 
@@ -93,7 +103,7 @@ class Library:
 
     def __init__(self):
         try:
-            at = int(gdb.parse_and_eval("(unsigned long)&aco_debug_"))
+            at = int(in_c('printf "%lu\\n", (unsigned long)&aco_debug_'))
         except gdb.error:
             raise NoLibrary("No libaco here: there is no symbol aco_debug_.")
         try:
@@ -702,7 +712,7 @@ def symbol_of(address):
         except (gdb.error, RuntimeError):
             pass
         if not name:
-            text = gdb.execute("info symbol 0x%x" % address, False, True)
+            text = in_c("info symbol 0x%x" % address)
             match = re.match(r"(\S+?)( in section .*| \+ \d+ in .*)?$",
                              text.strip())
             name = match.group(1) if match and not text.startswith("No symbol") \

@@ -86,6 +86,11 @@ def check_lists():
     refuses("info cos -state asleep", "A state is one of")
     refuses("info cos -what", "What is")
 
+    # the program may be in another language than C
+    run("set language rust")
+    check(names("-state end") == {"ended"}, "in Rust")
+    run("set language auto")
+
     stacks = run("info share-stacks")
     lines = {int(line.split()[0], 16): line for line in
              stacks.splitlines()[1:]}
