@@ -488,6 +488,11 @@ def elf_with(address, data, word):
     return bytes(out) + sections
 
 
+def quoted(path):
+    """As one word of a command."""
+    return re.sub(r"([\\'\"\s])", r"\\\1", path)
+
+
 class Copy:
     """Bytes that gdb reads in place of those on a share stack."""
 
@@ -500,7 +505,8 @@ class Copy:
         self.was_trusting = gdb.parameter("trust-readonly-sections")
         Copy.active += 1
         try:
-            gdb.execute("add-symbol-file %s -o 0" % self.file.name, False, True)
+            gdb.execute("add-symbol-file %s -o 0" % quoted(self.file.name),
+                        False, True)
         finally:
             Copy.active -= 1
         gdb.execute("set trust-readonly-sections on", False, True)
@@ -513,7 +519,8 @@ class Copy:
         self.distrust()
         Copy.active += 1
         try:
-            gdb.execute("remove-symbol-file %s" % self.file.name, False, True)
+            gdb.execute("remove-symbol-file %s" % quoted(self.file.name),
+                        False, True)
         finally:
             Copy.active -= 1
         self.file.close()
@@ -1145,7 +1152,8 @@ so most stacks on Linux 6.13 and later.  Cores by the kernel have them."""
             raise gdb.GdbError("Usage: aco-gcore FILE")
         leave()
         world = World()
-        gdb.execute("gcore " + argument, False, True)
+        # which takes all of its line for the name, as it is
+        gdb.execute("gcore " + words[0], False, True)
         starts = sorted(stack.ptr for stack in world.stacks.values())
         chunk = 1 << 20
         with open(os.path.expanduser(words[0]), "r+b") as core:

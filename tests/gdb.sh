@@ -8,6 +8,8 @@
 command -v gdb >/dev/null || skip "no gdb here"
 here=$(cd "$top_srcdir" && pwd)
 program=$scratch/gdb-program
+blanks="$scratch/with blanks"
+mkdir "$blanks"
 ran=
 
 # build FLAG...
@@ -27,7 +29,8 @@ debug() {
 		shift
 	done
 	shift
-	HOME=$scratch gdb -nx -q -batch -ex "set width 0" -ex "set height 0" \
+	HOME=$scratch TMPDIR=$blanks gdb -nx -q -batch \
+		-ex "set width 0" -ex "set height 0" \
 		-iex "set debuginfod enabled off" -iex "set auto-load safe-path /" \
 		-iex "set auto-load scripts-directory $scratch/auto-load" \
 		"$@" >"$scratch/out" 2>&1 </dev/null
@@ -79,7 +82,8 @@ grep -q '^has python$' "$scratch/out" || skip "this gdb has no Python"
 all() {
 	stop "$1" live ""
 	check core "$1, core" "$load" "break ready" run "$load" \
-		"aco-gcore $scratch/core" kill "core-file $scratch/core"
+		"aco-gcore '$blanks/core'" kill "shell mv '$blanks/core' $scratch" \
+		"core-file $scratch/core"
 	rm -f "$scratch/core"
 }
 
