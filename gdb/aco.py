@@ -1082,6 +1082,7 @@ co that has the number, as "info cos" lists it, or the address.  Without one, or
         else:
             cos = [find(world, which)]
         before = view.co if view else None
+        then = times_gone_on
         try:
             for co in cos:
                 gdb.write("\n[%s]\n" % title(co))
@@ -1091,9 +1092,12 @@ co that has the number, as "info cos" lists it, or the address.  Without one, or
                     continue
                 look_from(co)
                 gdb.execute(command)
+                # by the command: what is known of the other cos is not true now
+                if times_gone_on != then:
+                    break
         finally:
             leave()
-            if before:
+            if before and times_gone_on == then:
                 look_from(before)
 
 
@@ -1178,7 +1182,8 @@ def forget_places(_=None):
 
 def goes_on(_):
     """The copy stays until it stops again: its file can't be removed now."""
-    global view, left_over
+    global view, left_over, times_gone_on
+    times_gone_on += not calling
     if not view:
         return
     if view.copy:
@@ -1189,6 +1194,13 @@ def goes_on(_):
 
 
 left_over = None
+times_gone_on = 0  # or ended
+calling = False  # a function, after which all is as it was
+
+
+def calls(event):
+    global calling
+    calling = isinstance(event, gdb.InferiorCallPreEvent)
 
 
 def has_stopped(_):
@@ -1199,7 +1211,8 @@ def has_stopped(_):
 
 
 def has_ended(_):
-    global view
+    global view, times_gone_on
+    times_gone_on += 1
     has_stopped(None)
     if view:
         old, view = view, None
@@ -1218,6 +1231,7 @@ def before_prompt():
 gdb.events.cont.connect(goes_on)
 gdb.events.stop.connect(has_stopped)
 gdb.events.exited.connect(has_ended)
+gdb.events.inferior_call.connect(calls)
 gdb.events.new_objfile.connect(forget_places)
 gdb.events.clear_objfiles.connect(forget_places)
 gdb.events.before_prompt.connect(before_prompt)

@@ -240,6 +240,15 @@ else:
         gdb.execute("stepi", False, True)
         check("sleeper" not in run("backtrace"), "after stepi")
         check(run(show) == stack, "after stepi: the bytes of another co")
+        # nor does a command go on with cos as they were before
+        run("co own")
+        text = run("co all -state suspended apply stepi")
+        check(len(re.findall(r"^\[co ", text, re.M)) == 1, text)
+        check("sleeper" not in run("backtrace"), "after apply stepi")
+        run("co own")
+        text = run("co all -state suspended apply print inc(1)")
+        check(len(re.findall(r" = 2$", text, re.M)) == 9 + address("count"), text)
+        check("sleeper" in run("backtrace"), "after apply print")
         # main() may be the innermost frame, which for gdb is the outermost
         run("tbreak *(char *)&in_main")
         run("continue")

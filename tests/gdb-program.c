@@ -33,6 +33,13 @@ NOINLINE void ready(void)
 	__asm__ volatile("");
 }
 
+/* gdb calls it. */
+int inc(int n);
+NOINLINE int inc(int n)
+{
+	return n + 1;
+}
+
 /* Frames with something to look at. */
 NOINLINE static void deep(int level, const int *above)
 {
