@@ -102,6 +102,8 @@ class Library:
     """What aco_debug_ says."""
 
     def __init__(self):
+        if not gdb.selected_inferior().pid:
+            raise NoLibrary("The process does not run.")
         try:
             at = int(in_c('printf "%lu\\n", (unsigned long)&aco_debug_'))
         except gdb.error:
@@ -883,9 +885,12 @@ class Choice:
                 raise gdb.GdbError("What is \"%s\"? See \"help info cos\"." % word)
         if self.state and self.state not in self.states:
             raise gdb.GdbError("A state is one of: " + ", ".join(self.states))
-        self.regex = re.compile(self.function) if self.function else None
-        if self.stack:
-            self.stack = int(gdb.parse_and_eval(self.stack))
+        try:
+            self.regex = re.compile(self.function) if self.function else None
+            if self.stack:
+                self.stack = int(gdb.parse_and_eval(self.stack))
+        except (re.error, gdb.error) as error:
+            raise gdb.GdbError(str(error))
 
     def of(self, world):
         return [co for co in world.sorted() if self.has(co)]

@@ -83,6 +83,8 @@ def check_lists():
     check(not re.search(r"^2 .*deep", run("info cos -group -function wide"), re.M) and
           re.search(r"^[5-8] .*suspended +sleeper +deep at",
                     run("info cos -group"), re.M), "-group")
+    for option in ("-function [", "-stack nothing_here"):
+        refuses("info cos " + option, r"\A(?!Error occurred in Python)")
     refuses("info cos -state asleep", "A state is one of")
     refuses("info cos -what", "What is")
 
@@ -260,4 +262,5 @@ else:
         run("continue")
         check("exited normally" in run("info program") or
               "not being run" in run("info program"), run("info program"))
+        refuses("info cos", "does not run")
 print("all checked")
