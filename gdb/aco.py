@@ -167,7 +167,9 @@ class Library:
                 found += read(address + len(found), 1)
         except gdb.MemoryError:
             pass
-        return found.split(b"\0")[0].decode("utf-8", "replace")
+        found = found.split(b"\0")[0].decode("utf-8", "replace")
+        # as the library shows it
+        return re.sub(r"[\0-\x1f\x7f-\x9f]", "?", found)
 
     def noted(self, kind):
         """The addresses of all blocks of that kind that have notes."""

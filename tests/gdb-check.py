@@ -51,7 +51,7 @@ STATES = {
     "gone_last": r"suspended +\d+ of shared 0x[0-9a-f]+ +sleeper +(deep at|\?$)",
     "outer": r"resuming +\d+ +0x[0-9a-f]+ +outer_function +outer_function at ",
     "inner": r"running +- +0x[0-9a-f]+ +inner_function +thread 1 ",
-    "away": r"suspended +\d+ +sleeper \"far away\" +deep at ",
+    "away": r"suspended +\d+ +sleeper \"far\?away\" +deep at ",
     "main_co": r"resuming +\(main co\) +main at ",
     "away_main": r"running +\(main co\) +thread 2 ",
 }

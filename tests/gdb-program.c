@@ -133,7 +133,7 @@ static void *thread(void *arg)
 	away_main = aco_create(NULL, NULL, 0, NULL, NULL);
 	away = aco_create(away_main, aco_share_stack_new(0), 0, sleeper,
 			  &number);
-	aco_set_name(away, "far away");
+	aco_set_name(away, "far\naway");
 	aco_resume(away);
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
