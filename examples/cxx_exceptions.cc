@@ -115,4 +115,5 @@ int main()
 
 	run_both(main_co);
 	aco_destroy(main_co);
+	return std::fflush(stdout) != 0;
 }

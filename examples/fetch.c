@@ -115,5 +115,5 @@ int main(int argc, char **argv)
 	if (aco_io_run(io) || aco_io_destroy(io))
 		die("scheduler");
 	printf("%u ok, %u failed\n", ok, failed);
-	return failed != 0;
+	return failed || fflush(stdout);
 }

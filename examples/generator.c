@@ -109,5 +109,5 @@ int main(void)
 	compare("bushy and odd", &bushy, &odd);
 	aco_share_stack_destroy(stack);
 	aco_destroy(main_co);
-	return 0;
+	return fflush(stdout) != 0;
 }

@@ -164,7 +164,8 @@ void http_announce(const struct http_server *srv)
 	printf("listening on http://%s\n"
 	       "This is an example of libaco, not a server for production.\n",
 	       address);
-	fflush(stdout);
+	if (fflush(stdout))
+		die(srv, "standard output");
 }
 
 /* ----------------------------------------------------------- connections -- */

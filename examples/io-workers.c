@@ -91,6 +91,7 @@ static void collect(void *arg)
 		free(job);
 	}
 	printf("%u numbers in %d jobs: %d are prime\n", numbers, n, primes);
+	check(!fflush(stdout), "standard output");
 }
 
 int main(void)

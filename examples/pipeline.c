@@ -115,5 +115,5 @@ int main(void)
 		aco_share_stack_destroy(stage[i].stack);
 	}
 	aco_destroy(main_co);
-	return 0;
+	return fflush(stdout) != 0;
 }

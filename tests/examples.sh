@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The small examples print what the comment at their top says.
+# The small examples print what the comment at their top says, and fail where they can't.
 . "${top_srcdir:-.}/tests/common.sh"
 
 ran=0
@@ -39,6 +39,9 @@ for source in "$top_srcdir"/examples/*.c "$top_srcdir"/examples/*.cc; do
 	esac
 	diff "$scratch/want" "$scratch/got" ||
 		fail "$name should print what is marked <, and prints what is marked >"
+	if [ -c /dev/full ] && "$program" >/dev/full 2>"$scratch/err"; then
+		fail "$name says nothing of a full disk"
+	fi
 	ran=$((ran + 1))
 done
 [ $ran -gt 0 ] || fail "no example says what it prints"

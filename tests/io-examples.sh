@@ -96,6 +96,17 @@ bad "$examples/fetch" 0 1 http://localhost/
 bad "$examples/tls-server" certificate
 passed "wrong arguments are refused"
 
+# Nobody could know where such a server listens.
+for program in echo httpd httpd-threads; do
+	[ -c /dev/full ] && has "$examples/$program" || continue
+	set -- "$examples/$program"
+	case $program in httpd*) set -- "$1" --port=0 ;; esac
+	status=0
+	timeout 60 "$@" >/dev/full 2>"$scratch/err" || status=$?
+	[ $status -eq 1 ] || fail "$program on a full disk: status $status"
+done
+passed "a full disk is an error"
+
 # ---- echo, also in the loop of libev ----------------------------------------------
 
 test_echo() {
