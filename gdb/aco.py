@@ -28,10 +28,14 @@ import gdb.unwinder
 # ---- memory ------------------------------------------------------------------
 
 PAGE = 4096
+MOST = 1 << 31
 
 
 def read(address, size):
     """The bytes there.  gdb.MemoryError if they can't be read."""
+    # of a number that was overwritten; gdb dies where it has not so much memory
+    if size > MOST:
+        raise gdb.MemoryError("Cannot access %d bytes at 0x%x" % (size, address))
     return bytes(gdb.selected_inferior().read_memory(address, size))
 
 
