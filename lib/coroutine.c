@@ -232,6 +232,18 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	return co;
 }
 
+/* co is in the resume chain of this thread, and is not the current co. */
+static int waits(const aco_t *co)
+{
+	const aco_t *at = aco_gtls_co;
+
+	if (at == co)
+		return 0;
+	while (at && at != co && !aco_is_main(at))
+		at = aco_resumer_of(at);
+	return at == co;
+}
+
 static void own_main_free(void)
 {
 	aco_t *co = aco_thread.own_main;
@@ -243,6 +255,15 @@ static void own_main_free(void)
 	if (aco_gtls_co && !aco_is_main(aco_gtls_co))
 		aco_set_current(NULL);
 	main_free(co);
+}
+
+/* When the thread has no main co of the program's, unless it is in use. */
+static void own_main_drop(void)
+{
+	const aco_t *own = aco_thread.own_main;
+
+	if (own && !aco_thread.mains && own != aco_gtls_co && !waits(own))
+		own_main_free();
 }
 
 ACO_AT_UNLOAD(2) static void unload(void)
@@ -264,6 +285,26 @@ aco_t *aco_own_main_new(void)
 		return NULL;
 	t->own_main = main_new(NULL, NULL, 0, 1);
 	return t->own_main;
+}
+
+/*
+ * A main co of the program's.  The library's own is made before the first of a
+ * thread, and stays until the last is gone.  So no co with one of them as its main
+ * co can have been resumed by what was at that address before, the library's own of a
+ * thread that has ended: its next resume would take the new one for the same.
+ */
+static aco_t *program_main_new(aco_cofuncp_t fp, void *arg, unsigned flags)
+{
+	int saved = errno;
+	aco_t *co;
+
+	if (!aco_thread.own_main && !aco_thread.mains && !aco_own_main_new())
+		errno = saved; /* it is made when it is needed */
+	co = main_new(fp, arg, flags, 0);
+	if (co)
+		aco_thread.mains++;
+	own_main_drop();
+	return co;
 }
 
 /* A co stands for its main co: programs for 1.2.4 nest that way. */
@@ -336,7 +377,7 @@ NOINLINE static aco_t *create_slow(aco_t *main_co, aco_share_stack_t *sstk,
 	aco_thread_ready();
 	aco_debug_set_record(aco_tools_record_size());
 	if (!main_co)
-		return main_new(fp, arg, flags, 0);
+		return program_main_new(fp, arg, flags);
 	if (!can_be_made(main_co, sstk, fp))
 		goto invalid;
 	co = co_alloc(save_stack_sz);
@@ -419,18 +460,6 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 	return 0;
 }
 
-/* co is in the resume chain of this thread, and is not the current co. */
-static int waits(const aco_t *co)
-{
-	const aco_t *at = aco_gtls_co;
-
-	if (at == co)
-		return 0;
-	while (at && at != co && !aco_is_main(at))
-		at = aco_resumer_of(at);
-	return at == co;
-}
-
 static void destroy_main(aco_t *co)
 {
 	if (co == aco_thread.own_main)
@@ -441,7 +470,10 @@ static void destroy_main(aco_t *co)
 			   "the main co waits for a co that it has resumed",
 			   co);
 	count_gone();
+	if (aco_is_main_here(co)) /* else its thread has ended */
+		aco_thread.mains--;
 	main_free(co);
+	own_main_drop();
 }
 
 NOINLINE static void destroy_slow(aco_t *co)

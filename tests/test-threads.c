@@ -196,6 +196,77 @@ START_TEST(sharing_cos_taken_in_turns)
 }
 END_TEST
 
+/* ------------------------------------- where an own main co has been before -- */
+
+static void suspends(void)
+{
+	for (;;)
+		aco_yield();
+}
+
+static void *resumes_again(void *co)
+{
+	aco_resume(co); /* by the function */
+	aco_resume(co); /* in place */
+	return NULL;
+}
+
+static void *makes_main(void *place)
+{
+	*(aco_t **)place = aco_create(NULL, NULL, 0, NULL, NULL);
+	return NULL;
+}
+
+static void *in_thread(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+	void *wrong;
+
+	require(!pthread_create(&thread, NULL, fn, arg));
+	pthread_join(thread, &wrong);
+	return wrong;
+}
+
+/*
+ * The co comes back from a thread that has ended with its own main co.  Its memory
+ * may be the next that this thread takes for an own main co, beside that of the
+ * program, which has to be the one that stands for the main context.
+ */
+static void *comes_back(void *taken)
+{
+	aco_share_stack_t *sstk[2] = { aco_share_stack_new(0),
+				       aco_share_stack_new(0) };
+	aco_t *main_co, *main_of_another, *co, *foreign, *other[64];
+
+	require(!makes_main(&main_co));
+	co = aco_create(main_co, sstk[0], 0, suspends, NULL);
+	require(!in_thread(makes_main, &main_of_another));
+	foreign = aco_create(main_of_another, sstk[1], 0, suspends, NULL);
+	require(!in_thread(resumes_again, co));
+	for (intptr_t i = 0; i < (intptr_t)taken; i++)
+		makes_main(&other[i]);
+	aco_resume(foreign);
+	require(aco_get_co() != main_co && aco_is_main_co(aco_get_co()));
+	aco_resume(co);
+	require(aco_get_co() == main_co);
+	for (intptr_t i = 0; i < (intptr_t)taken; i++)
+		aco_destroy(other[i]);
+	aco_destroy(foreign);
+	aco_destroy(co);
+	aco_destroy(main_of_another);
+	aco_destroy(main_co);
+	aco_share_stack_destroy(sstk[0]);
+	aco_share_stack_destroy(sstk[1]);
+	return NULL;
+}
+
+START_TEST(main_co_of_the_program_after_other_threads)
+{
+	for (intptr_t taken = 0; taken < 64; taken++)
+		run_threads(1, comes_back, (void *)taken);
+}
+END_TEST
+
 /* ----------------------------------------------- threads that have ended -- */
 
 struct made {
@@ -591,6 +662,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, main_co_of_another_thread);
 	tcase_add_test(tc, main_co_of_a_dead_thread);
 	tcase_add_test(tc, many_threads_with_an_own_main_co);
+	tcase_add_test(tc, main_co_of_the_program_after_other_threads);
 	tcase_add_test(tc, destroyed_by_another_thread);
 
 	tc = t_case(s, "ending");
