@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # Sourced by the scripts whose last line counts what passed and what failed.
-# They say "trap finish EXIT", and find_work of deps.sh sets $work for the logs.
+# They say "trap finish EXIT".  After deps.sh: end_children is there, and find_work,
+# which sets $work for the logs.
 
 passed=0 failed=0 skipped=0
 temporary= # a file or directory that finish removes
@@ -21,22 +22,6 @@ end_stage() {
 		echo "   $((took / 60)) min $((took % 60)) s"
 	fi
 	began=
-}
-
-# descendants PID: all processes that it has started, and theirs, oldest first.
-descendants() {
-	# shellcheck disable=SC2013 # words of one line
-	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
-		echo "$child"
-		descendants "$child"
-	done
-}
-
-# end_children PID: from the top, so that none starts the next one meanwhile.
-end_children() {
-	for child in $(descendants "$1"); do
-		kill "$child" 2>/dev/null || :
-	done
 }
 
 # However the script ends, the last line counts; what stopped it is a failure,

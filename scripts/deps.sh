@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# Sourced by the scripts: packages of Debian, and places to build in.
+# Sourced by the scripts: packages of Debian, places to build in, and the end of what
+# they have started.
 
 # as_root COMMAND...: with sudo unless that is not needed.
 as_root() {
@@ -70,6 +71,23 @@ install_packages() {
 	if [ $apt_status -ne 0 ]; then cat "$apt_log" >&2; fi
 	rm -f "$apt_log"
 	return $apt_status
+}
+
+# descendants PID: all processes that it has started, and theirs, oldest first.
+descendants() {
+	# shellcheck disable=SC2013 # words of one line
+	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+		echo "$child"
+		descendants "$child"
+	done
+}
+
+# end_children PID: Ctrl-C does not reach what runs in the background, or under
+# timeout(1).  From the top, so that none starts the next one meanwhile.
+end_children() {
+	for child in $(descendants "$1"); do
+		kill "$child" 2>/dev/null || :
+	done
 }
 
 # trust_repository DIR: git refuses those of other users, and of root in a

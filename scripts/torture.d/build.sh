@@ -124,12 +124,11 @@ build_those_with() {
 	done <"$work/variants"
 }
 
-# build_all: the variants that standard input has, each with the architectures
+# build_all: the variants that the file "variants" has, each with the architectures
 # wanted.  A line has: COMPILER|FLAGS|LIBRARY|ITS OPTIONS|RUNNER.  "+c++" among the
 # flags adds a C++ runtime, RUNNER is put before the program.
 build_all() {
 	: >"$work/built"
-	cat >"$work/variants"
 	before=$(wc -l <"$work/failed")
 	pids=
 	for arch in $archs; do

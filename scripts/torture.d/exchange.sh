@@ -14,6 +14,7 @@ VARIANTS
 # exchange SECONDS
 exchange() {
 	programs=exchange
-	exchange_variants | build_all || return 1
+	exchange_variants >"$work/variants"
+	build_all || return 1
 	run_each exchange "$1" 15000
 }
