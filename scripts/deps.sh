@@ -55,6 +55,10 @@ install_packages() {
 		echo "no apt-get here; please install what these Debian packages hold:$missing" >&2
 		return 1
 	fi
+	if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+		echo "neither root nor sudo here; please install these packages:$missing" >&2
+		return 1
+	fi
 	echo "installing:$missing"
 	apt_log=$(mktemp)
 	apt_status=0
