@@ -149,6 +149,8 @@ refuses 'no row is called no-such-row' \
 refuses 'no row is left' "$bench/aco-bench" --cos 10 --rows scale-1000
 refuses 'no row is left' "$bench/aco-bench" --programs "$scratch"
 refuses "can't be written" "$bench/aco-bench" --overview "$scratch/none/o.svg"
+refuses "^aco-bench: --plot: .* can't be written" \
+	"$bench/aco-bench" --rows switch --plot "$scratch/none/p.svg"
 refuses 'switch/go: not here: run-go needs golang-go' \
 	"$bench/aco-bench" --programs "$scratch" --rows switch/go
 refuses 'share-8/pthread: no program has such a row' \

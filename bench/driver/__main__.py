@@ -102,7 +102,7 @@ def run(parser, opts):
         print("\n".join(row.name for row in rows))
         return
     if opts.plot:
-        chart.check()
+        chart.check(opts.plot)
     if opts.overview:
         overview.check(opts.overview)
     if opts.pin is not None:

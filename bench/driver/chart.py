@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result as a picture, drawn by gnuplot."""
 
+import os
 import shutil
 import subprocess
 
@@ -36,7 +37,11 @@ BARS = (
 )
 
 
-def check():
+def check(path):
+    """Whether it can be drawn is known before anything is measured."""
+    directory = os.path.dirname(path) or os.curdir
+    if not os.access(directory, os.W_OK):
+        raise Failure(f"--plot: {directory} can't be written")
     if not shutil.which("gnuplot"):
         raise Failure("--plot needs gnuplot (package gnuplot-nox)")
 
