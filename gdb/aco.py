@@ -1168,7 +1168,10 @@ so most stacks on Linux 6.13 and later.  Cores by the kernel have them."""
         leave()
         world = World()
         # which takes all of its line for the name, as it is
-        gdb.execute("gcore " + words[0], False, True)
+        try:
+            gdb.execute("gcore " + words[0], False, True)
+        except gdb.error as error:
+            raise gdb.GdbError(str(error)) from None
         starts = sorted(stack.ptr for stack in world.stacks.values())
         chunk = 1 << 20
         with open(os.path.expanduser(words[0]), "r+b") as core:
