@@ -49,7 +49,7 @@ address|test-overflow|other_faults_pass_in_silence=null handler_of_before_is_cal
 thread-clang|test-enomem|*|the runtime is linked statically, and calls what stands in for the C library before it is ready
 thread|test-enomem|adjacent_save_stack|as under AddressSanitizer
 thread|test-enomem|first_threads_at_the_same_time|no thread may begin in a child of a process that had several
-thread|test-fork|handlers_among_threads=multi-threaded|the same
+thread|test-fork|handlers_among_threads=multi-threaded first_use_in_the_middle_of_a_fork=multi-threaded|the same
 thread|io/test-fork|in_a_task=16896 with_threads=16896|in a child the runtime ignores what the fiber that forked does, as that it unlocks or resumes, but not what others do
 thread|test-share-stack|destroy_gives_memory_back last_co_gives_memory_back no_memory|limit the address space
 thread|test-share-stack|usable_from_end_to_end=end_to_end:12:|the runtimes of gcc 12 and clang 14 have room for 65,536 frames, in cos or elsewhere
@@ -59,7 +59,7 @@ thread|test-misuse|aborts_with_one_line=heap-use-after-free|what has been freed 
 thread|test-yield-to|no_room_is_needed no_room_for_a_red_zone|the frames of the runtime need room
 thread|test-threads|main_co_of_a_dead_thread|the runtime needs a larger stack for the thread
 thread|test-threads|thread_ends_inside_a_co main_co_of_a_thread_that_ended_inside_a_co|the runtime wants threads to end outside of fibers
-thread|test-unwind|an_owner_whose_thread_has_ended|the same
+thread|test-unwind|an_owner_whose_thread_has_ended a_thread_that_ends_in_frames_without_rules|the same
 thread|test-fpenv|thread_ends_in_a_co|the same
 thread-clang|test-overflow|*|a co overflows in the runtime, which holds a lock that it takes again when the handler calls write(2)
 thread|test-overflow|signal_that_finds_little_room handler_of_before_is_called handler_that_goes_on errno_is_left_alone report_that_nobody_reads|the runtime calls the handlers of signals itself, with all signals blocked, another errno and large frames
