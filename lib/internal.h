@@ -54,8 +54,8 @@ enum { ACO_COS, ACO_STACKS, ACO_KINDS };
 struct aco_thread {
 	struct aco_magazine *magazines; /* memory.c */
 	struct aco_keeper *keeper;	/* stack_cache.c */
-	aco_t *own_main; /* made by the library, freed when the thread ends */
-	size_t mains;	 /* made by the program, and not destroyed */
+	aco_t *own_main;		/* made by the library: coroutine.c */
+	size_t mains; /* made by the program, and not destroyed */
 	void (*release[ACO_RELEASES])(void);
 	void *alt_stack; /* for signals; freed when the thread ends */
 	aco_cofuncp_t last_word;
