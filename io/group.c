@@ -47,6 +47,21 @@ int aco_io_group_wait(aco_io_group_t *group, int64_t deadline)
 	return aco_io_give_way(deadline, &group->waiting);
 }
 
+int aco_io_group_cancel(aco_io_group_t *group)
+{
+	aco_io_t *io = aco_io_thread;
+
+	if (!io || (group && group->io != io))
+		return fail(EPERM);
+	if (!group)
+		group = &io->own_group;
+	/* The own group starts tasks again when there are none: so without any. */
+	group->is_cancelled = group != &io->own_group || !aco_io_is_idle(io);
+	for (struct task *task = group->tasks; task; task = task->group_next)
+		aco_io_task_cancel(task);
+	return 0;
+}
+
 /* Nobody adds tasks to a cancelled group: when it has none, it stays so. */
 int aco_io_group_destroy(aco_io_group_t *group)
 {

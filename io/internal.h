@@ -284,6 +284,8 @@ int aco_io_wake_all(struct queue *queue, int error);
 int aco_io_take_turn(void);
 
 void aco_io_task_end(struct task *task);
+/* Its waits end, unless it is shielded. */
+void aco_io_task_cancel(struct task *task);
 /* Frees a task that ends no more, in whatever it waits. */
 void aco_io_task_forget(struct task *task);
 aco_io_task_t aco_io_task_id(const struct task *task);

@@ -352,7 +352,7 @@ int aco_io_sleep(int64_t deadline)
 
 /* ---- cancellation -------------------------------------------------------- */
 
-static void cancel(struct task *task)
+void aco_io_task_cancel(struct task *task)
 {
 	task->is_cancelled = true;
 	if (!task->is_shielded)
@@ -368,7 +368,7 @@ int aco_io_cancel(aco_io_task_t id)
 	task = find(id);
 	if (!task)
 		return fail(ESRCH);
-	cancel(task);
+	aco_io_task_cancel(task);
 	return 0;
 }
 
@@ -382,21 +382,6 @@ int aco_io_shield(int on)
 	was_shielded = task->is_shielded;
 	task->is_shielded = on != 0;
 	return was_shielded;
-}
-
-int aco_io_group_cancel(aco_io_group_t *group)
-{
-	aco_io_t *io = aco_io_thread;
-
-	if (!io || (group && group->io != io))
-		return fail(EPERM);
-	if (!group)
-		group = &io->own_group;
-	/* The own group starts tasks again when there are none: so without any. */
-	group->is_cancelled = group != &io->own_group || !aco_io_is_idle(io);
-	for (struct task *task = group->tasks; task; task = task->group_next)
-		cancel(task);
-	return 0;
 }
 
 /* ---- names --------------------------------------------------------------- */
