@@ -98,7 +98,7 @@ passed "wrong arguments are refused"
 
 # Nobody could know where such a server listens.
 for program in echo httpd httpd-threads; do
-	[ -c /dev/full ] && has "$examples/$program" || continue
+	if ! [ -c /dev/full ] || ! has "$examples/$program"; then continue; fi
 	set -- "$examples/$program"
 	case $program in httpd*) set -- "$1" --port=0 ;; esac
 	status=0
