@@ -29,6 +29,8 @@ import gdb.unwinder
 
 PAGE = 4096
 MOST = 1 << 31
+LACKS = """This core lacks memory in which cos are.  On Linux 6.13 and later those that
+gdb writes by "gcore" do: use "aco-gcore", or a core by the kernel."""
 
 
 def read(address, size):
@@ -390,6 +392,8 @@ class World:
         for slab in self.lib.walk(self.lib.slabs):
             begin, size, count = [self.lib.number(slab + at)
                                   for at in (at_begin, at_size, at_count)]
+            if not size:
+                raise gdb.GdbError(LACKS)
             if size < least:
                 continue
             free = int.from_bytes(read(slab + at_free, (count + 31) // 32 * 4),
@@ -442,15 +446,17 @@ class World:
     def find_running(self):
         for thread in self.threads:
             co = self.cos.get(thread.current)
-            if not co:
-                continue
-            co.thread = thread
+            if co:
+                co.thread = thread
             steps = 0
             while co and not co.is_main() and steps < len(self.cos):
                 co = self.cos.get(co.resumer)
                 if co and not co.thread:
                     co.waits = True
                 steps += 1
+            own = self.cos.get(thread.own_main)
+            if own and not own.thread and not own.waits:
+                del self.cos[own.address]  # the library has it at hand
 
     def sorted(self):
         return sorted(self.cos.values(), key=lambda co: co.address)

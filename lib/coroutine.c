@@ -160,7 +160,6 @@ static void main_free(aco_t *co)
 	size_t before = aco_tools_record_size();
 	size_t offset = co->flags & ACO_MAIN_FAR ? MAIN_ROOM : main_near();
 
-	ACO_PROBE1(co__destroy, co);
 	if (co == aco_gtls_co)
 		aco_set_current(NULL);
 	if (co->flags & ACO_NAMED)
@@ -225,10 +224,11 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	memset(co, 0, sizeof(*co)); /* programs may read its fields */
 	set_up(co, fp, arg, flags);
 	aco_set_state(co, ACO_MAIN);
-	if (!own) /* the program has not made those */
-		count_made();
 	co->thread = aco_thread.number;
-	ACO_PROBE3(co__create, co, fp, NULL);
+	if (!own) { /* the program has not made those */
+		count_made();
+		ACO_PROBE3(co__create, co, fp, NULL);
+	}
 	return co;
 }
 
@@ -469,6 +469,7 @@ static void destroy_main(aco_t *co)
 		aco_misuse("aco_destroy",
 			   "the main co waits for a co that it has resumed",
 			   co);
+	ACO_PROBE1(co__destroy, co);
 	count_gone();
 	if (aco_is_main_here(co)) /* else its thread has ended */
 		aco_thread.mains--;

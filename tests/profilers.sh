@@ -151,7 +151,7 @@ try_heapprofile() {
 
 try_massif() {
 	name=massif
-	valgrind -q --tool=massif --massif-out-file="$scratch/massif" "$prog" 20 \
+	valgrind -q --tool=massif --detailed-freq=1 --massif-out-file="$scratch/massif" "$prog" 20 \
 		>"$scratch/log" 2>&1 || {
 		missing="$missing, massif"
 		return
