@@ -232,18 +232,6 @@ static aco_t *main_new(aco_cofuncp_t fp, void *arg, unsigned flags, int own)
 	return co;
 }
 
-/* co is in the resume chain of this thread, and is not the current co. */
-static int waits(const aco_t *co)
-{
-	const aco_t *at = aco_gtls_co;
-
-	if (at == co)
-		return 0;
-	while (at && at != co && !aco_is_main(at))
-		at = aco_resumer_of(at);
-	return at == co;
-}
-
 static void own_main_free(void)
 {
 	aco_t *co = aco_thread.own_main;
@@ -257,12 +245,13 @@ static void own_main_free(void)
 	main_free(co);
 }
 
-/* When the thread has no main co of the program's, unless it is in use. */
+/* When the thread has no main co of the program's; one that a co was resumed from
+   stays until the thread ends. */
 static void own_main_drop(void)
 {
 	const aco_t *own = aco_thread.own_main;
 
-	if (own && !aco_thread.mains && own != aco_gtls_co && !waits(own))
+	if (own && !aco_thread.mains && !own->reg[ACO_REG_IDX_SP])
 		own_main_free();
 }
 
@@ -458,6 +447,18 @@ int aco_reset(aco_t *co, aco_cofuncp_t fp, void *arg)
 		return reset_slow(co, fp, arg);
 	restart(co, fp, arg);
 	return 0;
+}
+
+/* co is in the resume chain of this thread, and is not the current co. */
+static int waits(const aco_t *co)
+{
+	const aco_t *at = aco_gtls_co;
+
+	if (at == co)
+		return 0;
+	while (at && at != co && !aco_is_main(at))
+		at = aco_resumer_of(at);
+	return at == co;
 }
 
 static void destroy_main(aco_t *co)
