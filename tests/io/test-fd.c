@@ -332,6 +332,20 @@ static void takes_the_number(void *unused)
 	takes_the_number_now(unused);
 }
 
+/* fds[0] is the number of a file whose peer is others[1]; a copy of the file that had
+   it before is open. */
+static void check_who_wakes(void)
+{
+	io_go(NULL, waits_to_read, NULL);
+	io_turns(2);
+	io_put(fds[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], -9);
+	io_put(others[1], "x", 1);
+	io_turns(2);
+	ck_assert_int_eq(results[0], ACO_IO_READ);
+}
+
 /* What comes for the copy is nothing to those who use the number now. */
 IO_TEST(a_copy_is_another)
 {
@@ -345,14 +359,7 @@ IO_TEST(a_copy_is_another)
 	io_pair(others);
 	if (others[0] != fds[0])
 		move_to(others[0], fds[0]);
-	io_go(NULL, waits_to_read, NULL);
-	io_turns(2);
-	io_put(fds[1], "x", 1);
-	io_turns(2);
-	ck_assert_int_eq(results[0], -9);
-	io_put(others[1], "x", 1);
-	io_turns(2);
-	ck_assert_int_eq(results[0], ACO_IO_READ);
+	check_who_wakes();
 	close(fds[0]);
 	close(fds[1]);
 	close(others[1]);
@@ -514,14 +521,7 @@ static void check_copy_of_others(bool reads)
 		move_to(others[0], fds[0]);
 	if (reads)
 		io_fails(aco_io_read(fds[0], &c, 1, 0), ETIMEDOUT);
-	io_go(NULL, waits_to_read, NULL);
-	io_turns(2);
-	io_put(fds[1], "x", 1);
-	io_turns(2);
-	ck_assert_int_eq(results[0], -9);
-	io_put(others[1], "x", 1);
-	io_turns(2);
-	ck_assert_int_eq(results[0], ACO_IO_READ);
+	check_who_wakes();
 	aco_io_close(fds[0]);
 	close(fds[1]);
 	close(others[1]);
