@@ -249,10 +249,12 @@ static void own_main_free(void)
    stays until the thread ends. */
 static void own_main_drop(void)
 {
-	const aco_t *own = aco_thread.own_main;
+	aco_t *own = aco_thread.own_main;
 
-	if (own && !aco_thread.mains && !own->reg[ACO_REG_IDX_SP])
-		own_main_free();
+	if (!own || aco_thread.mains || own->reg[ACO_REG_IDX_SP])
+		return;
+	aco_thread.own_main = NULL;
+	main_free(own);
 }
 
 ACO_AT_UNLOAD(2) static void unload(void)
