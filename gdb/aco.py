@@ -301,7 +301,7 @@ class Co:
         size = self.stack.end - low
         if size <= 0 or self.saved > size:
             return None
-        data = read(self.save_ptr, self.saved) if self.saved else b""
+        data = read(self.save_ptr, self.saved)
         data += bytes(size - self.saved)
         top = 3 * self.lib.word
         data += bytes(top) if self.stack.is_lost() else read(self.stack.end, top)
