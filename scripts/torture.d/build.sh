@@ -124,11 +124,12 @@ build_those_with() {
 	done <"$work/variants"
 }
 
-# build_all: the variants that the file "variants" has, each with the architectures
-# wanted.  A line has: COMPILER|FLAGS|LIBRARY|ITS OPTIONS|RUNNER.  "+c++" among the
-# flags adds a C++ runtime, RUNNER is put before the program.
+# build_all FUNCTION: the variants that it prints, each with the architectures wanted.
+# A line has: COMPILER|FLAGS|LIBRARY|ITS OPTIONS|RUNNER.  "+c++" among the flags adds a
+# C++ runtime, RUNNER is put before the program.
 build_all() {
 	: >"$work/built"
+	$1 >"$work/variants"
 	before=$(wc -l <"$work/failed")
 	pids=
 	for arch in $archs; do

@@ -14,7 +14,6 @@ VARIANTS
 # exchange SECONDS
 exchange() {
 	programs=exchange
-	exchange_variants >"$work/variants"
-	build_all || return 1
+	build_all exchange_variants || return 1
 	run_each exchange "$1" 15000
 }

@@ -27,8 +27,7 @@ tools_variants() {
 tools() {
 	tools_variants | grep -q valgrind || say "left out: valgrind"
 	programs="torture exchange"
-	tools_variants >"$work/variants"
-	build_all || return 1
+	build_all tools_variants || return 1
 	# what a co held when it was destroyed leaks, as the manual says
 	export ASAN_OPTIONS=detect_leaks=0
 	run_each torture $(($1 / 2)) 2000
