@@ -20,19 +20,35 @@ is() {
 	[ "$2" = "$3" ] || fail "$1: is $3, should be $2"
 }
 
+# hangs PATIENT: a test that hangs, under it.
+hangs() {
+	cat "$scratch/all" &
+	reader=$!
+	cat "$scratch/begun" &
+	status=0
+	"$1" 1 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 || status=$?
+	is "the status of what hangs" 124 $status
+	grep -q '^timed out: no output for 1 seconds$' "$scratch/out" ||
+		fail "what hangs: $(cat "$scratch/out")"
+	wait $reader
+}
+
 status=0
 "$patient" 1000 sh -c 'exit 3' >"$scratch/out" || status=$?
 is "the status of a command" 3 $status
-
-cat "$scratch/all" &
-reader=$!
-cat "$scratch/begun" &
 status=0
-"$patient" 1 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 || status=$?
-is "the status of what hangs" 124 $status
-grep -q '^timed out: no output for 1 seconds$' "$scratch/out" ||
-	fail "what hangs: $(cat "$scratch/out")"
-wait $reader
+# shellcheck disable=SC2016 # the shell's own number
+"$patient" 1000 sh -c 'kill -s KILL $$' >"$scratch/out" || status=$?
+is "the status of a command that another has killed" 137 $status
+grep . "$scratch/out" && fail "a command that another has killed has timed out"
+
+hangs "$patient"
+# What kills the test comes to its own end later than the test.
+# shellcheck disable=SC2016 # the script has it so
+sed 's/^\tkill -s KILL -- "-$test"$/&; sleep 1/' "$patient" >"$scratch/late"
+cmp -s "$patient" "$scratch/late" && fail "scripts/patient has changed"
+chmod +x "$scratch/late"
+hangs "$scratch/late"
 
 cat "$scratch/all" &
 reader=$!
