@@ -77,11 +77,11 @@ compiler() {
 	"$1" $(arch_flags) -x c "$scratch/probe.c" -o "$scratch/probe" 2>/dev/null
 }
 
-# compilers: gcc and clang, the one configured, and those with a version in their
+# compilers: the one configured, gcc and clang, and those with a version in their
 # name, that make programs for the library here: each version once.
 compilers() {
 	versions='|'
-	for cc in gcc clang "${CC%% *}" $(
+	for cc in "${CC%% *}" gcc clang $(
 		IFS=:
 		for dir in $PATH; do
 			ls "$dir" 2>/dev/null || :

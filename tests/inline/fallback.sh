@@ -9,7 +9,7 @@
 
 . "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
 
-cat >"$tmp/use.c" <<'EOS'
+cat >"$scratch/use.c" <<'EOS'
 #include <aco.h>
 
 void use_resume(aco_t *co);
@@ -36,7 +36,7 @@ status=0
 bad()
 {
 	echo "FAIL: fallback: $*"
-	head -n 5 "$tmp/log"
+	head -n 5 "$scratch/log"
 	status=1
 }
 
@@ -45,9 +45,9 @@ path()
 {
 	# shellcheck disable=SC2086
 	if ! "$cc" $arch_flags "$@" -Wall -Wextra -Werror $lib_cflags \
-		-c "$tmp/use.c" -o "$tmp/use.o" >"$tmp/log" 2>&1; then
+		-c "$scratch/use.c" -o "$scratch/use.o" >"$scratch/log" 2>&1; then
 		echo none
-	elif nm "$tmp/use.o" | grep -q 'U aco_gtls_co$'; then
+	elif nm "$scratch/use.o" | grep -q 'U aco_gtls_co$'; then
 		echo inline
 	else
 		echo functions
@@ -72,9 +72,9 @@ expect()
 expect_endbr()
 {
 	test "$(path "$@")" = inline || return 0
-	objdump -d "$tmp/use.o" >"$tmp/log"
-	jumps=$(grep -c 'jmp *\*(%[er]d' "$tmp/log")
-	landings=$(grep -c endbr "$tmp/log")
+	objdump -d "$scratch/use.o" >"$scratch/log"
+	jumps=$(grep -c 'jmp *\*(%[er]d' "$scratch/log")
+	landings=$(grep -c endbr "$scratch/log")
 	test "$jumps" -eq 0 || test "$landings" -lt "$jumps" || return 0
 	bad "$cc $*: $jumps jumps, $landings landings with endbr"
 }
@@ -101,13 +101,13 @@ expect_with_unwind_rules_or_not()
 # The message, not what a missing C library for x32 says before it.
 expect_x32_refused()
 {
-	mkdir -p "$tmp/x32/gnu"
-	: >"$tmp/x32/gnu/stubs-x32.h"
+	mkdir -p "$scratch/x32/gnu"
+	: >"$scratch/x32/gnu/stubs-x32.h"
 	# shellcheck disable=SC2086
-	"$cc" "$@" -idirafter "$tmp/x32" $lib_cflags \
+	"$cc" "$@" -idirafter "$scratch/x32" $lib_cflags \
 		-idirafter /usr/include/x86_64-linux-gnu \
-		-fsyntax-only "$tmp/use.c" >"$tmp/log" 2>&1
-	grep -q 'x32 is neither' "$tmp/log" || bad "$cc $*: x32 is not refused"
+		-fsyntax-only "$scratch/use.c" >"$scratch/log" 2>&1
+	grep -q 'x32 is neither' "$scratch/log" || bad "$cc $*: x32 is not refused"
 }
 
 # Warnings that a careful program turns on: an inline function is its code.
@@ -118,23 +118,23 @@ careful="-Wshadow -Wconversion -Wsign-conversion -Wundef -Wcast-qual
 expect_found_by_path()
 {
 	sed "s|<aco.h>|\"$(cd "$top_srcdir/include" && pwd)/aco.h\"|" \
-		"$tmp/use.c" >"$tmp/path.c"
+		"$scratch/use.c" >"$scratch/path.c"
 	# shellcheck disable=SC2086
-	"$cc" $arch_flags "$@" -c "$tmp/path.c" -o "$tmp/path.o" \
-		>"$tmp/log" 2>&1 || bad "$cc $*: #include of a path"
+	"$cc" $arch_flags "$@" -c "$scratch/path.c" -o "$scratch/path.o" \
+		>"$scratch/log" 2>&1 || bad "$cc $*: #include of a path"
 }
 
 # Tools that hook functions look at each function that was inlined, too.
 expect_instrumented()
 {
 	expect inline "$@"
-	nm -u "$tmp/use.o" | sed -n 's/.* \(aco_.*\)/\t\1;/p' |
-		grep -vxF -f "$top_srcdir/lib/libaco.map" >"$tmp/log" &&
+	nm -u "$scratch/use.o" | sed -n 's/.* \(aco_.*\)/\t\1;/p' |
+		grep -vxF -f "$top_srcdir/lib/libaco.map" >"$scratch/log" &&
 		bad "$cc $*: a symbol that the library does not have"
 	return 0
 }
 
-some_compilers >"$tmp/compilers"
+some_compilers >"$scratch/compilers"
 while read -r cc; do
 	expect inline -O2
 	expect inline -O0
@@ -181,5 +181,5 @@ while read -r cc; do
 		expect inline -O2 -masm=intel -fPIC
 		expect inline -O2 -masm=intel -fno-pic
 	}
-done <"$tmp/compilers"
+done <"$scratch/compilers"
 exit $status

@@ -15,29 +15,29 @@ object()
 	shift
 	# shellcheck disable=SC2086
 	"$cc" $arch_flags -O2 -flto $lib_cflags "$@" \
-		-c "$here/lto.c" -o "$tmp/$obj.o"
+		-c "$here/lto.c" -o "$scratch/$obj.o"
 }
 
 # The function of the program, with nothing of the inline switch in it.
 is_plain()
 {
-	objdump -d --no-show-raw-insn "$tmp/lto" |
-		sed -n "/<$1>:\$/,/^\$/p" >"$tmp/$1"
-	test -s "$tmp/$1" && ! grep -q 'jmp *\*' "$tmp/$1"
+	objdump -d --no-show-raw-insn "$scratch/lto" |
+		sed -n "/<$1>:\$/,/^\$/p" >"$scratch/$1"
+	test -s "$scratch/$1" && ! grep -q 'jmp *\*' "$scratch/$1"
 }
 
 try()
 {
 	# shellcheck disable=SC2086
-	"$cc" $arch_flags -O2 -flto -o "$tmp/lto" "$@" $lib_ldflags &&
-		timeout 60 "$tmp/lto" && is_plain plain_yield &&
+	"$cc" $arch_flags -O2 -flto -o "$scratch/lto" "$@" $lib_ldflags &&
+		timeout 60 "$scratch/lto" && is_plain plain_yield &&
 		is_plain plain_resume && return
 	echo "FAIL: lto: $cc $arch_flags: $*"
 	status=1
 }
 
 status=77
-compilers >"$tmp/compilers"
+gcc_and_clang >"$scratch/compilers"
 while read -r cc; do
 	# shellcheck disable=SC2086
 	knows "$cc" $arch_flags -flto || continue
@@ -45,7 +45,7 @@ while read -r cc; do
 	object main -DLTO_MAIN -DACO_NO_INLINE
 	object takes -DLTO_TAKES -DACO_CONFIG_SHARE_FPU_MXCSR_ENV
 	object wants -DACO_NO_INLINE
-	try "$tmp/main.o" "$tmp/takes.o" "$tmp/wants.o"
-	try "$tmp/main.o" "$tmp/wants.o" "$tmp/takes.o"
-done <"$tmp/compilers"
+	try "$scratch/main.o" "$scratch/takes.o" "$scratch/wants.o"
+	try "$scratch/main.o" "$scratch/wants.o" "$scratch/takes.o"
+done <"$scratch/compilers"
 exit $status

@@ -18,7 +18,7 @@
 . "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
 
 # language -O others; "func" means -DACO_NO_INLINE
-cat >"$tmp/table" <<'TABLE'
+cat >"$scratch/table" <<'TABLE'
 c99 -O0
 c11 -O1
 gnu2x -O2 -g
@@ -94,12 +94,12 @@ c11 -O2 -flto -fuse-ld=mold
 TABLE
 # amd64: other memory models; i386: SSE is an option there.
 case $(echo __x86_64__ | $CC -E -P -x c -) in
-1) cat >>"$tmp/table" <<'TABLE' ;;
+1) cat >>"$scratch/table" <<'TABLE' ;;
 c11 -O2 -mcmodel=medium
 c11 -O2 -mcmodel=large -fno-pic -no-pie
 c11 -O2 -fsanitize=thread
 TABLE
-*) cat >>"$tmp/table" <<'TABLE' ;;
+*) cat >>"$scratch/table" <<'TABLE' ;;
 c11 -O2 -msse2
 c99 -O2 -msse2 -mfpmath=sse -fPIC
 c11 -O2 -msse -mno-mmx
@@ -112,7 +112,7 @@ esac
 # shellcheck disable=SC2086
 if test -e "$libdir/libaco.a" &&
 	test "$(echo __PIE__ | $CC ${CFLAGS-} -E -P -x c -)" != __PIE__; then
-	cat >>"$tmp/table" <<'TABLE'
+	cat >>"$scratch/table" <<'TABLE'
 c11 -O2 -static-pie
 c11 -O0 func -static-pie
 c++20 -O2 -static-pie
@@ -127,19 +127,19 @@ lines()
 }
 
 # The lines of the table, each with a compiler before it.
-compilers >"$tmp/compilers"
-rows_for_library <"$tmp/table" | lines "${ACO_TEST_SAMPLE:-1}" 0 >"$tmp/sample"
+gcc_and_clang >"$scratch/compilers"
+rows_for_library <"$scratch/table" | lines "${ACO_TEST_SAMPLE:-1}" 0 >"$scratch/sample"
 {
 	while read -r cc; do
-		sed "s|^|$cc |" "$tmp/sample"
-	done <"$tmp/compilers"
-	every_compiler | grep -vxF -f "$tmp/compilers" >"$tmp/others"
+		sed "s|^|$cc |" "$scratch/sample"
+	done <"$scratch/compilers"
+	compilers | grep -vxF -f "$scratch/compilers" >"$scratch/others"
 	n=0
 	while read -r cc; do
 		n=$((n + 1))
-		lines 6 "$n" <"$tmp/sample" | sed "s|^|$cc |"
-	done <"$tmp/others"
-} >"$tmp/cases"
+		lines 6 "$n" <"$scratch/sample" | sed "s|^|$cc |"
+	done <"$scratch/others"
+} >"$scratch/cases"
 
 # Whether a program without the library runs.  The library of a sanitizer may be
 # missing, and one of C++.  A "static-pie" program with an rpath ends before main()
@@ -218,26 +218,26 @@ worker()
 {
 	while read -r cc line; do
 		# shellcheck disable=SC2086
-		one "$tmp/p$1" "$cc" $line
+		one "$scratch/p$1" "$cc" $line
 	done <<-CASES
-		$(lines "$jobs" "$1" <"$tmp/cases")
+		$(lines "$jobs" "$1" <"$scratch/cases")
 	CASES
 }
 
 jobs=${ACO_TEST_JOBS:-2}
 i=0
 while test "$i" -lt "$jobs"; do
-	worker "$i" | tee "$tmp/result.$i" &
+	worker "$i" | tee "$scratch/result.$i" &
 	i=$((i + 1))
 done
 wait
 
 # What was printed as it came, without what is well.
-cat "$tmp"/result.* >"$tmp/results"
+cat "$scratch"/result.* >"$scratch/results"
 echo "----"
-grep -v '^ok' "$tmp/results"
-echo "matrix: $(grep -c '^ok' "$tmp/results") of" \
-	"$(grep -cE '^(ok|skip|FAIL)' "$tmp/results") run," \
-	"$(grep -c '^FAIL' "$tmp/results") failed"
-grep -q '^ok' "$tmp/results" || exit 77
-! grep -q '^FAIL' "$tmp/results"
+grep -v '^ok' "$scratch/results"
+echo "matrix: $(grep -c '^ok' "$scratch/results") of" \
+	"$(grep -cE '^(ok|skip|FAIL)' "$scratch/results") run," \
+	"$(grep -c '^FAIL' "$scratch/results") failed"
+grep -q '^ok' "$scratch/results" || exit 77
+! grep -q '^FAIL' "$scratch/results"

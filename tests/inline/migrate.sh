@@ -10,7 +10,7 @@
 . "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
 
 # language, options; "func" means -DACO_NO_INLINE
-cat >"$tmp/table" <<'TABLE'
+cat >"$scratch/table" <<'TABLE'
 c99 -O2
 c11 -O1 -mno-tls-direct-seg-refs
 c11 -O2 -mno-tls-direct-seg-refs
@@ -26,9 +26,9 @@ c++20 -O2 -mno-tls-direct-seg-refs
 c11 -O2 func
 TABLE
 
-every_compiler >"$tmp/compilers"
-rows_for_library <"$tmp/table" |
-	awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' >"$tmp/sample"
+compilers >"$scratch/compilers"
+rows_for_library <"$scratch/table" |
+	awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' >"$scratch/sample"
 
 # One line of the table with $cc.
 one()
@@ -55,18 +55,18 @@ one()
 	# shellcheck disable=SC2086
 	if ! "$cc" $arch_flags "-std=$std" "$@" -Wall -Wextra -Werror \
 		$lib_cflags -x "$lang" "$here/migrate.c" \
-		-o "$tmp/migrate" $lib_ldflags -lpthread $libs \
-		>"$tmp/log" 2>&1; then
+		-o "$scratch/migrate" $lib_ldflags -lpthread $libs \
+		>"$scratch/log" 2>&1; then
 		echo "FAIL: $what: does not compile"
-		grep -E 'error|warning|undefined' "$tmp/log" | head -n 2
+		grep -E 'error|warning|undefined' "$scratch/log" | head -n 2
 		return
 	fi
-	timeout 60 "$tmp/migrate" >"$tmp/log" 2>&1
+	timeout 60 "$scratch/migrate" >"$scratch/log" 2>&1
 	case $? in
 	0) echo "ok: $what" ;;
 	*)
 		echo "FAIL: $what: does not run"
-		head -n 5 "$tmp/log"
+		head -n 5 "$scratch/log"
 		;;
 	esac
 }
@@ -75,13 +75,13 @@ while read -r cc; do
 	while read -r line; do
 		# shellcheck disable=SC2086
 		one $line
-	done <"$tmp/sample"
-done <"$tmp/compilers" | tee "$tmp/results"
+	done <"$scratch/sample"
+done <"$scratch/compilers" | tee "$scratch/results"
 
 echo "----"
-grep -v '^ok' "$tmp/results"
-echo "migrate: $(grep -c '^ok' "$tmp/results") of" \
-	"$(grep -cE '^(ok|skip|FAIL)' "$tmp/results") run," \
-	"$(grep -c '^FAIL' "$tmp/results") failed"
-grep -q '^ok' "$tmp/results" || exit 77
-! grep -q '^FAIL' "$tmp/results"
+grep -v '^ok' "$scratch/results"
+echo "migrate: $(grep -c '^ok' "$scratch/results") of" \
+	"$(grep -cE '^(ok|skip|FAIL)' "$scratch/results") run," \
+	"$(grep -c '^FAIL' "$scratch/results") failed"
+grep -q '^ok' "$scratch/results" || exit 77
+! grep -q '^FAIL' "$scratch/results"

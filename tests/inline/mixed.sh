@@ -8,10 +8,10 @@
 
 . "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
 
-compilers >"$tmp/compilers"
-test "$(wc -l <"$tmp/compilers")" -ge 2 || exit 77
-one=$(sed -n 1p "$tmp/compilers")
-two=$(sed -n 2p "$tmp/compilers")
+gcc_and_clang >"$scratch/compilers"
+test "$(wc -l <"$scratch/compilers")" -ge 2 || exit 77
+one=$(sed -n 1p "$scratch/compilers")
+two=$(sed -n 2p "$scratch/compilers")
 
 # compiler, source, object, options
 object()
@@ -21,7 +21,7 @@ object()
 	obj=$3
 	shift 3
 	# shellcheck disable=SC2086
-	"$cc" $arch_flags "$@" $lib_cflags -c "$here/$src" -o "$tmp/$obj"
+	"$cc" $arch_flags "$@" $lib_cflags -c "$here/$src" -o "$scratch/$obj"
 }
 
 status=0
@@ -33,9 +33,9 @@ for flags in "-O2" "-O2 -fPIC" "-Os -fomit-frame-pointer" "-O0" \
 		object "$one" mixed-func.c f1.o $flags &&
 		object "$two" mixed-inline.c i2.o $flags -DMIXED_OTHER &&
 		object "$two" mixed-func.c f2.o $flags -DMIXED_OTHER &&
-		"$one" $arch_flags -o "$tmp/mixed" "$tmp"/*.o $lib_ldflags &&
+		"$one" $arch_flags -o "$scratch/mixed" "$scratch"/*.o $lib_ldflags &&
 		ACO_TEST_SWITCHES=${ACO_TEST_SWITCHES:-2000000} \
-			timeout 60 "$tmp/mixed" >"$tmp/log" && continue
+			timeout 60 "$scratch/mixed" >"$scratch/log" && continue
 	echo "FAIL: mixed: $one and $two $arch_flags $flags"
 	status=1
 done

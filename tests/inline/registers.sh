@@ -21,7 +21,7 @@
 . "${top_srcdir:-${srcdir:-.}}/tests/inline/common.sh"
 
 # Options that a compiler does not know are left out.
-cat >"$tmp/options" <<'TABLE'
+cat >"$scratch/options" <<'TABLE'
 
 -mavx512f
 -mno-mmx
@@ -34,7 +34,7 @@ cat >"$tmp/options" <<'TABLE'
 -fno-omit-frame-pointer
 TABLE
 case $(echo __x86_64__ | $CC -E -P -x c -) in
-1) cat >>"$tmp/options" <<'TABLE' ;;
+1) cat >>"$scratch/options" <<'TABLE' ;;
 -mapxf
 -mamx-tile -mamx-int8
 -mapx-features=egpr
@@ -45,7 +45,7 @@ case $(echo __x86_64__ | $CC -E -P -x c -) in
 -march=x86-64-v4
 -march=x86-64-v3
 TABLE
-*) cat >>"$tmp/options" <<'TABLE' ;;
+*) cat >>"$scratch/options" <<'TABLE' ;;
 -march=i486
 -march=pentium-mmx
 -march=pentium3
@@ -58,7 +58,7 @@ esac
 # Names that carry no value across a switch: pattern, "-", and why; for clang,
 # which takes the names of all processors: pattern and the macro (below) without
 # which they carry none.
-cat >"$tmp/harmless" <<'TABLE'
+cat >"$scratch/harmless" <<'TABLE'
 argp - none of the processor's: an offset in the frame
 frame - the same
 fpsr - exception flags: they belong to the thread, no value is kept there
@@ -102,20 +102,20 @@ awk 'BEGIN {
 	print "fptag mxcsr dirflag df ip eip rip eiz riz ssp vssp pkru"
 	print "cs ds es fs gs ss fs.base gs.base fsbase gsbase ldtr gdtr"
 	print "idtr tr msrs xcr0 efer tmmcfg bndcfgu bndstatus acc"
-}' | tr ' ' '\n' >"$tmp/names"
+}' | tr ' ' '\n' >"$scratch/names"
 
 numbers=400
 {
-	cat "$tmp/names"
+	cat "$scratch/names"
 	awk -v n=$numbers 'BEGIN { for (i = 0; i < n; i++) print i }'
-} >"$tmp/asked"
+} >"$scratch/asked"
 {
 	echo 'void ask(void) {'
-	sed 's/.*/__asm__ __volatile__("" : : : "&");/' "$tmp/asked"
+	sed 's/.*/__asm__ __volatile__("" : : : "&");/' "$scratch/asked"
 	echo '}'
-} >"$tmp/ask.c"
+} >"$scratch/ask.c"
 
-cat >"$tmp/list.c" <<'EOS'
+cat >"$scratch/list.c" <<'EOS'
 #include <aco.h>
 #if defined(ACO_INLINE_SWITCH_)
 @list@ ACO_CLOBBER_, ACO_FROM_, ACO_TO_ @
@@ -135,7 +135,7 @@ cat >"$tmp/list.c" <<'EOS'
 EOS
 
 # One name for all names of a register: eax for al, xmm7 for zmm7.
-cat >"$tmp/family.awk" <<'AWK'
+cat >"$scratch/family.awk" <<'AWK'
 function family(name)
 {
 	if (name ~ /^[+][adSD]$/)
@@ -172,19 +172,19 @@ bad()
 }
 
 # What the switch keeps, returns and names as changed with these options, one
-# name a line, into $tmp/list; which macros, into $tmp/if.  Fails when the
+# name a line, into $scratch/list; which macros, into $scratch/if.  Fails when the
 # compiler does not know them.
 expand()
 {
-	: >"$tmp/list"
-	: >"$tmp/if"
+	: >"$scratch/list"
+	: >"$scratch/if"
 	# shellcheck disable=SC2086
-	"$cc" $arch_flags "$@" $lib_cflags -Werror -E -P "$tmp/list.c" \
-		>"$tmp/expanded" 2>"$tmp/log" &&
-		awk -v dir="$tmp/" -f "$tmp/expanded.awk" "$tmp/expanded"
+	"$cc" $arch_flags "$@" $lib_cflags -Werror -E -P "$scratch/list.c" \
+		>"$scratch/expanded" 2>"$scratch/log" &&
+		awk -v dir="$scratch/" -f "$scratch/expanded.awk" "$scratch/expanded"
 }
 
-cat >"$tmp/expanded.awk" <<'AWK'
+cat >"$scratch/expanded.awk" <<'AWK'
 { text = text $0 " " }
 END {
 	gsub(/[" ]/, "", text)
@@ -202,7 +202,7 @@ END {
 }
 AWK
 
-# Which of the names and numbers the compiler takes, into $tmp/taken.
+# Which of the names and numbers the compiler takes, into $scratch/taken.
 ask()
 {
 	# clang stops after some errors, if it is not told
@@ -210,21 +210,21 @@ ask()
 	test -z "$is_clang" || limit=-ferror-limit=0
 	# shellcheck disable=SC2086
 	"$cc" $arch_flags "$@" -w -O0 -fomit-frame-pointer $limit \
-		-S -o "$tmp/ask.s" "$tmp/ask.c" >"$tmp/log" 2>&1
+		-S -o "$scratch/ask.s" "$scratch/ask.c" >"$scratch/log" 2>&1
 	awk -F: '
 		NR == FNR { if ($0 ~ /ask\.c:[0-9]+:.*error/) no[$2 - 1]; next }
-		!(FNR in no)' "$tmp/log" "$tmp/asked" >"$tmp/taken"
+		!(FNR in no)' "$scratch/log" "$scratch/asked" >"$scratch/taken"
 }
 
 check_names()
 {
-	unnamed=$(awk -v clang="${is_clang:+1}" -f "$tmp/family.awk" \
-		-f "$tmp/unnamed.awk" "$tmp/if" "$tmp/harmless" \
-		"$tmp/list" "$tmp/taken")
+	unnamed=$(awk -v clang="${is_clang:+1}" -f "$scratch/family.awk" \
+		-f "$scratch/unnamed.awk" "$scratch/if" "$scratch/harmless" \
+		"$scratch/list" "$scratch/taken")
 	test -z "$unnamed" || bad "not named as changed: $unnamed"
 }
 
-cat >"$tmp/unnamed.awk" <<'AWK'
+cat >"$scratch/unnamed.awk" <<'AWK'
 FILENAME ~ /if$/ { set[$1] }
 FILENAME ~ /harmless$/ && ($2 == "-" || (clang && !($2 in set))) {
 	pattern[++n] = "^(" $1 ")$"
@@ -245,7 +245,7 @@ AWK
 check_numbers()
 {
 	# shellcheck disable=SC2046
-	set -- $(awk -f "$tmp/family.awk" -f "$tmp/counts.awk" "$tmp/taken")
+	set -- $(awk -f "$scratch/family.awk" -f "$scratch/counts.awk" "$scratch/taken")
 	names=$2
 	test -z "$is_clang" || names=$3
 	test "$1" -lt $numbers || bad "more than $numbers registers"
@@ -253,7 +253,7 @@ check_numbers()
 		bad "$1 registers, of which $names are known by name"
 }
 
-cat >"$tmp/counts.awk" <<'AWK'
+cat >"$scratch/counts.awk" <<'AWK'
 /^[0-9]/ { numbers++; next }
 !(family($1) in seen) { families++ }
 { seen[family($1)] }
@@ -264,18 +264,18 @@ AWK
 check_code()
 {
 	# shellcheck disable=SC2086
-	if ! "$cc" $arch_flags "$@" -w -O2 $lib_cflags -S -o "$tmp/code.s" \
-		"$here/registers.c" >"$tmp/log" 2>&1; then
+	if ! "$cc" $arch_flags "$@" -w -O2 $lib_cflags -S -o "$scratch/code.s" \
+		"$here/registers.c" >"$scratch/log" 2>&1; then
 		bad "registers.c does not compile"
-		grep -m 1 error "$tmp/log"
+		grep -m 1 error "$scratch/log"
 		return
 	fi
-	used=$(awk -f "$tmp/family.awk" -f "$tmp/used.awk" "$tmp/list" \
-		"$tmp/code.s")
+	used=$(awk -f "$scratch/family.awk" -f "$scratch/used.awk" "$scratch/list" \
+		"$scratch/code.s")
 	test -z "$used" || bad "used and not named as changed: $used"
 }
 
-cat >"$tmp/used.awk" <<'AWK'
+cat >"$scratch/used.awk" <<'AWK'
 FILENAME ~ /list$/ { known[family($1)]; next }
 { sub(/#.*/, "") }
 {
@@ -298,7 +298,7 @@ check()
 	shift
 	if ! expand "$@"; then
 		return
-	elif ! test -s "$tmp/list"; then
+	elif ! test -s "$scratch/list"; then
 		functions=$((functions + 1))
 		return
 	fi
@@ -316,7 +316,7 @@ check()
 everything()
 {
 	# shellcheck disable=SC2086
-	"$cc" $arch_flags -dM -E -x c /dev/null >"$tmp/base"
+	"$cc" $arch_flags -dM -E -x c /dev/null >"$scratch/base"
 	{ "$cc" --help=target || "$cc" --autocomplete=-m; } 2>/dev/null |
 		sed -n 's/^ *\(-m[a-z0-9][a-z0-9.-]*\)[[:space:]].*/\1/p
 			s/^ *\(-m[a-z0-9][a-z0-9.-]*\)$/\1/p' |
@@ -324,23 +324,23 @@ everything()
 		while read -r option; do
 			# shellcheck disable=SC2086
 			"$cc" $arch_flags "$option" -Werror -dM -E \
-				-x c /dev/null >"$tmp/with" 2>/dev/null &&
-				awk -f "$tmp/adds.awk" "$tmp/base" \
-					"$tmp/with" && expand "$option" &&
-				test -s "$tmp/list" && echo "$option"
+				-x c /dev/null >"$scratch/with" 2>/dev/null &&
+				awk -f "$scratch/adds.awk" "$scratch/base" \
+					"$scratch/with" && expand "$option" &&
+				test -s "$scratch/list" && echo "$option"
 		done
 }
 
-cat >"$tmp/adds.awk" <<'AWK'
+cat >"$scratch/adds.awk" <<'AWK'
 FILENAME ~ /base$/ { base[$2] }
 FILENAME ~ /with$/ { new += !($2 in base); delete base[$2] }
 END { for (name in base) lost = 1; exit lost || !new }
 AWK
 
-every_compiler >"$tmp/every"
-compilers >"$tmp/compilers"
-awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' "$tmp/options" \
-	>"$tmp/sample"
+compilers >"$scratch/every"
+gcc_and_clang >"$scratch/compilers"
+awk -v n="${ACO_TEST_SAMPLE:-1}" '(NR - 1) % n == 0' "$scratch/options" \
+	>"$scratch/sample"
 inline=0
 functions=0
 while read -r cc; do
@@ -351,10 +351,10 @@ while read -r cc; do
 		case $is_clang$options in -mapx-features=*) continue ;; esac
 		# shellcheck disable=SC2086
 		check "$options" $options
-	done <"$tmp/sample"
+	done <"$scratch/sample"
 	# shellcheck disable=SC2046
-	is_sample || ! grep -qxF "$cc" "$tmp/compilers" ||
+	is_sample || ! grep -qxF "$cc" "$scratch/compilers" ||
 		check "every option" $(everything)
-done <"$tmp/every"
+done <"$scratch/every"
 echo "registers: $inline inline, $functions with functions"
 exit $status

@@ -13,7 +13,7 @@ status=0
 bad()
 {
 	echo "FAIL: traps: $*"
-	head -n 5 "$tmp/log"
+	head -n 5 "$scratch/log"
 	status=1
 }
 
@@ -24,7 +24,7 @@ build()
 	shift
 	# shellcheck disable=SC2086
 	"$cc" $arch_flags "$@" -Wall -Wextra -Werror $lib_cflags -o "$out" \
-		$lib_ldflags -lpthread >"$tmp/log" 2>&1
+		$lib_ldflags -lpthread >"$scratch/log" 2>&1
 }
 
 # expected status, source, options; 77 is always right
@@ -34,11 +34,11 @@ run()
 	src=$2
 	shift 2
 	# the library comes last on the command line: archives are searched once
-	if ! build "$tmp/prog" "$here/$src" "$@"; then
+	if ! build "$scratch/prog" "$here/$src" "$@"; then
 		bad "$cc $arch_flags $src $*: does not compile"
 		return
 	fi
-	timeout 60 "$tmp/prog" >"$tmp/log" 2>&1
+	timeout 60 "$scratch/prog" >"$scratch/log" 2>&1
 	got=$?
 	test $got -eq "$want" || test $got -eq 77 ||
 		bad "$cc $arch_flags $src $*: ends with $got"
@@ -48,14 +48,14 @@ run()
 plugin()
 {
 	test -e "$libdir/libaco.so" || return 0
-	if ! build "$tmp/plugin.so" -shared -fPIC "$here/plugin.c" "$@" ||
-		! build "$tmp/linked" -DPLUGIN_LINKED "$here/plugin-host.c" "$@"; then
+	if ! build "$scratch/plugin.so" -shared -fPIC "$here/plugin.c" "$@" ||
+		! build "$scratch/linked" -DPLUGIN_LINKED "$here/plugin-host.c" "$@"; then
 		bad "$cc $arch_flags plugin $*: does not compile"
 		return
 	fi
 	# shellcheck disable=SC2086
-	"$cc" $arch_flags "$@" "$here/plugin-host.c" -o "$tmp/host" -ldl \
-		-lpthread >"$tmp/log" 2>&1 || bad "$cc: plugin-host.c"
+	"$cc" $arch_flags "$@" "$here/plugin-host.c" -o "$scratch/host" -ldl \
+		-lpthread >"$scratch/log" 2>&1 || bad "$cc: plugin-host.c"
 	# other C libraries than glibc have no room for the thread's variables of
 	# a library that is loaded later
 	hosts=linked
@@ -65,12 +65,12 @@ plugin()
 	*) hosts="host linked" ;;
 	esac
 	for host in $hosts; do
-		timeout 60 "$tmp/$host" "$tmp/plugin.so" >"$tmp/log" 2>&1 ||
+		timeout 60 "$scratch/$host" "$scratch/plugin.so" >"$scratch/log" 2>&1 ||
 			bad "$cc $arch_flags plugin, $host $*: ends with $?"
 	done
 }
 
-some_compilers >"$tmp/compilers"
+some_compilers >"$scratch/compilers"
 while read -r cc; do
 	for path in "" -DACO_NO_INLINE; do
 		# shellcheck disable=SC2086
@@ -100,5 +100,5 @@ while read -r cc; do
 	run 0 target-sse2.c -O2 -msse
 	run 0 target-sse2.c -O2 -msse2
 	run 0 target-sse2.c -O2 -mno-sse -DACO_NO_INLINE
-done <"$tmp/compilers"
+done <"$scratch/compilers"
 exit $status
