@@ -9,9 +9,10 @@
  *   deadline    nanoseconds on the clock of aco_io_now(), which is
  *               CLOCK_MONOTONIC.  -1 (ACO_IO_NEVER) waits for ever; 0, and every
  *               time that has passed, does not wait: the call tries once.
- *   cancelled   a mark on a task that stays.  Every call that waits then fails
- *               with ECANCELED, so that the task releases what it holds and
- *               returns.  No task is destroyed while it sleeps.
+ *   cancelled   a mark on a task that stays.  Every call that may wait then
+ *               fails with ECANCELED, also where it need not wait, so that the
+ *               task releases what it holds and returns.  No task is destroyed
+ *               while it sleeps.
  *   movable     the memory on the stack of a task with ACO_IO_SHARED, and on
  *               that of a co of the task's own.  While the task waits, bytes of
  *               other tasks lie there.  Buffers of reads and writes may be

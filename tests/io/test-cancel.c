@@ -194,6 +194,70 @@ IO_TEST(each_kind_of_wait)
 	aco_io_close(listener);
 }
 
+/* ---- with everything there ----------------------------------------------- */
+
+/* Calls that would not have to wait fail, too, but for those behind a shield. */
+IO_TEST(what_need_not_wait)
+{
+	struct pollfd p = { 0, POLLIN, 0 };
+	char c = 'x';
+	struct iovec v = { &c, 1 };
+	struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
+	int file = io_file(), fd, x = 7;
+	int64_t offset = 0;
+	sigset_t set;
+
+	io_pair(fds);
+	listener = io_listen(&address, 4);
+	fd = aco_io_socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(aco_io_connect(fd, (struct sockaddr *)&address,
+					sizeof(address), aco_io_after(LONG)),
+			 0);
+	io_put(fds[1], "abc", 3);
+	ck_assert_int_eq(write(file, "abc", 3), 3);
+	full = aco_io_chan_new(sizeof(int), 2);
+	ck_assert_int_eq(aco_io_chan_send(full, &x, 0), 0);
+	group = io_group();
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	raise(SIGUSR2);
+
+	ck_assert_int_eq(aco_io_cancel(aco_io_self()), 0);
+	p.fd = fds[0];
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_poll(&p, 1, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_read(fds[0], &c, 1, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_recvmsg(fds[0], &msg, 0, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_write(fds[0], &c, 1, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_send(fds[0], &c, 1, 0, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_sendmsg(fds[0], &msg, 0, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_sendfile(fds[0], file, &offset, 3, ACO_IO_NEVER),
+		 ECANCELED);
+	io_fails(aco_io_accept(listener, NULL, NULL, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_connect(fd, (struct sockaddr *)&address,
+				sizeof(address), ACO_IO_NEVER),
+		 ECANCELED);
+	io_fails(aco_io_pread(file, &c, 1, 0), ECANCELED);
+	io_fails(aco_io_group_wait(group, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_chan_send(full, &x, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_chan_recv(full, &x, ACO_IO_NEVER), ECANCELED);
+	io_fails(aco_io_sigwait(&set, ACO_IO_NEVER), ECANCELED);
+
+	ck_assert_int_eq(aco_io_shield(1), 0);
+	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, 0), 1);
+	ck_assert_int_eq(aco_io_chan_recv(full, &x, 0), 0);
+	io_fails(aco_io_chan_recv(full, &x, 0), ETIMEDOUT);
+	ck_assert_int_eq(aco_io_sigwait(&set, 0), SIGUSR2);
+	ck_assert_int_eq(aco_io_group_destroy(group), 0);
+	ck_assert_int_eq(aco_io_chan_destroy(full), 0);
+	aco_io_close(fds[0]);
+	aco_io_close(fds[1]);
+	aco_io_close(fd);
+	aco_io_close(listener);
+	close(file);
+}
+
 /* ---- before it runs, and itself ------------------------------------------ */
 
 static void is_cancelled_first(void *unused)
@@ -377,6 +441,7 @@ Suite *t_suite(void)
 	TCase *tc = io_case(s, "cancel");
 
 	io_add(tc, each_kind_of_wait);
+	io_add(tc, what_need_not_wait);
 	io_add(tc, before_it_runs);
 	io_add(tc, itself);
 	io_add(tc, after_it_was_woken);
