@@ -20,11 +20,12 @@
  *               What others look at while the task waits may not: such a call
  *               fails with EFAULT.
  *
- * Failures: a call returns -1 (or NULL, or 0 for a task) and sets errno.  Every
- * call with a deadline fails with ETIMEDOUT, ECANCELED, and EPERM outside a task
- * or in the child of a fork(2); and with EDEADLK in a co of the task's own that
- * was not resumed by aco_io_resume().  Every call fails with EINVAL for NULL
- * where it needs an object.  The other errors stand with the call.
+ * Failures: a call returns -1 (or NULL, or 0 for a task; but aco_io_step() -2, and
+ * aco_io_getaddrinfo() an error of its own kind) and sets errno.  Every call with a
+ * deadline fails with ETIMEDOUT, ECANCELED, and EPERM outside a task or in the child
+ * of a fork(2); and with EDEADLK in a co of the task's own that was not resumed by
+ * aco_io_resume().  Every call fails with EINVAL for NULL where it needs an object.
+ * The other errors stand with the call.
  * A call costs its system call, and two switches if it waits.
  */
 #ifndef ACO_IO_H
