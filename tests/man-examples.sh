@@ -92,7 +92,8 @@ flags_of() {
 }
 
 # A server gets a client as soon as it listens: one that sends "hello", prints what
-# comes back, and ends the server.
+# comes back, and ends the server.  Started again, the server must get its port at
+# once, although connections of the first have just ended.
 cat >"$scratch/client.c" <<'C'
 #include <netinet/in.h>
 #include <signal.h>
@@ -118,11 +119,12 @@ static void meet(struct sockaddr_in *address)
 int __wrap_listen(int fd, int backlog)
 {
 	struct sockaddr_in address;
-	socklen_t len = sizeof(address);
-	int result = __real_listen(fd, backlog);
+	socklen_t len = sizeof(address), on_len = sizeof(int);
+	int on, result = __real_listen(fd, backlog);
 
 	alarm(60); /* a server that does not serve */
-	if (result || getsockname(fd, (struct sockaddr *)&address, &len))
+	if (result || getsockname(fd, (struct sockaddr *)&address, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, &on_len) || !on)
 		return -1;
 	if (!fork()) {
 		alarm(60);
