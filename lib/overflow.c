@@ -252,18 +252,25 @@ static int turn_on(void)
 	return -1;
 }
 
-int aco_overflow_report(int on)
+/* If reporting was never on, fork(2) may not know of the lock. */
+static int turn_off(void)
 {
-	if (on)
-		return turn_on();
-	/* if reporting was never on, fork(2) may not know of the lock */
 	return __atomic_load_n(&replaced, __ATOMIC_ACQUIRE) ? set_reporting(0)
 							    : 0;
 }
 
-/* What the handler reads is not freed: it may be running, if this is exit(3). */
+int aco_overflow_report(int on)
+{
+	return on ? turn_on() : turn_off();
+}
+
+/*
+ * What the handler reads is not freed: it may be running, if this is exit(3).
+ * aco_overflow_report() may be that of the shared library, where the process has
+ * that, too.
+ */
 ACO_AT_UNLOAD(2) static void unload(void)
 {
 	if (aco_can_be_unloaded())
-		aco_overflow_report(0);
+		turn_off();
 }

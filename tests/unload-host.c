@@ -359,6 +359,44 @@ static void io_thread_ends(void)
 	CHECK(!pthread_join(thread, NULL));
 }
 
+/* ---- beside the shared library ------------------------------------------- */
+
+static void *handler_of_segv(void)
+{
+	struct sigaction sa;
+	void *p;
+
+	CHECK(sigaction(SIGSEGV, NULL, &sa) == 0);
+	memcpy(&p, &sa.sa_handler, sizeof(p));
+	return p;
+}
+
+/*
+ * The dynamic linker leads the calls of the plugin to the shared library of the
+ * process.  The end of the copy in the plugin is not the end of that one's reports.
+ */
+static void shared_library_goes_on(void)
+{
+	void *shared = dlopen(getenv("ACO_SHARED"), RTLD_NOW | RTLD_GLOBAL);
+	int (*report_by)(int);
+	void *p, *handler;
+
+	CHECK(shared);
+	p = dlsym(shared, "aco_overflow_report");
+	CHECK(p);
+	memcpy(&report_by, &p, sizeof(p));
+	CHECK(report_by(1) == 0);
+	handler = handler_of_segv();
+	CHECK(handler);
+	load();
+	call("plugin_make");
+	call("plugin_destroy");
+	unload();
+	CHECK(handler_of_segv() == handler);
+	CHECK(report_by(0) == 0);
+	CHECK(!handler_of_segv());
+}
+
 struct test {
 	const char *name;
 	void (*fn)(void);
@@ -368,6 +406,11 @@ static const struct test io_tests[] = {
 	{ "io_without_threads", io_without_threads },
 	{ "io_calls_given_up", io_calls_given_up },
 	{ "io_thread_ends", io_thread_ends },
+	{ NULL, NULL },
+};
+
+static const struct test shared_tests[] = {
+	{ "shared_library_goes_on", shared_library_goes_on },
 	{ NULL, NULL },
 };
 
@@ -409,5 +452,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	path = argv[1];
-	return run(core_tests, argv[2]) || run(io_tests, argv[2]) ? 0 : 99;
+	return run(core_tests, argv[2]) || run(io_tests, argv[2]) ||
+			       run(shared_tests, argv[2])
+		       ? 0
+		       : 99;
 }

@@ -45,6 +45,13 @@ for test in $("$scratch/host"); do
 done
 count=$("$scratch/host" | wc -l)
 
+if [ -e "$libdir/libaco.so" ]; then
+	ACO_SHARED=$libdir/libaco.so
+	export ACO_SHARED
+	run plugin shared_library_goes_on
+	count=$((count + 1))
+fi
+
 if [ -e "$io_libdir" ]; then
 	build -o "$scratch/io.o" -c "$top_srcdir/tests/unload-io-plugin.c"
 	archive io libaco-io
