@@ -65,8 +65,15 @@ int aco_fork_ready(void)
  * When this code is loaded.  The C library does not call handlers in the child of a
  * fork that was under way when they came: at the first use by one thread, another
  * one may be in fork(2).  If there is no memory now, the first use asks again.
+ *
+ * malloc(3) is called under some of the locks, so it has to be able to go on until
+ * they are taken.  An allocator that locks itself in a handler of its own, which it
+ * registers when it is first called, does so now: the last handlers run first.
  */
 __attribute__((__constructor__)) static void load(void)
 {
+	void *volatile block = malloc(1);
+
+	free(block);
 	aco_fork_ready();
 }

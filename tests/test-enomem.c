@@ -66,6 +66,8 @@ static size_t mapped; /* bytes, beginning anywhere */
 static int allocated; /* blocks, likewise */
 static int keys;
 static int loaded; /* before that, nothing can be kept from forks */
+static int mallocs;
+static int mallocs_before_atfork = -1; /* the first one, of the library */
 
 static int fails_as(int how)
 {
@@ -102,6 +104,7 @@ void *__wrap_malloc(size_t sz)
 {
 	char *ptr = arena_next;
 
+	mallocs++;
 	if (ptr)
 		arena_next += sz;
 	else
@@ -164,6 +167,8 @@ int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void),
 {
 	if (at_the_same_time)
 		at_the_same_time();
+	if (mallocs_before_atfork < 0)
+		mallocs_before_atfork = mallocs;
 	return !loaded || fails()
 		       ? ENOMEM
 		       : __real_pthread_atfork(before, in_parent, in_child);
@@ -441,6 +446,17 @@ static void *fork_here(void *arg)
 	t_child(status == 0 && aco_threads);
 	return arg;
 }
+
+/*
+ * When the library was loaded.  The handlers of an allocator that registers some at
+ * its first call are the older ones, so fork(2) has the library's locks before the
+ * allocator is locked.
+ */
+START_TEST(first_of_all_the_allocator)
+{
+	ck_assert_int_gt(mallocs_before_atfork, 0);
+}
+END_TEST
 
 START_TEST(first_threads_at_the_same_time)
 {
@@ -1153,6 +1169,7 @@ Suite *t_suite(void)
 
 	loaded = 1;
 	aco_set_allocator(&blocks);
+	tcase_add_test(tc, first_of_all_the_allocator);
 	tcase_add_test(tc, kernel_that_is_silent_about_signals);
 	tcase_add_test(tc, first_share_stack);
 	tcase_add_test(tc, first_limit);
