@@ -140,6 +140,17 @@ struct label {
 	char text[NAME_MAX_LEN + sizeof(" \"\"")];
 };
 
+/* How many bytes of s are a control character, of ASCII or, in UTF-8, of those that
+   Latin-1 has beside them; or 0. */
+static size_t control_len(const char *s)
+{
+	unsigned char c = (unsigned char)s[0];
+
+	if (c < ' ' || c == 0x7f)
+		return 1;
+	return c == 0xc2 && ((unsigned char)s[1] & 0xe0) == 0x80 ? 2 : 0;
+}
+
 /* What follows the address of a co: its name, or nothing.  No character of it
    ends the line, or does something to a terminal. */
 static const char *label(struct label *l, const void *co)
@@ -151,10 +162,10 @@ static const char *label(struct label *l, const void *co)
 		return "";
 	*to++ = ' ';
 	*to++ = '"';
-	for (size_t i = 0; i < NAME_MAX_LEN && name[i]; i++) {
-		unsigned char c = (unsigned char)name[i];
-
-		*to++ = c < ' ' || c == 0x7f ? '?' : name[i];
+	for (size_t i = 0, len; i < NAME_MAX_LEN && name[i]; i += len) {
+		len = control_len(name + i);
+		*to++ = len ? '?' : name[i];
+		len += !len;
 	}
 	*to++ = '"';
 	*to = '\0';

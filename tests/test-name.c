@@ -285,6 +285,10 @@ static const struct {
 	{ "a\nb\033[m\177\303\244",
 	  "libaco: aco_resume: the co has ended: co %p "
 	  "\"a?b?[m?\303\244\"\n" },
+	/* NEL, CSI, and what is no control character; the last one is cut */
+	{ "a\302\205b\302\233m\302\240\303\233\302",
+	  "libaco: aco_resume: the co has ended: co %p "
+	  "\"a?b?m\302\240\303\233\302\"\n" },
 	{ TEN TEN TEN TEN TEN TEN "abcdefg",
 	  "libaco: aco_resume: the co has ended: co %p "
 	  "\"" TEN TEN TEN TEN TEN TEN "abcd\"\n" },
