@@ -115,20 +115,26 @@ static int knows_alt_stack(stack_t *ss)
 	return sigaltstack(NULL, ss) == 0;
 }
 
+static int use_alt_stack(void *ptr)
+{
+	const stack_t ss = { .ss_sp = ptr, .ss_size = ALT_STACK_SIZE };
+
+	aco_tools_defined(&ss, sizeof(ss));
+	return sigaltstack(&ss, NULL);
+}
+
 static int map_alt_stack(void)
 {
-	stack_t ss = { .ss_size = ALT_STACK_SIZE };
+	void *ptr = mmap(NULL, ALT_STACK_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 
-	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (ss.ss_sp == MAP_FAILED || !ss.ss_sp)
+	if (ptr == MAP_FAILED || !ptr)
 		return -1;
-	aco_tools_defined(&ss, sizeof(ss));
-	if (sigaltstack(&ss, NULL) < 0) {
-		munmap(ss.ss_sp, ss.ss_size);
+	if (use_alt_stack(ptr) < 0) {
+		munmap(ptr, ALT_STACK_SIZE);
 		return -1;
 	}
-	aco_thread.alt_stack = ss.ss_sp;
+	aco_thread.alt_stack = ptr;
 	return 0;
 }
 
@@ -136,12 +142,12 @@ int aco_thread_alt_stack_new(void)
 {
 	stack_t ss;
 
-	if (aco_thread.alt_stack)
-		return 0;
 	if (!knows_alt_stack(&ss))
 		return -1;
 	if (!(ss.ss_flags & SS_DISABLE))
 		return 0;
+	if (aco_thread.alt_stack) /* others had one meanwhile */
+		return use_alt_stack(aco_thread.alt_stack);
 	if (aco_thread_register_exit(ACO_RELEASE_ALT_STACK,
 				     aco_thread_alt_stack_free) < 0)
 		return -1;

@@ -1017,7 +1017,7 @@ START_TEST(overflow_report_on_top_of_one_that_calls_it)
 	ck_assert_int_eq(aco_overflow_report(1), 0);
 	ck_assert_int_eq(sigaction(SIGSEGV, &sa, &called_next), 0);
 	filtered = keeps_notes = 1;
-	ck_assert_int_eq(fail_each(report_on_top_of_calls_next), 3);
+	ck_assert_int_eq(fail_each(report_on_top_of_calls_next), 4);
 	filtered = keeps_notes = 0;
 	ck_assert_int_eq(called_twice, 0);
 	ck_assert_int_eq(aco_overflow_report(0), 0);

@@ -85,6 +85,29 @@ START_TEST(names_a_standalone_co)
 }
 END_TEST
 
+/* Other code has had an alternate stack of its own, and has taken it away. */
+static void without_alt_stack(void *again)
+{
+	const stack_t none = { .ss_flags = SS_DISABLE };
+
+	report_on();
+	t_child(sigaltstack(&none, NULL) == 0);
+	if (again)
+		report_on();
+	else
+		aco_thread_init(NULL);
+	aco_resume(overflowing(t_sstk));
+}
+
+START_TEST(alternate_stack_that_was_taken_away)
+{
+	t_expect_signal(SIGSEGV, without_alt_stack, NULL,
+			report_of(t_sstk, ""));
+	t_expect_signal(SIGSEGV, without_alt_stack, t_sstk,
+			report_of(t_sstk, ""));
+}
+END_TEST
+
 static void sharing(void *arg)
 {
 	aco_t *other = t_co(t_sstk, yields, NULL);
@@ -1078,6 +1101,7 @@ Suite *t_suite(void)
 	TCase *tc = t_case(s, "overflow");
 
 	tcase_add_test(tc, names_a_standalone_co);
+	tcase_add_test(tc, alternate_stack_that_was_taken_away);
 	tcase_add_test(tc, names_the_running_one_of_sharing_cos);
 	tcase_add_test(tc, names_the_right_one_of_nested_cos);
 	tcase_add_test(tc, names_a_co_that_resumes_another);
