@@ -18,7 +18,7 @@ compile() {
 build_library() {
 	mkdir -p "$4"
 	for source in lib/*.c lib/arch/x86_copy.c "lib/arch/$1"/*.S; do
-		compile "$2" "-std=gnu11 -g $3 -fno-plt -DACO_BUILDING_ -I$root/lib/arch/$1" \
+		compile "$2" "-std=gnu11 -g $3 -fno-plt -DACO_BUILDING_ -Ilib/arch/$1" \
 			"$source" "$4/$(basename "$source").o" || return 1
 	done
 }

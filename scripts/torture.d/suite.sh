@@ -153,10 +153,10 @@ suite_library() {
 suite_link() {
 	objects=$dir/$1.o
 	# the files that may have functions to stand in for others
-	sources=$root/tests/$1.c
+	sources=tests/$1.c
 	for more in $(suite_more "$1"); do
 		objects="$objects $dir/$more.o"
-		case $more in *virtual) sources="$sources $root/tests/$more.c" ;; esac
+		case $more in *virtual) sources="$sources tests/$more.c" ;; esac
 	done
 	lazy=
 	case $1 in test-small-stack) lazy=-Wl,-z,lazy ;; esac

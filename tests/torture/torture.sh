@@ -40,5 +40,34 @@ for arguments in --nothing "--seconds" "--threads x" "--seed -1"; do
 	fi
 done
 
+# The command builds all that it needs also where the path has a blank.
+cat >"$scratch/compiler" <<'COMPILER'
+#!/bin/sh
+# makes an empty file of those that there are
+while [ $# -gt 0 ]; do
+	case $1 in
+	-o) : >"$2" && shift ;;
+	-I*) [ -d "${1#-I}" ] || { echo "no directory: $1" >&2; exit 1; } ;;
+	-*) ;;
+	*) [ -e "$1" ] || { echo "no file: $1" >&2; exit 1; } ;;
+	esac
+	shift
+done
+COMPILER
+chmod +x "$scratch/compiler"
+ln -s "$(cd "$top_srcdir" && pwd)" "$scratch/a path"
+(
+	root="$scratch/a path" work=$scratch
+	: >"$work/log"
+	cd "$root"
+	# shellcheck source=scripts/torture.d/build.sh
+	. ./scripts/torture.d/build.sh
+	for arch in amd64 i386; do
+		build_library $arch "$scratch/compiler" -O2 "$scratch/lib-$arch" &&
+			build_programs $arch "$scratch/compiler" "-O2 +c++" \
+				"$scratch/programs-$arch" "$scratch/lib-$arch" || exit 1
+	done
+) || fail "scripts/torture in a path with a blank: $(cat "$scratch/log")"
+
 # Each wrong change of the library that the tests are to notice can still be made.
 "$top_srcdir/scripts/mutants" --places || fail "mutants.txt"
