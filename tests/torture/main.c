@@ -52,6 +52,7 @@ struct report {
 };
 
 static struct report *reports;
+static const char *command;
 
 static double now(void)
 {
@@ -196,12 +197,30 @@ static size_t shrink(unsigned char *p, size_t sz)
 	return sz;
 }
 
+/* What libtool has put into .libs needs its wrapper to find the library. */
+static void show_command(void)
+{
+	const char *libs = strstr(command, ".libs/");
+
+	if (libs)
+		printf("%.*s%s", (int)(libs - command), command,
+		       libs + strlen(".libs/"));
+	else
+		printf("%s", command);
+	if (torture_signals)
+		printf(" --signals %d", torture_signals);
+	printf(" --trace --replay -\n");
+}
+
+/* Octal numbers, because printf(1) of each shell knows them. */
 static void show(const unsigned char *p, size_t sz)
 {
-	printf("%zu operations; as bytes, for --replay:", (sz - HEAD) / OP);
-	for (size_t i = 0; i < sz && i < 4000; i++)
-		printf("%s%02x", i % OP ? "" : i % 32 ? " " : "\n", p[i]);
-	printf("\n");
+	printf("%zu operations; they run again with:\nprintf '",
+	       (sz - HEAD) / OP);
+	for (size_t i = 0; i < sz; i++)
+		printf("\\%o", p[i]);
+	printf("' | ");
+	show_command();
 	fflush(stdout);
 	fails(p, sz, 1);
 }
@@ -391,6 +410,7 @@ static void parse(char **arg)
 int main(int argc, char **argv)
 {
 	(void)argc;
+	command = argv[0];
 	parse(argv + 1);
 	reports = mmap(NULL, sizeof(*reports) * (size_t)(options.jobs + 1),
 		       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,

@@ -21,6 +21,29 @@ done
 "$dir/exchange" --seed 1000 --operations $((n * 5)) --signals 10000 ||
 	fail "exchange with signals"
 
+# What fails is shown short, with a command that runs it again.  Here no fork has the
+# pipe that it needs.
+limited() {
+	"$top_builddir/libtool" --mode=execute prlimit --nofile=4 "$dir/torture" "$@"
+}
+if command -v prlimit >/dev/null; then
+	status=0
+	limited --seed 1 --operations 1000000 >"$scratch/out" 2>"$scratch/err" || status=$?
+	[ $status -eq 1 ] || fail "torture without pipes: status $status"
+	grep -q '^FAILED: seed ' "$scratch/out" || fail "no seed: $(cat "$scratch/out")"
+	grep -q '^[12] operations; ' "$scratch/out" ||
+		fail "not short: $(cat "$scratch/out")"
+	again=$(sed -n "s/^\(printf '.*'\) | .*torture --trace --replay -$/\1/p" \
+		"$scratch/out")
+	[ -n "$again" ] || fail "no command: $(cat "$scratch/out")"
+	status=0
+	sh -c "$again" | limited --trace --replay - >"$scratch/out" 2>"$scratch/err" ||
+		status=$?
+	[ $status -eq 1 ] || fail "what failed does not fail again: status $status"
+	grep -q '^pipe(): is 0, should be 1$' "$scratch/err" ||
+		fail "what failed fails in another way: $(cat "$scratch/err")"
+fi
+
 # bad usage
 for arguments in --nothing "--seconds" "--seconds x" "--seed -1" "--length 0" \
 	"--replay $scratch/missing"; do
