@@ -415,6 +415,29 @@ END_TEST
 
 /* -------------------------------------------------------- address space -- */
 
+/* How much is mapped for one stack does not depend on those that were destroyed. */
+static void one_after_the_other(void *arg)
+{
+	size_t with_one = 0;
+
+	(void)arg;
+	alloc_arrays(1);
+	for (int i = 0; i < 20; i++) {
+		stacks[0] = aco_share_stack_new(4096);
+		t_child(stacks[0]);
+		if (i == 0)
+			with_one = t_memory().total;
+		t_child(t_memory().total <= with_one);
+		destroy(0);
+	}
+}
+
+START_TEST(address_space_of_one_at_a_time)
+{
+	t_expect_ok(one_after_the_other, NULL);
+}
+END_TEST
+
 /* Of one stack, and of many: what is there for others is no more than them. */
 static void reserve(void *size)
 {
@@ -585,6 +608,7 @@ Suite *t_suite(void)
 	tcase_add_loop_test(tc, destroyed_in_any_order, 0, T_LEN(orders));
 	tcase_add_test(tc, many_destroyed_among_others);
 	tcase_add_test(tc, sizes_come_and_go);
+	tcase_add_test(tc, address_space_of_one_at_a_time);
 	tcase_add_loop_test(tc, address_space, 0, 7);
 	tcase_add_test(tc, address_space_is_used_up);
 	tcase_add_test(tc, locked_memory);
