@@ -35,13 +35,17 @@ faults() {
 	quick=--quick
 	if [ "$1" -ge 300 ]; then quick=; fi
 	for arch in $archs; do
+		machine=$(flags_of "$arch")
+		if ! makes_programs gcc "$machine" "$work/probe"; then
+			say "left out: faults, $arch"
+			continue
+		fi
 		faults_build "$arch" plain '' '' || return 1
 		# shellcheck disable=SC2086 # words
 		run "$arch: faults" "$work/faults-$arch-plain/faults" $quick
 		# shellcheck disable=SC2086 # words
 		run "$arch: faults of the kernel" "$work/faults-$arch-plain/faults" \
 			--kernel $quick
-		machine=$(flags_of "$arch")
 		if ! makes_programs gcc "$machine $faults_sanitizers" "$work/probe"; then
 			say "left out: gcc $machine $faults_sanitizers"
 			continue

@@ -101,7 +101,9 @@ step() {
 		pids="$pids $!"
 	done
 	for pid in $pids; do wait "$pid" || return 1; done
-	each=$(($1 / $(wc -l <"$work/steps")))
+	count=$(wc -l <"$work/steps")
+	if [ "$count" -eq 0 ]; then return; fi
+	each=$(($1 / count))
 	number=0
 	while IFS='|' read -r tracer program name; do
 		number=$((number + 1))

@@ -92,5 +92,19 @@ ln -s "$(cd "$top_srcdir" && pwd)" "$scratch/a path"
 	done
 ) || fail "scripts/torture in a path with a blank: $(cat "$scratch/log")"
 
+# Parts for which there is no compiler are left out, and if that is all, it is no success.
+mkdir "$scratch/none"
+for name in gcc clang; do
+	printf '#!/bin/sh\nexit 1\n' >"$scratch/none/$name"
+	chmod +x "$scratch/none/$name"
+done
+status=0
+TMPDIR=$scratch PATH="$scratch/none:$PATH" "$scratch/a path/scripts/torture" 1 --faults \
+	--exchange --step amd64 >"$scratch/out" 2>&1 || status=$?
+if [ $status -ne 1 ] || ! grep -q 'nothing has run$' "$scratch/out" ||
+	grep -q 'failed:\|does not' "$scratch/out"; then
+	fail "scripts/torture without compilers: status $status: $(cat "$scratch/out")"
+fi
+
 # Each wrong change of the library that the tests are to notice can still be made.
 "$top_srcdir/scripts/mutants" --places || fail "mutants.txt"
