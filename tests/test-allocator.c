@@ -257,6 +257,28 @@ START_TEST(main_co_where_a_resumer_was)
 }
 END_TEST
 
+/* A stack does not write to a co that was destroyed, whatever is there now: the
+   state of a co that it had for itself, for one. */
+START_TEST(memory_of_a_co_that_is_gone)
+{
+	aco_share_stack_t *sstk = t_stack(0);
+	aco_t *co = t_co(sstk, yields_for_ever, NULL);
+	unsigned char *memory;
+
+	aco_resume(co);
+	reuse_next = 1;
+	t_destroy(co);
+	memory = (unsigned char *)reused;
+	reused = NULL;
+	ck_assert(memory);
+	memset(memory, _i, sizeof(aco_t));
+	t_destroy(t_co(sstk, yields_for_ever, NULL));
+	for (size_t i = 0; i < sizeof(aco_t); i++)
+		ck_assert_int_eq(memory[i], _i);
+	free(memory);
+}
+END_TEST
+
 START_TEST(main_co_of_a_thread)
 {
 	size_t bytes = 0, before;
@@ -287,5 +309,6 @@ Suite *t_suite(void)
 	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, main_co_of_a_thread);
 	tcase_add_test(tc, main_co_where_a_resumer_was);
+	tcase_add_loop_test(tc, memory_of_a_co_that_is_gone, 0, 16);
 	return s;
 }
