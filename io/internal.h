@@ -45,7 +45,7 @@ struct heap {
 int aco_io_heap_reserve(struct heap *heap, size_t timers);
 void aco_io_timer_set(struct heap *heap, struct timer *timer, int64_t deadline);
 void aco_io_timer_remove(struct heap *heap, struct timer *timer);
-/* Calls fire for each timer that is due. */
+/* Calls fire for each timer that is due, in the order of their deadlines. */
 void aco_io_timers_run(struct heap *heap, int64_t now,
 		       void (*fire)(struct timer *timer));
 /* The key of the next one, or -1. */

@@ -92,12 +92,13 @@ void aco_io_timers_run(struct heap *heap, int64_t now,
 	while (heap->used && heap->timers[0]->key <= now) {
 		struct timer *timer = heap->timers[0];
 
-		if (timer->deadline <= now) {
+		if (timer->key == timer->deadline) {
 			aco_io_timer_remove(heap, timer);
 			fire(timer);
 		} else if (timer->deadline == INT64_MAX) {
 			aco_io_timer_remove(heap, timer);
 		} else {
+			/* Due or not: the deadlines of others may be before. */
 			timer->key = timer->deadline;
 			move_down(heap, 0, timer);
 		}

@@ -149,15 +149,17 @@ IO_TEST(random_sleeps)
 static int64_t start;
 static aco_io_queue_t queue;
 
-static void sleeps_once(void *arg)
+static void sleeps_until(int64_t deadline)
 {
-	int64_t deadline;
-
-	aco_io_park(&queue, ACO_IO_NEVER);
-	deadline = start + (int64_t)(uintptr_t)arg;
 	if (aco_io_sleep(deadline))
 		early++;
 	order[count++] = deadline;
+}
+
+static void sleeps_once(void *arg)
+{
+	aco_io_park(&queue, ACO_IO_NEVER);
+	sleeps_until(start + (int64_t)(uintptr_t)arg);
 }
 
 static void passes_time(void)
@@ -190,6 +192,39 @@ IO_TEST(the_earliest_first)
 	for (int i = 1; i < ORDERED; i++)
 		if (order[i] < order[i - 1])
 			ck_abort_msg("%d: out of order", i);
+	ck_assert_int_eq(aco_io_group_destroy(group), 0);
+}
+
+/* Nor do deadlines of waits that were over before change the order. */
+static void sleeps_after_a_wait(void *unused)
+{
+	(void)unused;
+	aco_io_park(&queue, start + MS);
+	sleeps_until(start + 3 * MS);
+}
+
+static void sleeps_less(void *unused)
+{
+	(void)unused;
+	aco_io_park(&queue, ACO_IO_NEVER);
+	sleeps_until(start + 2 * MS);
+}
+
+IO_TEST(the_earliest_first_after_other_waits)
+{
+	aco_io_group_t *group = io_group();
+
+	start = aco_io_now();
+	io_go(group, sleeps_after_a_wait, NULL);
+	io_go(group, sleeps_less, NULL);
+	ck_assert_int_eq(aco_io_yield(), 0);
+	ck_assert_int_eq(aco_io_unpark(&queue, -1), 2);
+	ck_assert_int_eq(aco_io_yield(), 0);
+	passes_time();
+	ck_assert_int_eq(aco_io_group_wait(group, ACO_IO_NEVER), 0);
+	ck_assert_int_eq(early, 0);
+	ck_assert_int_eq(count, 2);
+	ck_assert(order[0] < order[1]);
 	ck_assert_int_eq(aco_io_group_destroy(group), 0);
 }
 
@@ -250,6 +285,7 @@ Suite *t_suite(void)
 	tc = io_case(s, "timers");
 	io_add(tc, random_sleeps);
 	io_add(tc, the_earliest_first);
+	io_add(tc, the_earliest_first_after_other_waits);
 	io_add(tc, old_deadlines_are_forgotten);
 	return s;
 }
