@@ -11,7 +11,8 @@ struct aco_io_chan_s {
 	struct queue receivers, senders;
 	size_t size, count; /* of items */
 	size_t used, first;
-	size_t waits; /* of tasks that have given way in a call */
+	size_t ready, room; /* of items and places, those not handed over */
+	size_t waits;	    /* of tasks that have given way in a call */
 	bool is_closed;
 	char items[] __attribute__((__aligned__(16)));
 };
@@ -29,7 +30,7 @@ aco_io_chan_t *aco_io_chan_new(size_t size, size_t count)
 	chan = calloc(1, sizeof(*chan) + bytes);
 	if (chan) {
 		chan->size = size;
-		chan->count = count;
+		chan->count = chan->room = count;
 	}
 	return chan;
 }
@@ -53,35 +54,48 @@ static int begin(aco_io_chan_t *chan)
 	return result;
 }
 
-static int wait_in(aco_io_chan_t *chan, struct queue *queue, int64_t deadline)
+/*
+ * An item, or a place, for which a task waits is handed over to the first that does,
+ * which takes it when it runs, be it cancelled meanwhile.  If others could take it
+ * before, a task that is always the first to run would leave nothing to the rest.
+ */
+static int take(aco_io_chan_t *chan, size_t *n, struct queue *queue,
+		int64_t deadline)
 {
 	int result;
 
+	if (*n) {
+		--*n;
+		return 0;
+	}
 	chan->waits++;
 	result = aco_io_give_way(deadline, queue);
 	chan->waits--;
 	return result;
 }
 
-/*
- * A task that is woken for an item, or a free place, may find that another one
- * took it: then it waits on.  One that is cancelled meanwhile still takes it.
- */
+static void give(size_t *n, struct queue *queue)
+{
+	if (queue->head)
+		aco_io_wake(queue->head, 0);
+	else
+		++*n;
+}
+
 int aco_io_chan_send(aco_io_chan_t *chan, const void *item, int64_t deadline)
 {
 	if (begin(chan))
 		return -1;
-	while (!chan->is_closed && chan->used == chan->count)
-		if (wait_in(chan, &chan->senders, deadline))
-			return -1;
+	if (!chan->is_closed &&
+	    take(chan, &chan->room, &chan->senders, deadline))
+		return -1;
 	if (chan->is_closed)
 		return fail(EPIPE);
 	if (chan->size) /* else item may be NULL */
 		memcpy(item_at(chan, chan->first + chan->used), item,
 		       chan->size);
 	chan->used++;
-	if (chan->receivers.head)
-		aco_io_wake(chan->receivers.head, 0);
+	give(&chan->ready, &chan->receivers);
 	return 0;
 }
 
@@ -89,28 +103,26 @@ int aco_io_chan_recv(aco_io_chan_t *chan, void *item, int64_t deadline)
 {
 	if (begin(chan))
 		return -1;
-	while (!chan->used) {
-		if (chan->is_closed)
-			return fail(EPIPE);
-		if (wait_in(chan, &chan->receivers, deadline))
-			return -1;
-	}
+	if (!chan->ready && chan->is_closed)
+		return fail(EPIPE);
+	if (take(chan, &chan->ready, &chan->receivers, deadline))
+		return -1;
 	if (chan->size)
 		memcpy(item, item_at(chan, chan->first), chan->size);
 	chan->first = (chan->first + 1) % chan->count;
 	chan->used--;
-	if (chan->senders.head)
-		aco_io_wake(chan->senders.head, 0);
+	give(&chan->room, &chan->senders);
 	return 0;
 }
 
+/* Where a task waits to receive, all items there are have been handed over. */
 void aco_io_chan_close(aco_io_chan_t *chan)
 {
 	if (!chan)
 		return;
 	chan->is_closed = true;
-	aco_io_wake_all(&chan->receivers, 0);
-	aco_io_wake_all(&chan->senders, 0);
+	aco_io_wake_all(&chan->receivers, EPIPE);
+	aco_io_wake_all(&chan->senders, EPIPE);
 }
 
 int aco_io_chan_destroy(aco_io_chan_t *chan)

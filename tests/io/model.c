@@ -37,6 +37,7 @@ struct mgroup {
 struct mchan {
 	bool is_closed;
 	int count, waits;
+	int items_of_woken, places_of_woken; /* handed over, not taken yet */
 	int items[8];
 	struct list receivers, senders;
 };
@@ -93,10 +94,10 @@ static void wake(int t, int error)
 	append(&ready, t);
 }
 
-static void wake_all(struct list *list)
+static void wake_all(struct list *list, int error)
 {
 	while (list->count)
-		wake(list->task[0], 0);
+		wake(list->task[0], error);
 }
 
 static bool is_stopped(int t)
@@ -161,7 +162,10 @@ static int do_send(int t, bool is_woken)
 		return failed(tasks[t].error);
 	if (!is_woken && is_stopped(t))
 		return failed(ECANCELED);
-	if (!c->is_closed && c->count == places(tasks[t].step.object)) {
+	if (is_woken)
+		c->places_of_woken--;
+	else if (!c->is_closed && c->count + c->places_of_woken ==
+					  places(tasks[t].step.object)) {
 		int result = wait_in(t, &c->senders, deadlines_of[t]);
 
 		c->waits += result == WAITS;
@@ -170,8 +174,10 @@ static int do_send(int t, bool is_woken)
 	if (c->is_closed)
 		return failed(EPIPE);
 	c->items[c->count++] = tasks[t].step.n;
-	if (c->receivers.count)
+	if (c->receivers.count) {
+		c->items_of_woken++;
 		wake(c->receivers.task[0], 0);
+	}
 	return 0;
 }
 
@@ -186,9 +192,11 @@ static int do_recv(int t, bool is_woken)
 		return failed(tasks[t].error);
 	if (!is_woken && is_stopped(t))
 		return failed(ECANCELED);
-	if (!c->count && c->is_closed)
+	if (is_woken)
+		c->items_of_woken--;
+	else if (c->count == c->items_of_woken && c->is_closed)
 		return failed(EPIPE);
-	if (!c->count) {
+	else if (c->count == c->items_of_woken) {
 		int result = wait_in(t, &c->receivers, deadlines_of[t]);
 
 		c->waits += result == WAITS;
@@ -196,8 +204,10 @@ static int do_recv(int t, bool is_woken)
 	}
 	item = c->items[0];
 	memmove(c->items, c->items + 1, (size_t)--c->count * sizeof(int));
-	if (c->senders.count)
+	if (c->senders.count) {
+		c->places_of_woken++;
 		wake(c->senders.task[0], 0);
+	}
 	return item;
 }
 
@@ -274,8 +284,8 @@ static int do_group_destroy(int t, bool is_woken)
 static int do_chan_close(int i)
 {
 	chans[i].is_closed = true;
-	wake_all(&chans[i].receivers);
-	wake_all(&chans[i].senders);
+	wake_all(&chans[i].receivers, EPIPE);
+	wake_all(&chans[i].senders, EPIPE);
 	return 0;
 }
 
@@ -356,7 +366,7 @@ static void end(int t)
 
 	tasks[t].has_ended = true;
 	if (!--g->count)
-		wake_all(&g->waiting);
+		wake_all(&g->waiting, 0);
 }
 
 static void run(int t)

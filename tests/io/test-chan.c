@@ -290,6 +290,91 @@ IO_TEST(waiters_are_served_in_order)
 	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
 }
 
+/* ---- none is left out ----------------------------------------------------- */
+
+static long sent[3], taken[3];
+
+static void sends_on(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	while (aco_io_chan_send(chan, &i, ACO_IO_NEVER) == 0)
+		sent[i]++;
+}
+
+static void receives_on(void *arg)
+{
+	int i = (int)(intptr_t)arg, x;
+
+	while (aco_io_chan_recv(chan, &x, ACO_IO_NEVER) == 0)
+		taken[i]++;
+}
+
+/* The first to run does not take the places of all that were woken for them. */
+IO_TEST(each_sender_has_its_share)
+{
+	int x;
+
+	chan = chan_new(sizeof(int), 3);
+	for (int i = 0; i < 3; i++)
+		io_go(NULL, sends_on, (void *)(intptr_t)i);
+	for (int i = 0; i < 300; i++)
+		ck_assert_int_eq(aco_io_chan_recv(chan, &x, ACO_IO_NEVER), 0);
+	aco_io_chan_close(chan);
+	io_settle();
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_ge(sent[i], 90);
+	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+}
+
+IO_TEST(each_receiver_has_its_share)
+{
+	int x = 0;
+
+	chan = chan_new(sizeof(int), 3);
+	for (int i = 0; i < 3; i++)
+		io_go(NULL, receives_on, (void *)(intptr_t)i);
+	for (int i = 0; i < 300; i++)
+		ck_assert_int_eq(aco_io_chan_send(chan, &x, ACO_IO_NEVER), 0);
+	aco_io_chan_close(chan);
+	io_settle();
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_ge(taken[i], 90);
+	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+}
+
+/* What a task was woken for is its own, before it runs. */
+IO_TEST(handed_over)
+{
+	int x = 5;
+
+	chan = chan_new(sizeof(int), 1);
+	io_go(NULL, receives, (void *)0);
+	io_settle();
+	ck_assert_int_eq(aco_io_chan_send(chan, &x, 0), 0);
+	io_fails(aco_io_chan_recv(chan, &x, 0), ETIMEDOUT);
+	io_settle();
+	ck_assert_int_eq(results[0], 5);
+
+	ck_assert_int_eq(aco_io_chan_send(chan, &x, 0), 0);
+	io_go(NULL, sends, (void *)1);
+	io_go(NULL, sends, (void *)2);
+	io_settle();
+	ck_assert_int_eq(aco_io_chan_recv(chan, &x, 0), 0);
+	io_fails(aco_io_chan_send(chan, &x, 0), ETIMEDOUT);
+	io_settle();
+	ck_assert_int_eq(results[1], 0);
+	/* Not if the channel is closed before. */
+	ck_assert_int_eq(aco_io_chan_recv(chan, &x, 0), 0);
+	ck_assert_int_eq(x, 101);
+	aco_io_chan_close(chan);
+	io_settle();
+	ck_assert_int_eq(results[2], -1);
+	ck_assert_int_eq(errors[2], EPIPE);
+	io_fails(aco_io_chan_recv(chan, &x, 0), EPIPE);
+	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+}
+
 /* A task that only finds items there gives way to others. */
 static void counts(void *unused)
 {
@@ -312,6 +397,8 @@ IO_TEST(others_have_their_turn)
 void t_reset(void)
 {
 	memset(received, 0, sizeof(received));
+	memset(sent, 0, sizeof(sent));
+	memset(taken, 0, sizeof(taken));
 	count = 0;
 	for (int i = 0; i < 8; i++)
 		results[i] = -9;
@@ -332,6 +419,9 @@ Suite *t_suite(void)
 	io_add(tc, destroyed_in_a_turn);
 	io_add(tc, cancelled_receivers);
 	io_add(tc, waiters_are_served_in_order);
+	io_add(tc, each_sender_has_its_share);
+	io_add(tc, each_receiver_has_its_share);
+	io_add(tc, handed_over);
 	io_add(tc, others_have_their_turn);
 	return s;
 }
