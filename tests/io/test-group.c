@@ -51,6 +51,27 @@ IO_TEST(wait)
 	ck_assert_int_eq(aco_io_group_destroy(group), 0);
 }
 
+/* Who asks without waiting does not keep the tasks of the group from ending. */
+static void ends(void *unused)
+{
+	(void)unused;
+	count++;
+}
+
+IO_TEST(asked_until_it_has_ended)
+{
+	int n = 0;
+
+	group = io_group();
+	io_go(group, ends, NULL);
+	while (aco_io_group_wait(group, 0)) {
+		ck_assert_int_eq(errno, ETIMEDOUT);
+		ck_assert_int_lt(n++, 200);
+	}
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(aco_io_group_destroy(group), 0);
+}
+
 IO_TEST(destroy_cancels_and_waits)
 {
 	group = io_group();
@@ -299,6 +320,7 @@ Suite *t_suite(void)
 	TCase *tc = io_case(s, "group");
 
 	io_add(tc, wait);
+	io_add(tc, asked_until_it_has_ended);
 	io_add(tc, destroy_cancels_and_waits);
 	io_add(tc, destroyed_by_a_cancelled_task);
 	io_add(tc, cancel);

@@ -202,6 +202,22 @@ IO_TEST(mutex_and_condition)
 	ck_assert_int_eq(aco_io_group_destroy(group), 0);
 }
 
+static void counts(void *unused)
+{
+	(void)unused;
+	count++;
+}
+
+/* Who asks without waiting does not keep those from running who unpark. */
+IO_TEST(askers_give_others_their_turn)
+{
+	io_go(NULL, counts, NULL);
+	for (int i = 0; i < 200; i++)
+		io_fails(aco_io_park(&queue, 0), ETIMEDOUT);
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(aco_io_unpark(&queue, -1), 0);
+}
+
 void t_reset(void)
 {
 	count = items = inside = taken = put = 0;
@@ -218,5 +234,6 @@ Suite *t_suite(void)
 	io_add(tc, deadlines);
 	tcase_add_test(tc, outside_tasks);
 	io_add(tc, mutex_and_condition);
+	io_add(tc, askers_give_others_their_turn);
 	return s;
 }
