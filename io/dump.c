@@ -47,15 +47,14 @@ static double seconds(int64_t ns)
 	return (double)ns / 1e9;
 }
 
-static int64_t waits_for(const aco_io_t *io, const struct task *task)
+static int64_t waits_for(int64_t now, const struct task *task)
 {
-	uint32_t units = (uint32_t)(io->now >> SINCE_SHIFT) - task->since;
+	uint32_t units = (uint32_t)(now >> SINCE_SHIFT) - task->since;
 
 	return (int64_t)units << SINCE_SHIFT;
 }
 
-static void add_wait(struct line *line, const aco_io_t *io,
-		     const struct task *task)
+static void add_wait(struct line *line, int64_t now, const struct task *task)
 {
 	static const char *const events[] = { "", "read", "write",
 					      "read or write" };
@@ -65,12 +64,12 @@ static void add_wait(struct line *line, const aco_io_t *io,
 		    task->state == TASK_READY ? "ready" : "running");
 		return;
 	}
-	add(line, " waits for %.3f s", seconds(waits_for(io, task)));
+	add(line, " waits for %.3f s", seconds(waits_for(now, task)));
 	if (task->fd >= 0)
 		add(line, " to %s %d", events[task->events & 3], task->fd);
 	if (task->timer.deadline != INT64_MAX)
 		add(line, " until in %.3f s",
-		    seconds(task->timer.deadline - io->now));
+		    seconds(task->timer.deadline - now));
 }
 
 static void add_task(struct line *line, const struct task *task)
@@ -84,6 +83,12 @@ static void add_task(struct line *line, const struct task *task)
 	    task->is_shielded ? " shielded" : "");
 }
 
+/* Outside tasks the scheduler may have looked at the clock long ago. */
+static int64_t time_for(const aco_io_t *io)
+{
+	return io->running ? io->now : aco_io_clock();
+}
+
 void aco_io_dump(const aco_io_t *io, int fd)
 {
 	for (size_t i = 0; io && i < io->slot_count; i++) {
@@ -93,7 +98,7 @@ void aco_io_dump(const aco_io_t *io, int fd)
 		if (!task)
 			continue;
 		add_task(&line, task);
-		add_wait(&line, io, task);
+		add_wait(&line, time_for(io), task);
 		add(&line, "\n");
 		put(&line, fd);
 	}

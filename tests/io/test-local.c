@@ -215,6 +215,37 @@ IO_TEST(dump)
 	close(fds[3]);
 }
 
+/* Outside tasks it is later than when the scheduler has last looked. */
+static int64_t wakes_at;
+
+static void sleeps_shortly(void *unused)
+{
+	(void)unused;
+	wakes_at = aco_io_after(1);
+	ck_assert_int_eq(aco_io_sleep(wakes_at), 0);
+}
+
+START_TEST(dump_outside_tasks)
+{
+	aco_io_t *io = aco_io_new(NULL);
+	aco_io_task_t task;
+	double until = 1;
+
+	ck_assert_ptr_nonnull(io);
+	task = aco_io_go(NULL, sleeps_shortly, NULL, 0);
+	ck_assert(task);
+	ck_assert(aco_io_step(io, 0) > 0);
+	while (aco_io_now() < wakes_at + ACO_IO_MSEC)
+		;
+	read_dump();
+	ck_assert_int_eq(
+		sscanf(line_of(task, " until "), " until in %lf s", &until), 1);
+	ck_assert(until < 0);
+	ck_assert_int_eq(aco_io_run(io), 0);
+	ck_assert_int_eq(aco_io_destroy(io), 0);
+}
+END_TEST
+
 void t_reset(void)
 {
 	memset(ended, 0, sizeof(ended));
@@ -233,5 +264,6 @@ Suite *t_suite(void)
 	tc = io_case(s, "names");
 	io_add(tc, names);
 	io_add(tc, dump);
+	tcase_add_test(tc, dump_outside_tasks);
 	return s;
 }
