@@ -318,29 +318,6 @@ static int events_of(const struct pollfd *p)
 	       (p->events & ~writes ? ACO_IO_READ : 0);
 }
 
-/* Changes of a few small numbers change it, too. */
-static uint32_t sum_of(const struct pollfd *fds, nfds_t n)
-{
-	uint32_t sum = 0;
-
-	for (nfds_t i = 0; i < n; i++)
-		sum = sum * 0x9e3779b1 + (uint32_t)fds[i].fd;
-	return sum;
-}
-
-/* Other tasks may have changed fds since it had this sum, if it is in the heap. */
-static void withdraw_all(const struct pollfd *fds, nfds_t n, uint32_t sum)
-{
-	if (sum_of(fds, n) != sum) {
-		for (size_t fd = 0; fd < aco_io_thread->fd_count; fd++)
-			withdraw((int)fd, BOTH);
-		return;
-	}
-	for (nfds_t i = 0; i < n; i++)
-		if (fds[i].fd >= 0)
-			withdraw(fds[i].fd, BOTH);
-}
-
 static int enter_one(const struct pollfd *p, bool is_armed)
 {
 	int events = events_of(p) ? events_of(p) : ACO_IO_READ;
@@ -359,20 +336,31 @@ static int enter_one(const struct pollfd *p, bool is_armed)
 	return 0;
 }
 
-/* A descriptor that epoll refuses is always ready: poll(2) has said so, unless
-   nothing was asked that it could be ready for. */
+/*
+ * A descriptor that epoll refuses is always ready: poll(2) has said so, unless
+ * nothing was asked that it could be ready for.  Other tasks may change fds, if it
+ * is in the heap: what was entered is kept apart.
+ */
 static int wait_for_all(const struct pollfd *fds, nfds_t n, bool is_armed,
 			int64_t deadline)
 {
-	uint32_t sum = sum_of(fds, n);
+	int *entered = malloc((n + 1) * sizeof(int));
+	nfds_t count = 0;
 	int result = 0;
 
-	for (nfds_t i = 0; i < n && !result; i++)
-		if (fds[i].fd >= 0)
-			result = enter_one(&fds[i], is_armed);
+	if (!entered)
+		return -1;
+	for (nfds_t i = 0; i < n && !result; i++) {
+		if (fds[i].fd < 0)
+			continue;
+		entered[count++] = fds[i].fd;
+		result = enter_one(&fds[i], is_armed);
+	}
 	if (!result)
 		result = aco_io_give_way(deadline, NULL);
-	withdraw_all(fds, n, sum);
+	while (count)
+		withdraw(entered[--count], BOTH);
+	free(entered);
 	return result;
 }
 

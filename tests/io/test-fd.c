@@ -750,13 +750,14 @@ IO_TEST(poll_of_a_number_taken)
 	close(sign[1]);
 }
 
-static struct pollfd list[2];
+static struct pollfd list[4];
+static nfds_t listed;
 static aco_io_queue_t queue;
 
 static void polls_the_list(void *unused)
 {
 	(void)unused;
-	results[0] = aco_io_poll(list, 2, ACO_IO_NEVER);
+	results[0] = aco_io_poll(list, listed, ACO_IO_NEVER);
 	results[1] = aco_io_park(&queue, ACO_IO_NEVER);
 }
 
@@ -767,6 +768,7 @@ IO_TEST(poll_of_a_list_that_changes)
 	io_pair(sign);
 	list[0] = (struct pollfd){ .fd = fds[0], .events = POLLIN };
 	list[1] = (struct pollfd){ .fd = sign[0], .events = POLLIN };
+	listed = 2;
 	io_go(NULL, polls_the_list, NULL);
 	io_turns(2);
 	list[0].fd = -1;
@@ -783,6 +785,37 @@ IO_TEST(poll_of_a_list_that_changes)
 	close(fds[1]);
 	close(sign[0]);
 	close(sign[1]);
+}
+
+/* Nor if all of it changes: these numbers have the sum of those, where each is added to
+   0x9e3779b1 times the sum before, in 32 bits. */
+IO_TEST(poll_of_a_list_that_is_another)
+{
+	static const int before[] = { 200, 300, 400, 500 };
+	static const int after[] = { 349, 290, 292, 645 };
+	aco_io_task_t task;
+	char c;
+
+	io_pair(fds);
+	listed = 4;
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(dup2(fds[0], before[i]), before[i]);
+		list[i] = (struct pollfd){ .fd = before[i], .events = POLLIN };
+	}
+	task = io_go(NULL, polls_the_list, NULL);
+	io_turns(1);
+	for (int i = 0; i < 4; i++)
+		list[i].fd = after[i];
+	aco_io_cancel(task);
+	io_turns(1);
+	ck_assert_int_eq(results[0], -1);
+	for (int i = 0; i < 4; i++) {
+		io_fails(aco_io_read(before[i], &c, 1, aco_io_after(1)),
+			 ETIMEDOUT);
+		aco_io_close(before[i]);
+	}
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* ---- blocking descriptors, and adoption ---------------------------------- */
@@ -939,6 +972,7 @@ Suite *t_suite(void)
 	io_add(tc, poll_beside_a_file);
 	io_add(tc, poll_of_a_number_taken);
 	io_add(tc, poll_of_a_list_that_changes);
+	io_add(tc, poll_of_a_list_that_is_another);
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
 	io_add(tc, adopt_forgets);
