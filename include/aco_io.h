@@ -24,8 +24,8 @@
  * aco_io_getaddrinfo() an error of its own kind) and sets errno.  Every call with a
  * deadline fails with ETIMEDOUT, ECANCELED, and EPERM outside a task or in the child
  * of a fork(2); and with EDEADLK in a co of the task's own that was not resumed by
- * aco_io_resume().  Every call fails with EINVAL for NULL where it needs an object.
- * The other errors stand with the call.
+ * aco_io_resume(); where one does not, it says so.  Every call fails with EINVAL for
+ * NULL where it needs an object.  The other errors stand with the call.
  * A call costs its system call, and two switches if it waits.
  */
 #ifndef ACO_IO_H
@@ -66,8 +66,9 @@ typedef struct {
 /*
  * Make the scheduler of the calling thread.  opts may be NULL: all defaults.
  * Until this call the library has no descriptor, no thread and no handler.
- * Returns NULL with ENOMEM, EMFILE, ENFILE, EBUSY (the thread has a scheduler)
- * or EINVAL (opts has a size that this version does not know).
+ * Returns NULL with ENOMEM, EMFILE, ENFILE, ENOSPC (too many watches of epoll(7)),
+ * EBUSY (the thread has a scheduler) or EINVAL (opts has a size that this version
+ * does not know).
  * Takes two descriptors.
  */
 aco_io_t *aco_io_new(const aco_io_opts_t *opts);
@@ -233,7 +234,8 @@ int aco_io_group_destroy(aco_io_group_t *group);
  * a second one fails with EBUSY.  Close with aco_io_close() what these calls
  * have used; what aco_io_wait() and aco_io_poll() alone have seen may be
  * closed by those who opened it.  The calls with a deadline fail also as their
- * system calls do, with ENOMEM, and with EINVAL for a blocking descriptor.
+ * system calls do, with ENOMEM, with ENOSPC (too many watches of epoll(7)), and,
+ * but for aco_io_wait() and aco_io_poll(), with EINVAL for a blocking descriptor.
  */
 #define ACO_IO_READ 1
 #define ACO_IO_WRITE 2
