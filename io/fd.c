@@ -409,6 +409,9 @@ int aco_io_fd_begin(struct attempt *a)
 	if (!d)
 		return -1;
 	a->file = d->file;
+	/* One that is refused stays with those who opened it. */
+	if (!(d->flags & FD_NONBLOCKING) && check_mode(a->fd, d))
+		return -1;
 	if (!(d->flags & FD_OURS)) { /* it may be another since a wait */
 		if (d->flags & FD_REGISTERED)
 			d->flags |= FD_WAS_REGISTERED;
@@ -416,7 +419,7 @@ int aco_io_fd_begin(struct attempt *a)
 		d->ready = BOTH;
 	}
 	d->flags |= FD_OURS;
-	return d->flags & FD_NONBLOCKING ? 0 : check_mode(a->fd, d);
+	return 0;
 }
 
 static ALWAYS_INLINE int wait_for(struct attempt *a)

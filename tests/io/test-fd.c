@@ -847,6 +847,27 @@ IO_TEST(a_blocking_one_is_refused)
 	io_fails(aco_io_read(-1, &c, 1, ACO_IO_NEVER), EBADF);
 }
 
+/* It is not used then: who opened it may close it, after aco_io_wait(), too. */
+IO_TEST(a_refused_one_is_not_ours)
+{
+	int first;
+	char c;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	first = fds[0];
+	io_fails(aco_io_read(fds[0], &c, 1, 0), EINVAL);
+	io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(1)), ETIMEDOUT);
+	close(fds[0]);
+	close(fds[1]);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ck_assert_int_eq(fds[0], first);
+	io_put(fds[1], "x", 1);
+	ck_assert_int_eq(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(SHORT)),
+			 ACO_IO_READ);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* What the scheduler knew of a number is forgotten: it is not registered. */
 IO_TEST(adopt_forgets)
 {
@@ -975,6 +996,7 @@ Suite *t_suite(void)
 	io_add(tc, poll_of_a_list_that_is_another);
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
+	io_add(tc, a_refused_one_is_not_ours);
 	io_add(tc, adopt_forgets);
 	return s;
 }
