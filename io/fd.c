@@ -527,6 +527,9 @@ int aco_io_adopt(int fd)
 		return -1;
 	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK))
 		return -1;
+	/* If it goes to another process, closing it here does not end this. */
+	if (d->flags & (FD_REGISTERED | FD_WAS_REGISTERED))
+		control(EPOLL_CTL_DEL, fd);
 	aco_io_fd_forget(fd, FD_NONBLOCKING);
 	return 0;
 }

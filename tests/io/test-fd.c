@@ -868,6 +868,31 @@ IO_TEST(a_refused_one_is_not_ours)
 	close(fds[1]);
 }
 
+/* Another process goes on with it: its events are nothing to this one. */
+IO_TEST(adopted_to_be_given_away)
+{
+	struct pollfd p = { .fd = aco_io_fd(aco_io_current()),
+			    .events = POLLIN };
+	int copy;
+	char c;
+
+	for (int is_ours = 0; is_ours < 2; is_ours++) {
+		io_pair(fds);
+		if (is_ours)
+			io_fails(aco_io_read(fds[0], &c, 1, aco_io_after(1)),
+				 ETIMEDOUT);
+		io_fails(aco_io_wait(fds[0], ACO_IO_READ, aco_io_after(1)),
+			 ETIMEDOUT);
+		ck_assert_int_eq(aco_io_adopt(fds[0]), 0);
+		copy = dup(fds[0]);
+		aco_io_close(fds[0]);
+		io_put(fds[1], "x", 1);
+		ck_assert_int_eq(poll(&p, 1, 0), 0);
+		close(copy);
+		close(fds[1]);
+	}
+}
+
 /* What the scheduler knew of a number is forgotten: it is not registered. */
 IO_TEST(adopt_forgets)
 {
@@ -997,6 +1022,7 @@ Suite *t_suite(void)
 	tc = io_case(s, "modes");
 	io_add(tc, a_blocking_one_is_refused);
 	io_add(tc, a_refused_one_is_not_ours);
+	io_add(tc, adopted_to_be_given_away);
 	io_add(tc, adopt_forgets);
 	return s;
 }
