@@ -49,7 +49,7 @@ static int begin(aco_io_chan_t *chan)
 		return fail(EINVAL);
 	chan->waits++;
 	if (aco_io_self())
-		result = aco_io_take_turn();
+		result = aco_io_take_turn(false);
 	chan->waits--;
 	return result;
 }

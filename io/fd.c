@@ -159,7 +159,7 @@ static __attribute__((__noinline__)) struct descriptor *take_turn(int fd)
 	if (!d)
 		return NULL;
 	file = d->file;
-	if (aco_io_take_turn())
+	if (aco_io_take_turn(true))
 		return NULL;
 	d = &aco_io_thread->fds[fd];
 	if (d->file == file)
@@ -370,7 +370,7 @@ int aco_io_poll(struct pollfd *fds, nfds_t n, int64_t deadline)
 	bool is_armed = false;
 	int result;
 
-	if (aco_io_take_turn())
+	if (aco_io_take_turn(true))
 		return -1;
 	while (!(result = poll_now(fds, n)) && !is_past(deadline)) {
 		if (wait_for_all(fds, n, is_armed, deadline) &&

@@ -95,7 +95,7 @@ ssize_t aco_io_pread(int fd, void *buf, size_t len, int64_t offset)
 	};
 	ssize_t got = 0, n;
 
-	if (aco_io_take_turn())
+	if (aco_io_take_turn(true))
 		return -1;
 	if (offset < 0) /* -1 would be the offset of the file, for preadv2(2) */
 		return fail(EINVAL);

@@ -43,7 +43,7 @@ int aco_io_group_wait(aco_io_group_t *group, int64_t deadline)
 	if (is_in(group))
 		return fail(EDEADLK);
 	if (!group->count)
-		return aco_io_take_turn();
+		return aco_io_take_turn(false);
 	return aco_io_give_way(deadline, &group->waiting);
 }
 

@@ -155,6 +155,7 @@ struct aco_io_s {
 	int epoll_fd, event_fd;
 	struct task *running;
 	struct queue ready;
+	struct queue busy;    /* ready, but not before the next look */
 	struct queue starved; /* could not be resumed without memory */
 	int64_t now, retry_at;
 	struct heap heap;
@@ -279,9 +280,13 @@ int aco_io_give_way_shielded(int64_t deadline, struct queue *queue);
 void aco_io_wake(struct task *task, int error);
 int aco_io_wake_all(struct queue *queue, int error);
 
-/* For a call that may not wait: fails when the task is cancelled, and lets
-   others run from time to time. */
-int aco_io_take_turn(void);
+/*
+ * For a call that may not wait: fails when the task is cancelled, and lets others run
+ * from time to time.  System calls take so long that the scheduler looks for events
+ * then, before the task goes on: else those who wait for these would wait for
+ * TASKS_IN_TURN times CALLS_IN_TURN calls of a task that alone is ready.
+ */
+int aco_io_take_turn(bool is_system_call);
 
 void aco_io_task_end(struct task *task);
 /* Its waits end, unless it is shielded. */

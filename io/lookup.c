@@ -67,7 +67,7 @@ int aco_io_getaddrinfo(const char *node, const char *service,
 		errno = EINVAL;
 		return EAI_SYSTEM;
 	}
-	if (aco_io_take_turn())
+	if (aco_io_take_turn(true))
 		return EAI_SYSTEM;
 	l = lookup_new(node, service, hints);
 	if (!l)

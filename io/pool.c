@@ -207,7 +207,7 @@ int aco_io_offload(aco_io_func_t fn, void *arg)
 
 	if (!fn)
 		return fail(EINVAL);
-	if (aco_io_take_turn())
+	if (aco_io_take_turn(true))
 		return -1;
 	if (aco_io_is_movable(arg))
 		return fail(EFAULT);

@@ -214,14 +214,19 @@ static int timeout(const aco_io_t *io, int64_t until)
 	return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
-static void retry(aco_io_t *io)
+static void make_ready(aco_io_t *io, struct queue *queue)
 {
 	struct task *task;
 
-	while ((task = io->starved.head)) {
+	while ((task = queue->head)) {
 		aco_io_dequeue(task);
 		aco_io_enqueue(&io->ready, task);
 	}
+}
+
+static void retry(aco_io_t *io)
+{
+	make_ready(io, &io->starved);
 	if (!aco_io_jobs_start(io))
 		io->retry_at = io->now + RETRY_AFTER;
 }
@@ -273,6 +278,7 @@ static void run_ready(aco_io_t *io)
 		if (io->is_forked)
 			return;
 	}
+	make_ready(io, &io->busy);
 }
 
 static int check(const aco_io_t *io)

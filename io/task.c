@@ -280,7 +280,7 @@ static struct task *may_give_way(void)
    who do it.  Nothing of the caller's is looked at then: it may be gone. */
 static __attribute__((__noinline__)) int time_out(void)
 {
-	return aco_io_take_turn() ? -1 : fail(ETIMEDOUT);
+	return aco_io_take_turn(false) ? -1 : fail(ETIMEDOUT);
 }
 
 int aco_io_give_way(int64_t deadline, struct queue *queue)
@@ -329,25 +329,33 @@ int aco_io_wake_all(struct queue *queue, int error)
 	return n;
 }
 
-int aco_io_yield(void)
+static ALWAYS_INLINE int yield(bool until_look)
 {
+	aco_io_t *io = aco_io_thread;
 	struct task *task = may_give_way();
 
 	if (!task)
 		return -1;
 	task->state = TASK_READY;
-	aco_io_enqueue(&aco_io_thread->ready, task);
+	aco_io_enqueue(until_look ? &io->busy : &io->ready, task);
 	suspend(task);
 	return 0;
 }
 
-int aco_io_take_turn(void)
+int aco_io_yield(void)
+{
+	return yield(false);
+}
+
+int aco_io_take_turn(bool is_system_call)
 {
 	struct task *task = running();
 
 	if (!task)
 		return -1;
-	return has_turn(task) ? 0 : aco_io_yield();
+	if (has_turn(task))
+		return 0;
+	return is_system_call ? yield(true) : yield(false);
 }
 
 int aco_io_sleep(int64_t deadline)

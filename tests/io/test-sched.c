@@ -429,6 +429,35 @@ START_TEST(many_events)
 }
 END_TEST
 
+/* A task that alone is ready, and never has to wait, does not keep them away. */
+static void waits_for_a_byte(void *unused)
+{
+	char c;
+
+	(void)unused;
+	ck_assert_int_eq(aco_io_read(fds[0], &c, 1, ACO_IO_NEVER), 1);
+	count = 1;
+}
+
+IO_TEST(events_beside_a_busy_task)
+{
+	int zero = open("/dev/zero", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int calls = 0;
+	char c;
+
+	ck_assert_int_ge(zero, 0);
+	io_pair(fds);
+	io_go(NULL, waits_for_a_byte, NULL);
+	io_turns(1);
+	io_put(fds[1], "x", 1);
+	for (; !count; calls++)
+		ck_assert_int_eq(aco_io_read(zero, &c, 1, ACO_IO_NEVER), 1);
+	ck_assert_int_le(calls, 128);
+	aco_io_close(zero);
+	aco_io_close(fds[0]);
+	aco_io_close(fds[1]);
+}
+
 void t_reset(void)
 {
 	count = 0;
@@ -441,6 +470,7 @@ Suite *t_suite(void)
 
 	tcase_add_test(tc, new_and_destroy);
 	tcase_add_test(tc, options);
+	io_add(tc, events_beside_a_busy_task);
 	io_add(tc, size_of_stacks);
 	tcase_add_test(tc, no_descriptors);
 	tc = io_case(s, "misuse");
