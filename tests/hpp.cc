@@ -763,11 +763,26 @@ static void has_no_memory()
 		stack);
 	aco::coroutine second([&ran] { ran = true; }, stack);
 
+	aco::generator<int> third(
+		[](auto yield) {
+			yield(1);
+			yield(2);
+		},
+		stack);
+	auto it = third.begin();
+
+	CHECK(*it == 1);
 	first.resume();
 	allow_memory(false);
 	THROWS(std::bad_alloc, second.resume());
+	THROWS(std::bad_alloc, ++it);
+	/* the value is gone, and the next one still to come */
+	CHECK(it == third.end());
+	THROWS(std::bad_alloc, ++it);
 	allow_memory(true);
 	CHECK(!ran && !second.done());
+	++it;
+	CHECK(it != third.end() && *it == 2 && ++it == third.end());
 	second.resume();
 	first.resume();
 	CHECK(ran && second.done() && first.done());
