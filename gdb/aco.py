@@ -29,6 +29,7 @@ import gdb.unwinder
 
 PAGE = 4096
 MOST = 1 << 31
+SLAB = 2 << 20  # no slab is larger
 LACKS = """This core lacks memory in which cos are.  On Linux 6.13 and later those that
 gdb writes by "gcore" do: use "aco-gcore", or a core by the kernel."""
 
@@ -36,7 +37,7 @@ gdb writes by "gcore" do: use "aco-gcore", or a core by the kernel."""
 def read(address, size):
     """The bytes there.  gdb.MemoryError if they can't be read."""
     # of a number that was overwritten; gdb dies where it has not so much memory
-    if size > MOST:
+    if size > MOST or address + size > 1 << 64:
         raise gdb.MemoryError("Cannot access %d bytes at 0x%x" % (size, address))
     return bytes(gdb.selected_inferior().read_memory(address, size))
 
@@ -56,6 +57,22 @@ def read_or_zeros(address, size):
             parts.append(bytes(count))
         address += count
     return b"".join(parts)
+
+
+class Damage:
+    """with Damage: what can't be read is left out.  It was overwritten."""
+
+    def __init__(self):
+        self.found = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None or not issubclass(kind, gdb.MemoryError):
+            return False
+        self.found = True
+        return True
 
 
 # ---- commands of gdb ---------------------------------------------------------
@@ -125,11 +142,17 @@ class Library:
         self.arch = Amd64 if word == 8 else I386
         self.word = word
         self.note_lists = lists
+        self.damage = Damage()
         *tables, names = self.words(at + 24, 5)
-        self.names = dict(self.named(names))
-        (self.slabs, self.notes, self.arenas, self.threads) = [
-            self.table(address) for address in tables
-        ]
+        try:
+            (self.slabs, self.notes, self.arenas, self.threads) = [
+                self.table(address) for address in tables
+            ]
+        except gdb.MemoryError:
+            raise NoLibrary("The library is not relocated yet.")
+        self.names = {}
+        with self.damage:
+            self.names = dict(self.named(names))
 
     def words(self, address, count):
         return struct.unpack("<%d%s" % (count, self.arch.letter),
@@ -153,7 +176,8 @@ class Library:
         while at and at not in seen:
             seen.add(at)
             yield at
-            at = self.pointer(at + table[1])
+            with self.damage:
+                at = self.pointer(at + table[1])
 
     def named(self, table):
         """(address, name) of each co that has a name."""
@@ -186,10 +210,12 @@ class Library:
             while head and head not in seen:
                 seen.add(head)
                 note = head ^ mask
-                what = self.pointer(note + at_what)
+                what = 0
+                with self.damage:
+                    what = self.pointer(note + at_what)
+                    head = self.pointer(note + at_next)
                 if what and (what ^ mask) & 1 == kind:
                     yield (what ^ mask) & ~1
-                head = self.pointer(note + at_next)
 
 
 class Thread:
@@ -231,7 +257,7 @@ class Stack:
 
     def is_lost(self):
         """The caller's memory, which is the caller's again, and may be gone."""
-        return self.destroyed and ORIGINS[self.origin] == "caller"
+        return self.destroyed and ORIGINS[self.origin & 3] == "caller"
 
     def has(self, address):
         return self.ptr <= address <= self.ptr + self.size
@@ -327,13 +353,18 @@ class World:
 
     def __init__(self):
         self.lib = Library()
-        self.threads = [Thread(self.lib, at)
-                        for at in self.lib.walk(self.lib.threads)]
+        self.threads = []
+        for at in self.lib.walk(self.lib.threads):
+            with self.lib.damage:
+                self.threads.append(Thread(self.lib, at))
         self.stacks = {}
         self.find_stacks()
         self.cos = {}
         self.find_cos()
         self.find_running()
+        if self.lib.damage.found:
+            gdb.write("Some data of the library can't be read: "
+                      "cos or share stacks may be missing.\n")
 
     # -- stacks
 
@@ -346,13 +377,15 @@ class World:
         size = self.lib.arch.stack.size
         _, _, at_fresh, at_stacks = self.lib.arenas[:4]
         for arena in self.lib.walk(self.lib.arenas):
-            count = self.lib.number(arena + at_fresh)
-            data = read(arena + at_stacks, count * size)
-            for i in range(count):
-                self.add_stack(arena + at_stacks + i * size,
-                               data[i * size:(i + 1) * size])
+            with self.lib.damage:
+                count = self.lib.number(arena + at_fresh)
+                data = read(arena + at_stacks, count * size)
+                for i in range(count):
+                    self.add_stack(arena + at_stacks + i * size,
+                                   data[i * size:(i + 1) * size])
         for at in self.lib.noted(1):
-            self.add_stack(at, read(at, size))
+            with self.lib.damage:
+                self.add_stack(at, read(at, size))
 
     # -- cos
 
@@ -385,28 +418,33 @@ class World:
                 found.append(co)
                 break
 
+    def used_of(self, slab):
+        """(address of its first piece, their size, a bit for each in use)"""
+        begin, size, count = [self.lib.number(slab + at)
+                              for at in self.lib.slabs[2:5]]
+        if not size:
+            raise gdb.GdbError(LACKS)
+        if begin + count * size > SLAB:
+            raise gdb.MemoryError
+        free = int.from_bytes(
+            read(slab + self.lib.slabs[5], (count + 31) // 32 * 4), "little")
+        return slab + begin, size, ~free & ((1 << count) - 1)
+
     def pieces(self):
         """(address, bytes, offset, size) of each piece in use."""
-        _, _, at_begin, at_size, at_count, at_free = self.lib.slabs[:6]
         least = self.lib.arch.co.size + self.lib.record
         for slab in self.lib.walk(self.lib.slabs):
-            begin, size, count = [self.lib.number(slab + at)
-                                  for at in (at_begin, at_size, at_count)]
-            if not size:
-                raise gdb.GdbError(LACKS)
-            if size < least:
-                continue
-            free = int.from_bytes(read(slab + at_free, (count + 31) // 32 * 4),
-                                  "little")
-            used = ~free & ((1 << count) - 1)
-            if not used:
+            used = 0
+            with self.lib.damage:
+                begin, size, used = self.used_of(slab)
+            if not used or size < least:
                 continue
             end = used.bit_length()
-            data = read_or_zeros(slab + begin, end * size)
+            data = read_or_zeros(begin, end * size)
             bits = bin(used)[:1:-1]
             at = bits.find("1")
             while at >= 0:
-                yield slab + begin + at * size, data, at * size, size
+                yield begin + at * size, data, at * size, size
                 at = bits.find("1", at + 1)
 
     def find_cos(self):
@@ -416,8 +454,9 @@ class World:
         size = self.lib.record + 3 * self.lib.word + self.lib.arch.co.size
         for at in self.lib.noted(0):
             # read as far as the smallest block reaches, a note behind it included
-            data = read(at, size)
-            self.look(found, at, data, 0, len(data))
+            with self.lib.damage:
+                data = read(at, size)
+                self.look(found, at, data, 0, len(data))
         for co in self.without_save_stacks(found):
             self.cos[co.address] = co
 
@@ -673,16 +712,20 @@ def can_look(co):
 
 
 def look_from(co):
-    """Makes it the view; returns whether that could be."""
+    """Makes it the view, or raises gdb.GdbError."""
     global view
     leave()
     new = View(co)
-    new.open()
-    view = new
-    frame = new.frame()
+    try:
+        new.open()
+        frame = new.frame()
+        why = "No frame of the co can be unwound."
+    except (gdb.error, OSError) as error:
+        frame, why = None, str(error)
     if not frame:
-        leave()
-        raise gdb.GdbError("No frame of the co can be unwound.")
+        new.close()
+        raise gdb.GdbError(why)
+    view = new
     frame.select()
 
 
@@ -781,8 +824,8 @@ def describe(frame):
 def learn(co):
     """Unwinds it as gdb does, for all that are suspended at such a place."""
     temporary = View(co)
-    temporary.open()
     try:
+        temporary.open()
         frame = temporary.frame()
         sp_name = co.lib.arch.registers[1]
         below = []  # real frames of the library: pc, sp
@@ -850,7 +893,10 @@ def place_of(co):
             return "?"
         if co.is_lost():
             return "?"
-        learn(co)
+        try:
+            learn(co)
+        except gdb.error:
+            return "?"
     return symbol_of(co.pc)
 
 
@@ -1107,7 +1153,11 @@ co that has the number, as "info cos" lists it, or the address.  Without one, or
                 if why:
                     gdb.write("It %s.\n" % why)
                     continue
-                look_from(co)
+                try:
+                    look_from(co)
+                except gdb.GdbError as error:
+                    gdb.write("%s\n" % error)
+                    continue
                 gdb.execute(command)
                 # by the command: what is known of the other cos is not true now
                 if times_gone_on != then:

@@ -108,5 +108,10 @@ if [ -e "$libdir/libaco.a" ]; then
 	build "$libdir/libaco.a" -O0 -DACO_NO_INLINE ||
 		fail "$(cat "$scratch/log")"
 	all "static, not optimised"
+	if build "$libdir/libaco.a" -static-pie; then
+		debug "file $program" "$load" starti "info cos" || : # by what it says
+		grep -q '^The library is not relocated yet' "$scratch/out" ||
+			fail "$(cat "$scratch/out")"
+	fi
 fi
 echo "passed: ${ran#, }"
