@@ -503,14 +503,18 @@ class World:
 
 # ---- numbers that cos keep for the session -----------------------------------
 
-numbers = {}
-by_number = {}
+numbers = {}  # of each inferior: {address: number}, {number: address}
+
+
+def numbers_now():
+    return numbers.setdefault(gdb.selected_inferior().num, ({}, {}))
 
 
 def number_of(co):
-    n = numbers.get(co.address)
+    by_address, by_number = numbers_now()
+    n = by_address.get(co.address)
     if n is None:
-        n = numbers[co.address] = len(numbers) + 1
+        n = by_address[co.address] = len(by_address) + 1
         by_number[n] = co.address
     return n
 
@@ -556,6 +560,7 @@ class Copy:
         self.file.write(elf_with(address, data, word))
         self.file.flush()
         self.was_trusting = gdb.parameter("trust-readonly-sections")
+        self.program = gdb.current_progspace()
         Copy.active += 1
         try:
             gdb.execute("add-symbol-file %s -o 0" % quoted(self.file.name),
@@ -569,7 +574,14 @@ class Copy:
             gdb.execute("set trust-readonly-sections off", False, True)
 
     def remove(self):
+        """At once, or when its program is the current one again."""
         self.distrust()
+        if self.program == gdb.current_progspace():
+            self.remove_file()
+        else:
+            left_over.append(self)
+
+    def remove_file(self):
         Copy.active += 1
         try:
             gdb.execute("remove-symbol-file %s" % quoted(self.file.name),
@@ -577,6 +589,17 @@ class Copy:
         finally:
             Copy.active -= 1
         self.file.close()
+
+
+left_over = []  # copies whose files gdb still has
+
+
+def drop_left_over():
+    """Those of the current program."""
+    for copy in left_over[:]:
+        if copy.program == gdb.current_progspace():
+            left_over.remove(copy)
+            copy.remove_file()
 
 
 class FrameId:
@@ -623,6 +646,7 @@ class View:
         self.type = gdb.selected_inferior().architecture().integer_type(
             8 * co.lib.word, False)
         self.thread = gdb.selected_thread()
+        self.inferior = gdb.selected_inferior().num
         self.copy = None
         self.past_main = False
         self.innermost = self.innermost_frame()
@@ -657,6 +681,14 @@ class View:
         if self.copy:
             self.copy.remove()
         gdb.invalidate_cached_frames()
+
+    def end_later(self):
+        """The file of its copy can't be removed now."""
+        unwinder.view = None
+        self.end_in_main()
+        if self.copy:
+            self.copy.distrust()
+            left_over.append(self.copy)
 
     def end_in_main(self):
         if self.past_main:
@@ -715,6 +747,7 @@ def look_from(co):
     """Makes it the view, or raises gdb.GdbError."""
     global view
     leave()
+    drop_left_over()
     new = View(co)
     try:
         new.open()
@@ -759,13 +792,18 @@ class Place:
         self.above = above  # if not, what is between its sp and its caller's
 
 
-places = {}
-functions = {}
+places = {}  # of each program: {address: Place},
+functions = {}  # {address: name}
+
+
+def here(what):
+    return what.setdefault(gdb.current_progspace(), {})
 
 
 def symbol_of(address):
     """The name of the function that begins there, or its address."""
-    name = functions.get(address)
+    names = here(functions)
+    name = names.get(address)
     if name is None:
         name = ""
         try:
@@ -781,7 +819,7 @@ def symbol_of(address):
                              text.strip())
             name = match.group(1) if match and not text.startswith("No symbol") \
                 else "0x%x" % address
-        functions[address] = name
+        names[address] = name
     return name
 
 
@@ -791,10 +829,11 @@ def directory_of(function):
 
 
 def library_directories():
-    if "directories" not in places:
+    known = here(places)
+    if "directories" not in known:
         found = {directory_of("aco_create2"), directory_of("aco_io_go")}
-        places["directories"] = found - {None}
-    return places["directories"]
+        known["directories"] = found - {None}
+    return known["directories"]
 
 
 def is_of_library(frame):
@@ -823,6 +862,7 @@ def describe(frame):
 
 def learn(co):
     """Unwinds it as gdb does, for all that are suspended at such a place."""
+    known = here(places)
     temporary = View(co)
     try:
         temporary.open()
@@ -836,14 +876,14 @@ def learn(co):
             sp = int(frame.read_register(sp_name)) & temporary.mask
             if below and below[-1][0] != pc:
                 old, old_sp = below[-1]
-                places.setdefault(old, Place(above=sp - old_sp))
+                known.setdefault(old, Place(above=sp - old_sp))
             if not is_of_library(frame):
-                places[pc] = Place(describe(frame))
+                known[pc] = Place(describe(frame))
                 return
             if frame.type() != gdb.INLINE_FRAME:
                 below.append((pc, sp))
             frame = frame.older()
-        places.setdefault(co.pc, Place(symbol_of(co.pc)))
+        known.setdefault(co.pc, Place(symbol_of(co.pc)))
     finally:
         temporary.close()
 
@@ -875,11 +915,12 @@ class Bytes:
 
 def place_of(co):
     """Where it is suspended, as text."""
+    known = here(places)
     for _ in range(3):
         stack, pc, sp = None, co.pc, co.sp
         try:
             for _ in range(40):
-                place = places.get(pc)
+                place = known.get(pc)
                 if not place:
                     break
                 if place.text is not None:
@@ -1083,6 +1124,7 @@ def find(world, text):
         value = int(gdb.parse_and_eval(text))
     except gdb.error as error:
         raise gdb.GdbError(str(error))
+    by_number = numbers_now()[1]
     co = world.cos.get(value) or world.cos.get(by_number.get(value))
     if not co:
         raise gdb.GdbError("There is no co %s." % text)
@@ -1252,18 +1294,13 @@ def forget_places(_=None):
 
 def goes_on(_):
     """The copy stays until it stops again: its file can't be removed now."""
-    global view, left_over, times_gone_on
+    global view, times_gone_on
     times_gone_on += not calling
-    if not view:
-        return
-    if view.copy:
-        view.copy.distrust()
-        left_over = view.copy
-    view.end_in_main()
-    unwinder.view = view = None
+    if view:
+        view.end_later()
+        view = None
 
 
-left_over = None
 times_gone_on = 0  # or ended
 calling = False  # a function, after which all is as it was
 
@@ -1274,25 +1311,29 @@ def calls(event):
 
 
 def has_stopped(_):
-    global left_over
-    if left_over:
-        copy, left_over = left_over, None
-        copy.remove()
+    drop_left_over()
 
 
-def has_ended(_):
+def has_ended(event):
+    """One process may end while gdb looks from a co of another."""
     global view, times_gone_on
     times_gone_on += 1
-    has_stopped(None)
-    if view:
+    ended = event.inferior.num
+    numbers.pop(ended, None)
+    is_selected = ended == gdb.selected_inferior().num
+    if is_selected:
+        drop_left_over()
+    if view and view.inferior == ended:
         old, view = view, None
-        old.close()
-    numbers.clear()
-    by_number.clear()
+        if is_selected:
+            old.close()
+        else:
+            old.end_later()
 
 
 def before_prompt():
     """Another thread shows its own frames."""
+    drop_left_over()
     if view and not view.is_thread(gdb.selected_thread()):
         gdb.write("[Looking from %s no more]\n" % title(view.co))
         leave()

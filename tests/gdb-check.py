@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests/gdb.sh does inside of gdb.  $mode says which part: live, core, many, or
-stripped.  Ends with a line "all checked"."""
+"""What tests/gdb.sh does inside of gdb.  $mode says which part: live, core, many,
+stripped, or two.  Ends with a line "all checked"."""
 
 import re
 import sys
@@ -265,6 +265,38 @@ def check_overwritten():
     forget()
 
 
+def check_two():
+    """Two processes, whose functions have other names at the same addresses."""
+    def functions(names):
+        text = run("info cos -all")
+        check(all(name in text for name in names), text)
+        check("dreamer" in names or "dreamer" not in text, text)
+        check("sleeper" in names or "sleeper" not in text, text)
+
+    show = "x/64xb 0x%x" % address("first->reg[1]")
+    stack = run(show)
+    functions(["sleeper", "deep"])
+    number = re.search(r"^[* ](\d+) +0x%x " % address("large"),
+                       run("info cos -all"), re.M).group(1)
+    check_frames("first", 500)
+    run("inferior 2")
+    functions(["dreamer", "deeq"])
+    check("deep" not in run("backtrace"), run("backtrace"))
+    run("co second")
+    check("wide_dreamer" in frames(), run("backtrace"))
+    run("co")
+    run("inferior 1")
+    check(run(show) == stack, "the bytes of another co")
+    check_frames("first", 500)
+    # of the end of another process nothing changes here
+    run("kill inferiors 2")
+    check("sleeper" in frames(), run("backtrace"))
+    run("co")
+    check(run(show) == stack, "the bytes of another co")
+    text = run("co " + number)
+    check("0x%x" % address("large") in text, "another number: " + text)
+
+
 def check_many():
     count = address("count")
     text = run("info cos")
@@ -293,6 +325,8 @@ if MODE == "many":
     check_many()
 elif MODE == "stripped":
     check_stripped()
+elif MODE == "two":
+    check_two()
 else:
     check_lists()
     check_looking()

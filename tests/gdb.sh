@@ -87,6 +87,18 @@ check_plain_core() {
 	! grep '^No cos' "$scratch/out" || fail "cos in a core without their memory"
 }
 
+# A second program, with other names.
+check_two() {
+	cp "$program" "$scratch/first"
+	# shellcheck disable=SC2046 # words
+	build $(library) -Dsleeper=dreamer -Dwide_sleeper=wide_dreamer \
+		-Ddeep=deeq || fail "$(cat "$scratch/log")"
+	mv "$program" "$scratch/second"
+	mv "$scratch/first" "$program"
+	check two "two processes" "$load" "break ready" run \
+		"add-inferior -exec $scratch/second" "inferior 2" run "inferior 1"
+}
+
 all() {
 	stop "$1" live ""
 	check core "$1, core" "$load" "break ready" run "$load" \
@@ -98,6 +110,7 @@ all() {
 if build_shared; then
 	all shared
 	check_plain_core
+	check_two
 	stop "100000 cos" many 100000
 	strip -s "$program"
 	check stripped "stripped program" "$load" \
