@@ -726,6 +726,43 @@ def leave():
         pass
 
 
+class Aside:
+    """Looks from the thread for a while: a list is made of all bytes as they are."""
+
+    def __enter__(self):
+        is_here = view and view.is_thread(gdb.selected_thread())
+        self.co = view.co if is_here else None
+        self.level = 0
+        if self.co:
+            try:
+                self.level = gdb.selected_frame().level()
+            except gdb.error:
+                pass
+        leave()
+        self.then = times_gone_on
+        return self
+
+    def has_gone_on(self):
+        return times_gone_on != self.then
+
+    def __exit__(self, *_):
+        leave()
+        if not self.co or self.has_gone_on():
+            return
+        look_from(self.co)
+        frame = gdb.newest_frame()
+        while frame and frame.level() < self.level:
+            frame = frame.older()
+        if frame and self.level:
+            frame.select()
+
+
+def has_frames():
+    """Whether there is a thread from which gdb can look."""
+    thread = gdb.selected_thread()
+    return thread is not None and not thread.is_running()
+
+
 def can_look(co):
     """None, or why gdb can't look from it."""
     if co.thread:
@@ -740,6 +777,8 @@ def can_look(co):
         return "was on a share stack that is destroyed"
     if not gdb.selected_thread():
         return "can't be looked from: no thread is selected"
+    if not has_frames():
+        return "can't be looked from: the selected thread is running"
     return None
 
 
@@ -943,7 +982,7 @@ def place_of(co):
 
 def where(co):
     if co.is_at_rest():
-        if not gdb.selected_thread():
+        if not has_frames():
             return symbol_of(co.pc)
         return place_of(co)
     if co.thread:
@@ -986,7 +1025,7 @@ class Choice:
             raise gdb.GdbError("A state is one of: " + ", ".join(self.states))
         try:
             self.regex = re.compile(self.function) if self.function else None
-            if self.stack:
+            if self.stack is not None:
                 self.stack = int(gdb.parse_and_eval(self.stack))
         except (re.error, gdb.error) as error:
             raise gdb.GdbError(str(error))
@@ -1000,7 +1039,7 @@ class Choice:
                 return False
         elif self.state and (co.state() != self.state or co.is_main()):
             return False
-        if self.stack and co.share_stack != self.stack:
+        if self.stack is not None and co.share_stack != self.stack:
             return False
         if not self.regex:
             return True
@@ -1026,11 +1065,11 @@ def stack_of(co):
     return text
 
 
-def list_cos(cos):
+def list_cos(cos, chosen):
     rows = []
-    chosen = view.co.address if view else 0
     for co in cos:
-        rows.append((("*" if co.address == chosen else " ") + str(number_of(co)),
+        is_chosen = chosen and co.address == chosen.address
+        rows.append((("*" if is_chosen else " ") + str(number_of(co)),
                      "0x%x" % co.address, co.state(), stack_of(co),
                      "0x%x" % co.resumer
                      if co.resumer and not co.is_main() and co.is_running()
@@ -1071,6 +1110,11 @@ The stack is what a suspended co uses of it, in bytes."""
 
     def invoke(self, argument, from_tty):
         choice = Choice(gdb.string_to_argv(argument))
+        with Aside() as aside:
+            self.list(choice, aside.co)
+
+    @staticmethod
+    def list(choice, chosen):
         world = World()
         cos = choice.of(world)
         if not cos:
@@ -1079,7 +1123,7 @@ The stack is what a suspended co uses of it, in bytes."""
             list_groups(cos)
             gdb.write("%d cos\n" % len(cos))
         else:
-            list_cos(cos)
+            list_cos(cos, chosen)
 
 
 class InfoShareStacks(gdb.Command):
@@ -1182,32 +1226,34 @@ co that has the number, as "info cos" lists it, or the address.  Without one, or
     def apply(which, command):
         world = World()
         words = gdb.string_to_argv(which)
+        choice = one = None
         if words and words[0] == "all":
-            cos = Choice(words[1:]).of(world)
+            choice = Choice(words[1:])
         else:
-            cos = [find(world, which)]
-        before = view.co if view else None
-        then = times_gone_on
-        try:
-            for co in cos:
+            one = find(world, which)
+        with Aside() as aside:
+            for co in choice.of(world) if choice else [one]:
                 gdb.write("\n[%s]\n" % title(co))
-                why = can_look(co)
-                if why:
-                    gdb.write("It %s.\n" % why)
-                    continue
-                try:
-                    look_from(co)
-                except gdb.GdbError as error:
-                    gdb.write("%s\n" % error)
-                    continue
-                gdb.execute(command)
+                CoCommand.apply_to(co, command)
                 # by the command: what is known of the other cos is not true now
-                if times_gone_on != then:
+                if aside.has_gone_on():
                     break
-        finally:
-            leave()
-            if before and times_gone_on == then:
-                look_from(before)
+
+    @staticmethod
+    def apply_to(co, command):
+        why = can_look(co)
+        if why:
+            gdb.write("It %s.\n" % why)
+            return
+        try:
+            look_from(co)
+        except gdb.GdbError as error:
+            gdb.write("%s\n" % error)
+            return
+        try:
+            gdb.execute(command)
+        except gdb.error as error:
+            raise gdb.GdbError(str(error)) from None
 
 
 # ---- cores -------------------------------------------------------------------
@@ -1261,7 +1307,7 @@ so most stacks on Linux 6.13 and later.  Cores by the kernel have them."""
 
     def invoke(self, argument, from_tty):
         words = gdb.string_to_argv(argument)
-        if len(words) != 1:
+        if len(words) != 1 or not words[0]:
             raise gdb.GdbError("Usage: aco-gcore FILE")
         leave()
         world = World()

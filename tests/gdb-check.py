@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests/gdb.sh does inside of gdb.  $mode says which part: live, core, many,
-stripped, or two.  Ends with a line "all checked"."""
+stripped, two, or non-stop.  Ends with a line "all checked"."""
 
 import re
 import sys
@@ -82,6 +82,7 @@ def check_lists():
     check(names("-state suspended -function wide") == {"second"}, "-function")
     check(names("-function far.away") == {"away"}, "-function of a name")
     check(names("-stack shared") == {"first", "second", "third"}, "-stack")
+    check(names("-stack 0") == {"main_co", "away_main"}, "-stack 0")
     check(not re.search(r"^2 .*deep", run("info cos -group -function wide"), re.M) and
           re.search(r"^[5-8] .*suspended +sleeper +deep at",
                     run("info cos -group"), re.M), "-group")
@@ -193,6 +194,10 @@ def check_looking():
     refuses("co gone_last", "destroyed")
     refuses("co 12345", "no co")
     refuses("co nothing_here", "No symbol")
+    refuses("co first apply nothing", "Undefined command")
+    check(run("backtrace") == before, "after apply of no command")
+    refuses('aco-gcore ""', "Usage")
+    check_lists_while_looking()
 
     # nothing was written
     check(bytes_of("shared") == stack, "the stack has changed")
@@ -207,6 +212,26 @@ def check_looking():
 def forget():
     """What the commands remember of places."""
     sys.modules["libaco_gdb"].forget_places()
+
+
+def check_lists_while_looking():
+    """A list is the same, and the view afterwards."""
+    forget()
+    expected = table("info cos -all")
+    for name in ("second", "own"):
+        run("co " + name)
+        select("wide" if name == "second" else "deep")
+        before = run("frame"), run("backtrace")
+        forget()
+        check(table("info cos -all") == expected, "looking from " + name)
+        check(re.search(r"^[*]\d+ +0x%x " % address(name), run("info cos -all"), re.M),
+              "no * at " + name)
+        check((run("frame"), run("backtrace")) == before, "after info cos: " +
+              run("backtrace"))
+        run("co all -function wide apply frame")
+        check((run("frame"), run("backtrace")) == before, "after apply: " +
+              run("backtrace"))
+    run("co")
 
 
 def with_overwritten(at, size, value, checks):
@@ -297,6 +322,17 @@ def check_two():
     check("0x%x" % address("large") in text, "another number: " + text)
 
 
+def check_non_stop():
+    """The selected thread runs."""
+    run("thread 2")
+    check(set(table("info cos")) == {address(name) for name in STATES},
+          run("info cos"))
+    refuses("co first", "is running")
+    refuses("co first apply backtrace", "is running")
+    run("thread 1")
+    check_frames("first", 500)
+
+
 def check_many():
     count = address("count")
     text = run("info cos")
@@ -327,6 +363,8 @@ elif MODE == "stripped":
     check_stripped()
 elif MODE == "two":
     check_two()
+elif MODE == "non-stop":
+    check_non_stop()
 else:
     check_lists()
     check_looking()

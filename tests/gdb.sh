@@ -111,6 +111,7 @@ if build_shared; then
 	all shared
 	check_plain_core
 	check_two
+	check non-stop "non-stop" "set non-stop on" "$load" "break ready" run
 	stop "100000 cos" many 100000
 	strip -s "$program"
 	check stripped "stripped program" "$load" \
