@@ -194,7 +194,8 @@ class Library:
         found = b""
         try:
             while b"\0" not in found and len(found) < 128:
-                found += read(address + len(found), 1)
+                at = address + len(found)
+                found += read(at, min(128 - len(found), PAGE - at % PAGE))
         except gdb.MemoryError:
             pass
         found = found.split(b"\0")[0].decode("utf-8", "replace")

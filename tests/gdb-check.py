@@ -42,7 +42,7 @@ STATES = {
     "own": r"suspended +\d+ +sleeper +deep at gdb-program.c:\d+$",
     "fresh": r"init +0 +sleeper$",
     "ended": r"end +\d+ +waiter$",
-    "large": r"suspended +\d+ +sleeper +deep at gdb-program.c:\d+$",
+    "large": r"suspended +\d+ +sleeper \"over pages\" +deep at gdb-program.c:\d+$",
     "first": r"suspended +\d+ of shared 0x[0-9a-f]+, saved +sleeper +deep at ",
     "second": r"suspended +3\d\d\d of shared 0x[0-9a-f]+, saved +wide_sleeper "
               r"+wide at ",
@@ -84,7 +84,7 @@ def check_lists():
     check(names("-stack shared") == {"first", "second", "third"}, "-stack")
     check(names("-stack 0") == {"main_co", "away_main"}, "-stack 0")
     check(not re.search(r"^2 .*deep", run("info cos -group -function wide"), re.M) and
-          re.search(r"^[5-8] .*suspended +sleeper +deep at",
+          re.search(r"^[4-7] .*suspended +sleeper +deep at",
                     run("info cos -group"), re.M), "-group")
     refuses("info cos -function [", "unterminated")
     refuses("info cos -stack nothing_here", "No symbol")

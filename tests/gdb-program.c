@@ -152,6 +152,15 @@ static void make_many(void)
 	}
 }
 
+/* It begins on the last page but one of a mapping, and ends on the last. */
+static const char *name_over_pages(void)
+{
+	char *mem = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memcpy(mem + 4096 - 4, "over pages", 11);
+}
+
 /* Of the stack of these cos nothing is left. */
 static void make_gone(void)
 {
@@ -184,6 +193,7 @@ int main(int argc, char **argv)
 	ended = resumed(resumed(co_on(NULL, 0, waiter, 300)));
 	large = resumed(
 		co_on(aco_share_stack_new2(8 << 20, 0), 2000, sleeper, 400));
+	aco_set_name(large, name_over_pages());
 
 	shared = aco_share_stack_new(0);
 	first = resumed(co_on(shared, 0, sleeper, 500));
