@@ -9,9 +9,9 @@ command -v setsid >/dev/null || skip "setsid is missing"
 # shellcheck disable=SC2154 # scratch: common.sh
 mkfifo "$scratch/all" "$scratch/begun"
 cat >"$scratch/hang" <<'HANG'
-exec 3>"$1/all"
+[ $# -eq 0 ] || exec 3>"$1/all"
 sleep 100000 &
-: >"$1/begun"
+[ $# -eq 0 ] || : >"$1/begun"
 sleep 100000
 HANG
 
@@ -20,17 +20,38 @@ is() {
 	[ "$2" = "$3" ] || fail "$1: is $3, should be $2"
 }
 
-# hangs PATIENT: a test that hangs, under it.
+# hangs PATIENT: a test that hangs, under it.  All have the pipe from the start, as the
+# time may be over before the test begins.
 hangs() {
 	cat "$scratch/all" &
 	reader=$!
-	cat "$scratch/begun" &
 	status=0
-	"$1" 1 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 || status=$?
+	"$1" 1 sh "$scratch/hang" >"$scratch/out" 2>&1 3>"$scratch/all" || status=$?
 	is "the status of what hangs" 124 $status
 	grep -q '^timed out: no output for 1 seconds$' "$scratch/out" ||
 		fail "what hangs: $(cat "$scratch/out")"
 	wait $reader
+}
+
+# is_told PATIENT: a signal, as soon as the test has begun.
+is_told() {
+	cat "$scratch/all" &
+	reader=$!
+	"$1" 1000 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 &
+	pid=$!
+	cat "$scratch/begun"
+	kill -s TERM $pid
+	status=0
+	wait $pid || status=$?
+	is "the status after a signal" 143 $status
+	wait $reader
+}
+
+# slower NAME EXPRESSION: scripts/patient as it is where something takes its time.
+slower() {
+	sed "$2" "$patient" >"$scratch/$1"
+	! cmp -s "$patient" "$scratch/$1" || fail "scripts/patient has changed"
+	chmod +x "$scratch/$1"
 }
 
 status=0
@@ -45,18 +66,15 @@ grep . "$scratch/out" && fail "a command that another has killed has timed out"
 hangs "$patient"
 # What kills the test comes to its own end later than the test.
 # shellcheck disable=SC2016 # the script has it so
-sed 's/^\tkill -s KILL -- "-$test"$/&; sleep 1/' "$patient" >"$scratch/late"
-cmp -s "$patient" "$scratch/late" && fail "scripts/patient has changed"
-chmod +x "$scratch/late"
+slower late 's/^\tend_test$/&; sleep 1/'
 hangs "$scratch/late"
+# The test has no group yet when its time is over.
+# shellcheck disable=SC2016
+slower groupless 's/^setsid "$@" &$/(sleep 2; exec setsid "$@") \&/'
+hangs "$scratch/groupless"
 
-cat "$scratch/all" &
-reader=$!
-"$patient" 1000 sh "$scratch/hang" "$scratch" >"$scratch/out" 2>&1 &
-pid=$!
-cat "$scratch/begun"
-kill -s TERM $pid
-status=0
-wait $pid || status=$?
-is "the status after a signal" 143 $status
-wait $reader
+is_told "$patient"
+# The test has begun before the script goes on.
+# shellcheck disable=SC2016
+slower behind 's/^setsid "$@" &$/&\nsleep 1/'
+is_told "$scratch/behind"
