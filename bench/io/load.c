@@ -57,18 +57,20 @@ static __attribute__((__noreturn__)) void fail(const char *what)
 	exit(1);
 }
 
-/* What the server did is more than that a socket was closed. */
+/* What the server did is more than that a socket was closed, which its end does before
+   it is there for waitpid(2).  To kill it then changes nothing. */
 static __attribute__((__noreturn__)) void server_failed(const char *what)
 {
 	int status, error = errno;
 
 	usleep(100000); /* to let it say why */
-	if (waitpid(server, &status, WNOHANG) == server) {
-		server = 0;
+	kill(server, SIGKILL);
+	if (waitpid(server, &status, 0) == server &&
+	    (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL))
 		fprintf(stderr, "load: %s: the server ended with %d\n", program,
 			WIFEXITED(status) ? WEXITSTATUS(status)
 					  : 128 + WTERMSIG(status));
-	}
+	server = 0;
 	errno = error;
 	fail(what);
 }
