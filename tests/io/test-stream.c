@@ -502,13 +502,15 @@ IO_TEST(urgent_data)
 }
 
 /* A raw socket has the protocol, but each read ends with a packet.  Only those
-   who may make one run this. */
+   who may make one run this.  All that have the same address get all packets, so each
+   process has one of its own. */
 IO_TEST(packets_of_tcp)
 {
 	static const char packet[20]; /* that TCP throws away */
 	const struct sockaddr_in self = {
 		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 0x4d4d00),
+		.sin_addr.s_addr =
+			htonl((INADDR_LOOPBACK | 1 << 23) + (uint32_t)getpid()),
 	};
 	int fd = aco_io_socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
 	char buf[256];
