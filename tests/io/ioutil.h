@@ -66,7 +66,8 @@ void io_get(int fd, void *buf, size_t len);
 /* Of one that does not come, however slow a tool makes the test. */
 #define LONG 100000000
 
-/* Several turns pass, in which nothing happens that others wait for. */
+/* Several turns pass, in which nothing happens that others wait for.  What was sent
+   by TCP or UDP may be on its way for longer. */
 void io_turns(int n);
 
 /* Open descriptors of this process. */

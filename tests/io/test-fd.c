@@ -129,7 +129,8 @@ IO_TEST(wait_beside_urgent_data)
 	ck_assert_int_eq(results[0], -9);
 	ck_assert(is_asleep());
 	io_put(pair[0], "x", 1);
-	io_turns(3);
+	while (results[0] == -9)
+		io_turns(1);
 	ck_assert_int_eq(results[0], ACO_IO_READ);
 	io_get(fds[0], &c, 1);
 	ck_assert_int_eq(c, 'x');
@@ -645,7 +646,8 @@ IO_TEST(poll_for_urgent_data)
 	io_turns(2);
 	ck_assert_int_eq(results[0], -9);
 	ck_assert_int_eq(send(pair[0], "!", 1, MSG_OOB), 1);
-	io_turns(2);
+	while (results[0] == -9)
+		io_turns(1);
 	ck_assert_int_eq(results[0], 1);
 	ck_assert_int_eq(results[1], POLLPRI);
 	aco_io_close(pair[0]);
