@@ -1371,7 +1371,7 @@ static Suite *make_suite(void)
 	TCase *tc = tcase_create("all");
 
 	suite_add_tcase(suite, tc);
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	tcase_add_unchecked_fixture(tc, make_root, remove_root);
 	tcase_add_checked_fixture(tc, NULL, kill_server);
 	tcase_add_loop_test(tc, options, 0, rows());

@@ -497,7 +497,7 @@ Suite *t_suite(void)
 	Suite *s = suite_create("pieces");
 	TCase *tc = tcase_create("first");
 
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, no_keys);
 	tcase_add_test(tc, fork_first);
 	suite_add_tcase(s, tc);

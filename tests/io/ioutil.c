@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /* As in testutil.c: a test that hangs ends, too. */
-#define TIMEOUT_SECONDS 120
+#define TIMEOUT_SECONDS 300
 
 unsigned io_flags;
 
