@@ -102,7 +102,7 @@ for program in echo httpd httpd-threads; do
 	set -- "$examples/$program"
 	case $program in httpd*) set -- "$1" --port=0 ;; esac
 	status=0
-	timeout 60 "$@" >/dev/full 2>"$scratch/err" || status=$?
+	timeout 300 "$@" >/dev/full 2>"$scratch/err" || status=$?
 	[ $status -eq 1 ] || fail "$program on a full disk: status $status"
 done
 passed "a full disk is an error"
@@ -156,7 +156,7 @@ test_clients() {
 	fi
 	if has wrk; then
 		# without --timeout, an answer after two seconds is an error
-		want 'Requests/sec' wrk -c 100 -t 1 -d 1 --timeout 60 "$url/hello"
+		want 'Requests/sec' wrk -c 100 -t 1 -d 1 --timeout 300 "$url/hello"
 		no_errors "$1: wrk"
 		passed "$1: wrk, 100 connections"
 	fi

@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 						     : yields;
 	pthread_t thread;
 
-	alarm(60); /* a tool may never see the thread end */
+	alarm(300); /* a tool may never see the thread end */
 	if (pthread_create(&thread, NULL, starts_it, &fp) ||
 	    pthread_join(thread, NULL))
 		return 1;

@@ -30,7 +30,7 @@ try()
 {
 	# shellcheck disable=SC2086
 	"$cc" $arch_flags -O2 -flto -o "$scratch/lto" "$@" $lib_ldflags &&
-		timeout 60 "$scratch/lto" && is_plain plain_yield &&
+		timeout 300 "$scratch/lto" && is_plain plain_yield &&
 		is_plain plain_resume && return
 	echo "FAIL: lto: $cc $arch_flags: $*"
 	status=1

@@ -196,7 +196,7 @@ one()
 		grep -E 'error|warning|undefined' "$out.log" | head -n 5
 		return
 	fi
-	timeout 60 "$out" >"$out.log" 2>&1
+	timeout 300 "$out" >"$out.log" 2>&1
 	case $? in
 	0) echo "ok: $what" ;;
 	77) echo "skip: not on this processor: $what" ;;

@@ -61,7 +61,7 @@ one()
 		grep -E 'error|warning|undefined' "$scratch/log" | head -n 2
 		return
 	fi
-	timeout 60 "$scratch/migrate" >"$scratch/log" 2>&1
+	timeout 300 "$scratch/migrate" >"$scratch/log" 2>&1
 	case $? in
 	0) echo "ok: $what" ;;
 	*)

@@ -35,7 +35,7 @@ for flags in "-O2" "-O2 -fPIC" "-Os -fomit-frame-pointer" "-O0" \
 		object "$two" mixed-func.c f2.o $flags -DMIXED_OTHER &&
 		"$one" $arch_flags -o "$scratch/mixed" "$scratch"/*.o $lib_ldflags &&
 		ACO_TEST_SWITCHES=${ACO_TEST_SWITCHES:-2000000} \
-			timeout 60 "$scratch/mixed" >"$scratch/log" && continue
+			timeout 300 "$scratch/mixed" >"$scratch/log" && continue
 	echo "FAIL: mixed: $one and $two $arch_flags $flags"
 	status=1
 done

@@ -38,7 +38,7 @@ run()
 		bad "$cc $arch_flags $src $*: does not compile"
 		return
 	fi
-	timeout 60 "$scratch/prog" >"$scratch/log" 2>&1
+	timeout 300 "$scratch/prog" >"$scratch/log" 2>&1
 	got=$?
 	test $got -eq "$want" || test $got -eq 77 ||
 		bad "$cc $arch_flags $src $*: ends with $got"
@@ -65,7 +65,7 @@ plugin()
 	*) hosts="host linked" ;;
 	esac
 	for host in $hosts; do
-		timeout 60 "$scratch/$host" "$scratch/plugin.so" >"$scratch/log" 2>&1 ||
+		timeout 300 "$scratch/$host" "$scratch/plugin.so" >"$scratch/log" 2>&1 ||
 			bad "$cc $arch_flags plugin, $host $*: ends with $?"
 	done
 }
