@@ -169,27 +169,32 @@ void t_child_assert(int ok, const char *what, int line)
 /* From the page tables.  What is in statm is counted by each processor for itself, and
    from Linux 6.2 on may lack some of that: two pages of each processor for each one that
    there is, a megabyte where there are 128. */
-static size_t resident_bytes(void)
+static size_t anonymous_bytes(void)
 {
 	FILE *f = fopen("/proc/self/smaps_rollup", "r");
 	char line[128];
 	size_t kib = 0;
 
 	while (f && !kib && fgets(line, sizeof(line), f))
-		sscanf(line, "Rss: %zu", &kib);
+		sscanf(line, "Anonymous: %zu", &kib);
 	if (f)
 		fclose(f);
 	return kib * 1024;
 }
 
+/* Without pages of files: the child of a fork(2) begins without those of programs and
+   libraries, and gets as many at a time as the kernel has at hand. */
 struct t_memory t_memory(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
-	size_t exact = resident_bytes();
+	size_t exact = anonymous_bytes();
+	size_t of_files;
 	struct t_memory m;
 
-	t_child(f && fscanf(f, "%zu %zu", &m.total, &m.resident) == 2);
+	t_child(f && fscanf(f, "%zu %zu %zu", &m.total, &m.resident,
+			    &of_files) == 3);
 	fclose(f);
+	m.resident -= of_files;
 	m.total *= (size_t)sysconf(_SC_PAGESIZE);
 	m.resident *= (size_t)sysconf(_SC_PAGESIZE);
 	if (exact)

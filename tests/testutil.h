@@ -68,7 +68,7 @@ void t_expect_ok(void (*fn)(void *arg), void *arg);
 void t_child_assert(int ok, const char *what, int line);
 #define t_child(expr) t_child_assert(!!(expr), #expr, __LINE__)
 
-/* Bytes of this process: of address space, and in memory. */
+/* Bytes of this process: of address space, and in memory, without pages of files. */
 struct t_memory {
 	size_t total, resident;
 };
