@@ -19,12 +19,14 @@ arch_32 = i386
 top_$(own) = $(TOP)
 top_$(other) = other
 
+# Without flags, but with what may start it, as ccache(1).
+compiler := $(shell cc='$(COMPILER)'; echo "$${cc%% -*}")
 cc_$(own) = $(COMPILER)
 ifeq ($(own),64)
-cc_32 = $(firstword $(COMPILER)) -m32 \
+cc_32 = $(compiler) -m32 \
 	$(addprefix -idirafter ,$(wildcard /usr/include/x86_64-linux-gnu))
 else
-cc_64 = $(firstword $(COMPILER)) -m64
+cc_64 = $(compiler) -m64
 endif
 bits := $(own) $(shell echo 'int main(void) { return 0; }' | \
 	$(cc_$(other)) -x c - -o probe >/dev/null 2>&1 && echo $(other))

@@ -48,7 +48,13 @@ sample_of() {
 
 # The flags that choose the architecture, for other compilers than $CC.
 arch_flags() {
-	case $CC in *\ *) echo "${CC#* }" ;; esac
+	case $CC in *\ -*) echo "-${CC#* -}" ;; esac
+}
+
+# The compiler of $CC, without flags, and without a program that starts it, as ccache(1).
+cc_name() {
+	without_flags=${CC%% -*}
+	echo "${without_flags##* }"
 }
 
 # target COMPILER...: for which processor and C library it makes
@@ -81,7 +87,7 @@ compiler() {
 # name, that make programs for the library here: each version once.
 compilers() {
 	versions='|'
-	for cc in "${CC%% *}" gcc clang $(
+	for cc in "$(cc_name)" gcc clang $(
 		IFS=:
 		for dir in $PATH; do
 			ls "$dir" 2>/dev/null || :

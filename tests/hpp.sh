@@ -165,7 +165,7 @@ extent() {
 	elif is_second && [ $ran -gt 0 ]; then
 		echo standards
 	else
-		case " gcc clang ${CC%% *} " in
+		case " gcc clang $(cc_name) " in
 		*" $cc "*) echo all ;;
 		*) echo standards ;;
 		esac

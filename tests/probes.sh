@@ -158,7 +158,7 @@ try() {
 
 # Of the library of this build, a sample has the notes (above): one of these will do.
 # shellcheck disable=SC2046 # words
-for cc in $(sample_of 1 gcc clang "${CC%% *}"); do
+for cc in $(sample_of 1 gcc clang "$(cc_name)"); do
 	compiler "$cc" || continue
 	case $ran in *" $cc "*) continue ;; esac
 	try "$cc" -O2 -fPIC || fail "$cc: $(cat "$scratch/log")"

@@ -18,7 +18,7 @@ arch_flags=$(arch_flags)
 gcc_and_clang()
 {
 	kinds=
-	for cc in "${CC%% *}" gcc clang; do
+	for cc in "$(cc_name)" gcc clang; do
 		compiler "$cc" || continue
 		kind=$("$cc" --version | sed -n 's/.*clang.*/clang/p;1q')
 		kind=${kind:-gcc}
