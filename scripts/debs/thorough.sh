@@ -57,7 +57,7 @@ build_without() {
 		for deb in libaco-dev_*.deb libaco-io-dev_*.deb; do
 			dpkg -c $deb >contents
 			grep "include/aco.*\.h" contents
-			if grep share/man contents; then exit 1; fi
+			if grep "share/man\|/bench\|/examples" contents; then exit 1; fi
 		done'
 }
 
