@@ -155,8 +155,8 @@ struct aco_io_s {
 	int epoll_fd, event_fd;
 	struct task *running;
 	struct queue ready;
-	struct queue busy;    /* ready, but not before the next look */
 	struct queue starved; /* could not be resumed without memory */
+	bool ends_turn;	      /* look for events, before another task runs */
 	int64_t now, retry_at;
 	struct heap heap;
 	struct descriptor *fds;
@@ -283,7 +283,7 @@ int aco_io_wake_all(struct queue *queue, int error);
 /*
  * For a call that may not wait: fails when the task is cancelled, and lets others run
  * from time to time.  System calls take so long that the scheduler looks for events
- * then, before the task goes on: else those who wait for these would wait for
+ * then, before any task goes on: else those who wait for these would wait for
  * TASKS_IN_TURN times CALLS_IN_TURN calls of a task that alone is ready.
  */
 int aco_io_take_turn(bool is_system_call);

@@ -214,19 +214,14 @@ static int timeout(const aco_io_t *io, int64_t until)
 	return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
-static void make_ready(aco_io_t *io, struct queue *queue)
+static void retry(aco_io_t *io)
 {
 	struct task *task;
 
-	while ((task = queue->head)) {
+	while ((task = io->starved.head)) {
 		aco_io_dequeue(task);
 		aco_io_enqueue(&io->ready, task);
 	}
-}
-
-static void retry(aco_io_t *io)
-{
-	make_ready(io, &io->starved);
 	if (!aco_io_jobs_start(io))
 		io->retry_at = io->now + RETRY_AFTER;
 }
@@ -273,12 +268,13 @@ static void run_task(aco_io_t *io, struct task *task)
 
 static void run_ready(aco_io_t *io)
 {
-	for (int n = 0; io->ready.head && n < TASKS_IN_TURN; n++) {
+	io->ends_turn = false;
+	for (int n = 0; io->ready.head && n < TASKS_IN_TURN && !io->ends_turn;
+	     n++) {
 		run_task(io, io->ready.head);
 		if (io->is_forked)
 			return;
 	}
-	make_ready(io, &io->busy);
 }
 
 static int check(const aco_io_t *io)

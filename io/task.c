@@ -329,22 +329,16 @@ int aco_io_wake_all(struct queue *queue, int error)
 	return n;
 }
 
-static ALWAYS_INLINE int yield(bool until_look)
+int aco_io_yield(void)
 {
-	aco_io_t *io = aco_io_thread;
 	struct task *task = may_give_way();
 
 	if (!task)
 		return -1;
 	task->state = TASK_READY;
-	aco_io_enqueue(until_look ? &io->busy : &io->ready, task);
+	aco_io_enqueue(&aco_io_thread->ready, task);
 	suspend(task);
 	return 0;
-}
-
-int aco_io_yield(void)
-{
-	return yield(false);
 }
 
 int aco_io_take_turn(bool is_system_call)
@@ -355,7 +349,9 @@ int aco_io_take_turn(bool is_system_call)
 		return -1;
 	if (has_turn(task))
 		return 0;
-	return is_system_call ? yield(true) : yield(false);
+	if (is_system_call && !is_stopped(task))
+		aco_io_thread->ends_turn = true;
+	return aco_io_yield();
 }
 
 int aco_io_sleep(int64_t deadline)

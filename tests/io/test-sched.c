@@ -458,6 +458,30 @@ IO_TEST(events_beside_a_busy_task)
 	aco_io_close(fds[1]);
 }
 
+/* Nor do those that give way again and again run more often than it does. */
+static void yields_on(void *unused)
+{
+	(void)unused;
+	while (aco_io_yield() == 0)
+		count++;
+}
+
+IO_TEST(a_busy_task_beside_one_that_yields)
+{
+	int zero = open("/dev/zero", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	aco_io_group_t *group = io_group();
+	char c;
+
+	ck_assert_int_ge(zero, 0);
+	io_go(group, yields_on, NULL);
+	for (int i = 0; i < 640; i++)
+		ck_assert_int_eq(aco_io_read(zero, &c, 1, ACO_IO_NEVER), 1);
+	ck_assert_int_ge(count, 9);
+	ck_assert_int_le(count, 11);
+	ck_assert_int_eq(aco_io_group_destroy(group), 0);
+	aco_io_close(zero);
+}
+
 void t_reset(void)
 {
 	count = 0;
@@ -471,6 +495,7 @@ Suite *t_suite(void)
 	tcase_add_test(tc, new_and_destroy);
 	tcase_add_test(tc, options);
 	io_add(tc, events_beside_a_busy_task);
+	io_add(tc, a_busy_task_beside_one_that_yields);
 	io_add(tc, size_of_stacks);
 	tcase_add_test(tc, no_descriptors);
 	tc = io_case(s, "misuse");
