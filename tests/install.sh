@@ -90,6 +90,12 @@ chmod -R u+w "$scratch/examples"
 }
 LD_LIBRARY_PATH=$installed "$scratch/examples/generator" >/dev/null ||
 	fail "the generator that examples/Makefile has built ends with $?"
+# A compiler that finds no headers of the system stands for libraries that are missing.
+make -n -C "$scratch/examples" CC="$CC -nostdinc" generator >"$scratch/make.log" 2>&1
+for name in httpd-threads $(if [ -e "$io_libdir" ]; then echo embed-libev; fi); do
+	grep -q "$name .*left out" "$scratch/make.log" ||
+		fail "examples/Makefile builds $name without its library"
+done
 
 make -C "$top_builddir" uninstall DESTDIR="$root" >"$scratch/uninstall.log" 2>&1 || {
 	cat "$scratch/uninstall.log"
