@@ -75,6 +75,9 @@ done
 grep -q '^hello,raw,1,.*,1,no,1.000$' "$scratch/out" ||
 	fail "csv: one sample passes for a good figure"
 
+measure --format csv --servers aco-own --handovers 1 channel
+[ $status -eq 0 ] || fail "one handover: ends with $status: $(cat "$err")"
+
 measure --servers raw,aco-own hello
 [ $status -eq 0 ] || fail "text: ends with $status: $(cat "$err")"
 grep -q '^libaco-io, own .*[0-9]?' "$scratch/out" || fail "text: no row, or no mark"
