@@ -62,13 +62,15 @@ static int read_request(struct session *s)
 	int len = 0, n;
 
 	while (!strstr(s->request, "\r\n\r\n")) {
+		if (len == REQUEST_MAX)
+			return -1; /* too long */
 		do {
 			ERR_clear_error();
 			n = SSL_read(s->ssl, s->request + len,
 				     REQUEST_MAX - len);
 		} while (n <= 0 && again(s, n));
 		if (n <= 0)
-			return -1; /* too late, too long, or gone */
+			return -1; /* too late, or gone */
 		len += n;
 	}
 	return 0;
@@ -77,6 +79,18 @@ static int read_request(struct session *s)
 static int write_reply(SSL *ssl)
 {
 	return SSL_write(ssl, reply, sizeof(reply) - 1);
+}
+
+/*
+ * To close a socket with unread input makes the kernel reset the connection, and
+ * the peer may lose the reply: take what it still sends, a body say.
+ */
+static void say_goodbye(struct session *s)
+{
+	call(s, SSL_shutdown);
+	shutdown(s->fd, SHUT_WR);
+	while (aco_io_read(s->fd, s->request, REQUEST_MAX, s->deadline) > 0)
+		;
 }
 
 static void serve(void *arg)
@@ -95,7 +109,7 @@ static void serve(void *arg)
 		fputs("OpenSSL has no memory\n", stderr);
 	else if (call(s, SSL_accept) > 0 && !read_request(s) &&
 		 call(s, write_reply) > 0)
-		call(s, SSL_shutdown);
+		say_goodbye(s);
 	SSL_free(s->ssl);
 	aco_io_close(s->fd);
 	free(s);

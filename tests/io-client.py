@@ -4,12 +4,14 @@
 io-client.py echo PORT N   N connections at once, each sends, ends its direction,
                            and gets all of it back
 io-client.py hold PORT     says when a connection works; waits for the server's end
+io-client.py tls PORT CA   sends a long body by TLS, and then reads the answer; a few times
 io-client.py end PORT      the server ends the connection, to which nothing was sent
 io-client.py count         a server: tells each peer, after its end, how many bytes
 io-client.py deaf          a server with no place for more connections
 """
 
 import socket
+import ssl
 import sys
 import threading
 
@@ -72,6 +74,17 @@ def hold(port):
         print("ready", flush=True)
         if connection.recv(1):
             sys.exit("there are more bytes")
+
+
+def tls(port, ca):
+    context = ssl.create_default_context(cafile=ca)
+    body = bytes(300000)
+    request = b"POST / HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for _ in range(10):
+        with context.wrap_socket(connect(port), server_hostname=HOST) as connection:
+            connection.sendall(request + body)
+            if b"Hello" not in receive_all(connection):
+                sys.exit("no answer")
 
 
 def end(port):

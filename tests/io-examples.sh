@@ -262,6 +262,11 @@ test_tls() {
 	want Hello openssl s_client -quiet -verify_return_error \
 		-CAfile "$scratch/cert" -connect "127.0.0.1:$port" <"$scratch/request"
 	passed "tls-server ($stack): s_client"
+	if has python3; then
+		python3 "$client" tls "$port" "$scratch/cert" ||
+			fail "tls-server ($stack): a reply is lost"
+		passed "tls-server ($stack): a body that it does not read"
+	fi
 	if has curl; then
 		url=https://127.0.0.1:$port
 		want Hello curl -sS --fail --cacert "$scratch/cert" "$url/"
