@@ -112,6 +112,9 @@ int main(int argc, char **argv)
 	flags = parse_options(argc, argv, 4, 5, usage);
 	argv += optind;
 	host = argv[0], port = argv[1];
+	/* Of a number that is too big, getaddrinfo() takes the lower 16 bits. */
+	if (*port >= '0' && *port <= '9')
+		parse_number(port, 1, 65535, usage);
 	connect_ms = parse_number(argv[2], 0, 3600000, usage);
 	idle_ms = parse_number(argv[3], 1, 3600000, usage);
 	run_server(parse_port(argv[4], usage), proxy, flags);

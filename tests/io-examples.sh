@@ -78,7 +78,7 @@ exec 9<>"$scratch/in"
 bad() {
 	has "$1" || return 0
 	status=0
-	"$@" >"$scratch/got" 2>"$scratch/err" || status=$?
+	timeout 60 "$@" >"$scratch/got" 2>"$scratch/err" || status=$?
 	[ $status -eq 2 ] || fail "$*: status $status"
 	grep -q "^usage: ${1##*/} " "$scratch/err" || fail "$*: no usage"
 }
@@ -91,6 +91,8 @@ for program in echo embed-libev; do
 done
 bad "$examples/proxy" localhost 80 1000
 bad "$examples/proxy" localhost 80 -1 1000
+bad "$examples/proxy" localhost 65616 1000 1000
+bad "$examples/proxy" localhost 0 1000 1000
 bad "$examples/fetch" 1 1
 bad "$examples/fetch" 0 1 http://localhost/
 bad "$examples/tls-server" certificate
