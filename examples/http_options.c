@@ -114,6 +114,15 @@ static void usage_error(const char *name, const char *option)
 	exit(2);
 }
 
+/* After what was asked for is on standard output. */
+static void end_well(const char *name)
+{
+	if (!fflush(stdout))
+		exit(0);
+	fprintf(stderr, "%s: standard output: %s\n", name, strerror(errno));
+	exit(1);
+}
+
 /* Each returns whether arg is good. */
 
 static bool parse_number(const char *arg, unsigned long min, unsigned long max,
@@ -205,13 +214,13 @@ void http_parse_options(struct http_server *srv, bool coroutines, int argc,
 		if (id == OPT_HELP) {
 			printf("usage: %s [OPTION]...\n\n%s%s", srv->name,
 			       coroutines ? help_coroutines : "", help_common);
-			exit(0);
+			end_well(srv->name);
 		}
 		if (id == OPT_VERSION) {
 			printf("%s (libaco) %d.%d.%d\n", srv->name,
 			       ACO_VERSION_MAJOR, ACO_VERSION_MINOR,
 			       ACO_VERSION_PATCH);
-			exit(0);
+			end_well(srv->name);
 		}
 		if (id == '?')
 			usage_error(srv->name, NULL);

@@ -107,6 +107,14 @@ for program in echo httpd httpd-threads; do
 	timeout 300 "$@" >/dev/full 2>"$scratch/err" || status=$?
 	[ $status -eq 1 ] || fail "$program on a full disk: status $status"
 done
+for program in httpd httpd-threads; do
+	if ! [ -c /dev/full ] || ! has "$examples/$program"; then continue; fi
+	for option in --help --version; do
+		if "$examples/$program" $option >/dev/full 2>"$scratch/err"; then
+			fail "$program $option says nothing of a full disk"
+		fi
+	done
+done
 passed "a full disk is an error"
 
 # ---- echo, also in the loop of libev ----------------------------------------------
