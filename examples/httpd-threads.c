@@ -87,6 +87,13 @@ static ssize_t result_of(ssize_t n)
 	return n;
 }
 
+/* All signals are blocked here.  But a call on a socket with a timeout also ends
+   when the process is stopped and continued, by Ctrl-Z or a debugger. */
+static bool is_interrupted(ssize_t n)
+{
+	return n < 0 && errno == EINTR;
+}
+
 static int io_wait(struct http_io *io, int64_t deadline)
 {
 	/* A system call more for each request would buy nothing here. */
@@ -99,9 +106,13 @@ static ssize_t io_read(struct http_io *io, void *buf, size_t len,
 		       int64_t deadline)
 {
 	struct connection *conn = (struct connection *)io;
+	ssize_t n;
 
-	set_timeout(io->fd, SO_RCVTIMEO, &conn->rcv_timeout, deadline);
-	return result_of(recv(io->fd, buf, len, 0));
+	do {
+		set_timeout(io->fd, SO_RCVTIMEO, &conn->rcv_timeout, deadline);
+		n = result_of(recv(io->fd, buf, len, 0));
+	} while (is_interrupted(n));
+	return n;
 }
 
 static int io_write(struct http_io *io, const void *buf, size_t len, bool more,
@@ -115,6 +126,8 @@ static int io_write(struct http_io *io, const void *buf, size_t len, bool more,
 	for (; len; at += n, len -= n) {
 		set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, deadline);
 		n = result_of(send(io->fd, at, len, flags));
+		if (is_interrupted(n))
+			n = 0;
 		if (n < 0)
 			return -1;
 	}
@@ -128,8 +141,10 @@ static ssize_t io_sendfile(struct http_io *io, int file, int64_t *off,
 	off_t at = *off;
 	ssize_t n;
 
-	set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, deadline);
-	n = result_of(sendfile(io->fd, file, &at, len));
+	do {
+		set_timeout(io->fd, SO_SNDTIMEO, &conn->snd_timeout, deadline);
+		n = result_of(sendfile(io->fd, file, &at, len));
+	} while (is_interrupted(n));
 	*off = at;
 	return n;
 }

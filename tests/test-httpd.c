@@ -990,6 +990,27 @@ START_TEST(vanish)
 }
 END_TEST
 
+/* By Ctrl-Z, or by a debugger: what waits for input goes on. */
+START_TEST(stop_and_continue)
+{
+	int fd[8], i, status;
+
+	start(_i, NULL);
+	for (i = 0; i < 8; i++) {
+		fd[i] = dial();
+		ck_assert_int_eq(ask(fd[i], "/hello"), 200);
+	}
+	kill(server_pid, SIGSTOP);
+	ck_assert_int_eq(waitpid(server_pid, &status, WUNTRACED), server_pid);
+	kill(server_pid, SIGCONT);
+	for (i = 0; i < 8; i++) {
+		ck_assert_int_eq(ask(fd[i], "/hello"), 200);
+		close(fd[i]);
+	}
+	stop(SIGINT);
+}
+END_TEST
+
 /* False: the connection had been idle for too long before it was asked for anything,
    as this process has to wait for a processor, too.  Else it was after the answer. */
 static bool ask_before_the_end(int fd)
@@ -1393,6 +1414,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, byte_ranges, 0, rows());
 	tcase_add_loop_test(tc, big_range, 0, rows());
 	tcase_add_loop_test(tc, vanish, 0, rows());
+	tcase_add_loop_test(tc, stop_and_continue, 0, rows());
 	tcase_add_loop_test(tc, idle_timeout, 0, rows());
 	tcase_add_loop_test(tc, read_timeout, 0, rows());
 	tcase_add_loop_test(tc, write_timeout, 0, rows());
