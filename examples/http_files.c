@@ -82,6 +82,7 @@ static unsigned status_of(int error)
 		return 404;
 	case EACCES:
 	case ELOOP:
+	case ENXIO: /* a socket */
 	case EPERM:
 		return 403;
 	case EMFILE:
@@ -157,22 +158,32 @@ static int reply_part(struct http_conn *c, const char *fields, int file,
 	return http_reply_file(c, 206, all, file, off, len);
 }
 
+/* Nothing for a time that has no date of HTTP: its year is too far away for four
+   digits, or even for a struct tm.  Whoever may write files can set that. */
+static void format_modified(char *field, size_t size, time_t time)
+{
+	struct tm tm;
+
+	if (!gmtime_r(&time, &tm) || tm.tm_year < 1000 - 1900 ||
+	    tm.tm_year > 9999 - 1900 ||
+	    !strftime(field, size,
+		      "Last-Modified: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm))
+		field[0] = '\0';
+}
+
 int http_answer_file(struct http_conn *c, int file, const char *type)
 {
-	char date[32], fields[160];
+	char modified[64], fields[160];
 	struct stat st;
-	struct tm tm;
 
 	if (fstat(file, &st))
 		return http_reply_error(c, 500, "");
 	if (!S_ISREG(st.st_mode))
 		return http_reply_error(c, S_ISDIR(st.st_mode) ? 404 : 403, "");
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT",
-		 gmtime_r(&st.st_mtime, &tm));
+	format_modified(modified, sizeof(modified), st.st_mtime);
 	snprintf(fields, sizeof(fields),
-		 "Content-Type: %s\r\nLast-Modified: %s\r\n"
-		 "Accept-Ranges: bytes\r\n",
-		 type, date);
+		 "Content-Type: %s\r\n%sAccept-Ranges: bytes\r\n", type,
+		 modified);
 	if (is_unmodified(c->req, &st))
 		return http_reply(c, 304, fields, "", 0);
 	if (wants_part(c->req, &st))

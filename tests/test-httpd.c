@@ -56,6 +56,7 @@ static rlim_t fd_limit; /* not 0: for the server */
 static const char *trouble;
 static int troubles; /* lines that stop() has seen */
 static char root[256];
+static char shm[32]; /* a directory in memory, or empty */
 
 /* ---------------------------------------------------------------- server -- */
 
@@ -341,7 +342,7 @@ static void shell(const char *command)
 static void make_root(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	char *big = big_content();
+	char *big = big_content(), path[512];
 
 	snprintf(root, sizeof(root), "%s/test-httpd.XXXXXX",
 		 tmp ? tmp : "/tmp");
@@ -353,6 +354,11 @@ static void make_root(void)
 	write_file("../secret", "secret\n", 7);
 	write_file("big.bin", big, BIG_SIZE);
 	free(big);
+	snprintf(path, sizeof(path), "%s/socket", root);
+	ck_assert_int_eq(mknod(path, S_IFSOCK | 0600, 0), 0);
+	strcpy(shm, "/dev/shm/test-httpd.XXXXXX");
+	if (!mkdtemp(shm))
+		shm[0] = '\0';
 	shell("mkdir sub && echo sub >sub/a+b.txt && mkfifo fifo &&"
 	      "ln -s ../secret link && ln -s .. up && ln -s / top &&"
 	      "truncate -s 268435456 huge.bin");
@@ -360,6 +366,11 @@ static void make_root(void)
 
 static void remove_root(void)
 {
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/file", shm);
+	unlink(path);
+	rmdir(shm);
 	shell("cd .. && rm -rf root secret *.log && rmdir \"$PWD\"");
 }
 
@@ -641,6 +652,7 @@ START_TEST(targets)
 		{ 403, "/sub/../../secret" },
 		{ 403, "/link" },
 		{ 403, "/fifo" },
+		{ 403, "/socket" },
 		{ 404, "/up/secret" },
 		{ 404, "/top/etc/passwd" },
 		{ 400, "/%00" },
@@ -1007,6 +1019,38 @@ START_TEST(stop_and_continue)
 		ck_assert_int_eq(ask(fd[i], "/hello"), 200);
 		close(fd[i]);
 	}
+	stop(SIGINT);
+}
+END_TEST
+
+/* Years that HTTP, and even a struct tm, can't write. */
+START_TEST(odd_times)
+{
+	static const long long times[] = { 253402300800, 67768036191676800 };
+	const char *more[] = { "--root", shm, NULL };
+	struct timespec ts[2] = { { 0 } };
+	char path[64], head[1024];
+	struct stat st;
+	size_t i;
+	int fd;
+
+	if (sizeof(time_t) < 8 || !shm[0])
+		return;
+	snprintf(path, sizeof(path), "%s/file", shm);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	start(_i, more);
+	fd = dial();
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		ts[1].tv_sec = (time_t)times[i];
+		ck_assert_int_eq(utimensat(AT_FDCWD, path, ts, 0), 0);
+		ck_assert_int_eq(stat(path, &st), 0);
+		if (st.st_mtime != ts[1].tv_sec)
+			continue; /* more than its file system can keep */
+		put(fd, "GET /file HTTP/1.1\r\nHost: x\r\n\r\n");
+		ck_assert_int_eq(get_head(fd, head, sizeof(head)), 200);
+		ck_assert_ptr_null(strstr(head, "Last-Modified"));
+	}
+	close(fd);
 	stop(SIGINT);
 }
 END_TEST
@@ -1415,6 +1459,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, big_range, 0, rows());
 	tcase_add_loop_test(tc, vanish, 0, rows());
 	tcase_add_loop_test(tc, stop_and_continue, 0, rows());
+	tcase_add_loop_test(tc, odd_times, 0, rows());
 	tcase_add_loop_test(tc, idle_timeout, 0, rows());
 	tcase_add_loop_test(tc, read_timeout, 0, rows());
 	tcase_add_loop_test(tc, write_timeout, 0, rows());
