@@ -65,6 +65,10 @@ static int on_header_field(http_parse_t *p, const char *at, size_t n)
 		return 0;
 	if (r->in_value && end_field(r))
 		return -1;
+	/* http_parser takes blanks in names.  To a proxy that takes them for the
+	   name without them, "Content-Length :" may mean something else. */
+	if (memchr(at, ' ', n))
+		return refuse(r, 400);
 	append(r->field, sizeof(r->field), &r->field_len, at, n);
 	return 0;
 }
@@ -93,6 +97,9 @@ static int on_headers_complete(http_parse_t *p)
 		return refuse(r, 505);
 	if (p->http_minor > 0 && !r->has_host)
 		return refuse(r, 400);
+	/* Peers of that version know no answer that goes on. */
+	if (p->http_minor == 0)
+		r->expect_continue = false;
 	if (p->method == HTTP_CONNECT)
 		return refuse(r, 501);
 	if (http_parse_content_length(p) > c->srv->opt.max_body)

@@ -570,6 +570,8 @@ static const struct {
 	{ 400, "GET /hello" END "Content-Length: 1\r\n"
 	       "Transfer-Encoding: chunked\r\n\r\n" },
 	{ 400, "POST /discard" END "Transfer-Encoding: chunked\r\n\r\nx\r\n" },
+	{ 400, "POST /discard" END "Content-Length : 1\r\n\r\n" },
+	{ 400, "POST /discard" END "Transfer-Encoding : chunked\r\n\r\n" },
 	{ 413, "POST /discard" END "Content-Length: 1001\r\n\r\n" },
 	{ 413, "POST /discard" END "Content-Length: 1001\r\n"
 	       "Expect: 100-continue\r\n\r\n" },
@@ -726,7 +728,7 @@ END_TEST
 START_TEST(methods)
 {
 	char head[1024], body[1024];
-	int fd;
+	int fd, other;
 
 	start(_i, NULL);
 	fd = dial();
@@ -745,6 +747,14 @@ START_TEST(methods)
 	put(fd, "body");
 	ck_assert_int_eq(get_reply(fd, body, sizeof(body)), 200);
 	ck_assert_str_eq(body, "4 bytes\n");
+	/* One that may not know the answer, and here has time to see it. */
+	other = dial();
+	put(other, "PUT /discard HTTP/1.0\r\nContent-Length: 4\r\n"
+		   "Expect: 100-continue\r\n\r\n");
+	ck_assert_int_eq(ask(fd, "/hello"), 200);
+	put(other, "body");
+	ck_assert_int_eq(get_reply(other, body, sizeof(body)), 200);
+	expect_end(other);
 	/* Upgrades are not taken. */
 	put(fd, "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\n"
 		"Upgrade: websocket\r\n\r\nGET /hello HTTP/1.1\r\n"
