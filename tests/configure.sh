@@ -5,6 +5,7 @@
 . "${top_srcdir:-.}/tests/common.sh"
 
 [ -x "$top_srcdir/configure" ] || skip "no configure here"
+[ ! -e "$top_srcdir/config.status" ] || skip "the source is configured itself"
 configure=$(cd "$top_srcdir" && pwd)/configure
 
 # Autoconf takes the compiler for this machine if none has the name of the other.
