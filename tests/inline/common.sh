@@ -56,6 +56,20 @@ knows()
 		"$cc" "$@" -Werror -x "${lang-c}" - -o "$scratch/knows" >/dev/null 2>&1
 }
 
+# end_with_results NAME: of the rows in $scratch/results, those that are not well, and how
+# many there are.
+end_with_results()
+{
+	echo "----"
+	grep -v '^ok' "$scratch/results"
+	echo "$1: $(grep -c '^ok' "$scratch/results") of" \
+		"$(grep -cE '^(ok|skip|FAIL)' "$scratch/results") run," \
+		"$(grep -c '^FAIL' "$scratch/results") failed"
+	grep -q '^ok' "$scratch/results" || exit 77
+	if grep -q '^FAIL' "$scratch/results"; then exit 1; fi
+	exit 0
+}
+
 # The flags of a program that has the static library in it.
 static_cflags="-I$top_srcdir/include -DACO_TEST_STATIC"
 static_ldflags="-L$libdir -l:libaco.a -lpthread -ldl"

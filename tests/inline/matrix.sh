@@ -234,10 +234,4 @@ wait
 
 # What was printed as it came, without what is well.
 cat "$scratch"/result.* >"$scratch/results"
-echo "----"
-grep -v '^ok' "$scratch/results"
-echo "matrix: $(grep -c '^ok' "$scratch/results") of" \
-	"$(grep -cE '^(ok|skip|FAIL)' "$scratch/results") run," \
-	"$(grep -c '^FAIL' "$scratch/results") failed"
-grep -q '^ok' "$scratch/results" || exit 77
-! grep -q '^FAIL' "$scratch/results"
+end_with_results matrix

@@ -78,10 +78,4 @@ while read -r cc; do
 	done <"$scratch/sample"
 done <"$scratch/compilers" | tee "$scratch/results"
 
-echo "----"
-grep -v '^ok' "$scratch/results"
-echo "migrate: $(grep -c '^ok' "$scratch/results") of" \
-	"$(grep -cE '^(ok|skip|FAIL)' "$scratch/results") run," \
-	"$(grep -c '^FAIL' "$scratch/results") failed"
-grep -q '^ok' "$scratch/results" || exit 77
-! grep -q '^FAIL' "$scratch/results"
+end_with_results migrate
