@@ -159,7 +159,7 @@ static int reply_part(struct http_conn *c, const char *fields, int file,
 }
 
 /* Nothing for a time that has no date of HTTP: its year is too far away for four
-   digits, or even for a struct tm.  Whoever may write files can set that. */
+   digits, or even for a struct tm.  All who may write the file can set it. */
 static void format_modified(char *field, size_t size, time_t time)
 {
 	struct tm tm;

@@ -55,8 +55,8 @@ static int begin(aco_io_chan_t *chan)
 }
 
 /*
- * An item, or a place, for which a task waits is handed over to the first that does,
- * which takes it when it runs, be it cancelled meanwhile.  If others could take it
+ * An item, or a place, for which tasks wait is handed over to the first of them.  That
+ * one takes it when it runs, even if it is cancelled meanwhile.  If others could take it
  * before, a task that is always the first to run would leave nothing to the rest.
  */
 static int take(aco_io_chan_t *chan, size_t *n, struct queue *queue,

@@ -91,6 +91,8 @@ static int64_t time_for(const aco_io_t *io)
 
 void aco_io_dump(const aco_io_t *io, int fd)
 {
+	int64_t now = io ? time_for(io) : 0;
+
 	for (size_t i = 0; io && i < io->slot_count; i++) {
 		const struct task *task = io->slots[i].task;
 		struct line line = { .len = 0 };
@@ -98,7 +100,7 @@ void aco_io_dump(const aco_io_t *io, int fd)
 		if (!task)
 			continue;
 		add_task(&line, task);
-		add_wait(&line, time_for(io), task);
+		add_wait(&line, now, task);
 		add(&line, "\n");
 		put(&line, fd);
 	}

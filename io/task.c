@@ -276,8 +276,9 @@ static struct task *may_give_way(void)
 	return task;
 }
 
-/* Who asks again and again whether something has happened gives those their turn
-   who do it.  Nothing of the caller's is looked at then: it may be gone. */
+/* A task that asks again and again whether something has happened must not keep
+   those from running that make it happen.  What the caller looked at may be gone
+   after that. */
 static __attribute__((__noinline__)) int time_out(void)
 {
 	return aco_io_take_turn(false) ? -1 : fail(ETIMEDOUT);
