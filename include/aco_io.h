@@ -251,8 +251,8 @@ int aco_io_socket(int domain, int type, int protocol);
 int aco_io_adopt(int fd);
 
 /*
- * Wait until fd is ready for one of events (ACO_IO_READ, ACO_IO_WRITE, or both),
- * whoever reads from it: for libraries that make their own system calls.
+ * Wait until fd is ready for one of events (ACO_IO_READ, ACO_IO_WRITE, or both).
+ * For libraries that make their own system calls.
  * Returns those that are ready, or -1, also with EINVAL (unknown events).
  */
 int aco_io_wait(int fd, int events, int64_t deadline);

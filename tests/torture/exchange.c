@@ -165,7 +165,7 @@ static void put_in_ring(struct group *g)
 	unsigned n = atomic_fetch_add(&ring_tail, 1);
 	struct cell *c = &ring[n % CELLS];
 
-	/* whoever has taken the last one from here leaves soon */
+	/* the thread that has taken the last one from here leaves soon */
 	while (atomic_load_explicit(&c->turn, memory_order_acquire) != n)
 		sched_yield();
 	c->group = g;
