@@ -91,7 +91,8 @@ sites-%.done: $(wildcard $(DIR)/sites/*) $(sources)
 Sites%.v sites%.bin: sites-%.done ;
 
 # All registers but those that the inline switch keeps are ones that it names.
-registers-%.done: $(SRC)/tests/inline/registers.sh $(SRC)/tests/inline/common.sh $(sources)
+registers-%.done: $(SRC)/tests/inline/registers.sh $(SRC)/tests/inline/common.sh \
+		$(SRC)/tests/common.sh $(sources)
 	$(STEP) $@ "$(arch_$*): registers" env top_srcdir='$(SRC)' \
 		top_builddir=$(top_$*) CC='$(cc_$*)' sh $<
 

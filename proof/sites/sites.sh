@@ -10,12 +10,12 @@ sources=$(cd "$(dirname "$0")" && pwd)
 set -eu
 rm -rf "$out"
 mkdir -p "$out"
-every_compiler | while read -r cc; do
+compilers | while read -r cc; do
 	for level in -O0 -O1 -O2 -O3; do
 		for pic in -fPIC "-fno-pic -fno-pie"; do
 			for source in "$sources"/*.c; do
 				name=$(basename "$source" .c)
-				object=$out/$cc$level${pic%% *}-$name.o
+				object=$out/${cc##*/}$level${pic%% *}-$name.o
 				# -Wa,-L keeps the labels, for sites.py
 				# shellcheck disable=SC2086 # lists of words
 				"$cc" $arch_flags $level $pic -Wall -Wextra -Werror -Wa,-L \
