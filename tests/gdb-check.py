@@ -253,7 +253,7 @@ def check_overwritten():
         [head for head in lib.words(lib.notes[0], lib.note_lists) if head][0] ^
         ((1 << 8 * lib.word) - 1),
         lib.pointer(lib.arenas[0]), lib.pointer(lib.threads[0]),
-        address("&aco_names"))
+        lib.words(address("(unsigned long)&aco_debug_") + 24, 5)[4])
 
     def some():
         text = run("info cos -all")
