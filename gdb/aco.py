@@ -419,14 +419,17 @@ class World:
                 found.append(co)
                 break
 
-    def used_of(self, slab):
-        """(address of its first piece, their size, a bit for each in use)"""
+    def used_of(self, slab, least):
+        """(address of its first piece, their size, a bit for each in use), or no bits
+        if they are smaller"""
         begin, size, count = [self.lib.number(slab + at)
                               for at in self.lib.slabs[2:5]]
         if not size:
             raise gdb.GdbError(LACKS)
         if begin + count * size > SLAB:
             raise gdb.MemoryError
+        if size < least:
+            return slab + begin, size, 0
         free = int.from_bytes(
             read(slab + self.lib.slabs[5], (count + 31) // 32 * 4), "little")
         return slab + begin, size, ~free & ((1 << count) - 1)
@@ -437,8 +440,8 @@ class World:
         for slab in self.lib.walk(self.lib.slabs):
             used = 0
             with self.lib.damage:
-                begin, size, used = self.used_of(slab)
-            if not used or size < least:
+                begin, size, used = self.used_of(slab, least)
+            if not used:
                 continue
             end = used.bit_length()
             data = read_or_zeros(begin, end * size)
@@ -677,21 +680,20 @@ class View:
         gdb.invalidate_cached_frames()
 
     def close(self):
-        unwinder.view = None
-        self.end_in_main()
+        self.end()
         if self.copy:
             self.copy.remove()
         gdb.invalidate_cached_frames()
 
     def end_later(self):
         """The file of its copy can't be removed now."""
-        unwinder.view = None
-        self.end_in_main()
+        self.end()
         if self.copy:
             self.copy.distrust()
             left_over.append(self.copy)
 
-    def end_in_main(self):
+    def end(self):
+        unwinder.view = None
         if self.past_main:
             self.past_main = False
             gdb.execute("set backtrace past-main off")
