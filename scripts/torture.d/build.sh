@@ -144,8 +144,7 @@ build_all() {
 }
 
 # run_each PROGRAM SECONDS HZ: of each build, for a part of the time; a third of it
-# with HZ signals a second.  Of the threads of a random program one runs at a time, and
-# it waits for children that die: two such processes keep a processor busy.
+# with HZ signals a second.
 run_each() {
 	count=$(wc -l <"$work/built")
 	if [ "$count" -eq 0 ]; then return; fi
@@ -153,7 +152,7 @@ run_each() {
 	with=$(((each + 2) / 3))
 	without=$((each > with ? each - with : 1))
 	program=$1 hz=$3 options=
-	if [ "$program" = torture ]; then options="--jobs $((2 * jobs))"; fi
+	if [ "$program" = torture ]; then options="--jobs $processes"; fi
 	while IFS='|' read -r build name runner; do
 		# shellcheck disable=SC2086 # words
 		run "$name" $runner "$build/$program" $options --seed "$seed" \

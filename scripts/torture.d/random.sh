@@ -28,7 +28,7 @@ VARIANTS
 random() {
 	programs=torture
 	build_all random_variants || return 1
-	say "$(wc -l <"$work/built") builds, $((2 * jobs)) processes at a time"
+	say "$(wc -l <"$work/built") builds, $processes processes at a time"
 	# what a co held when it was destroyed leaks, as the manual says
 	export ASAN_OPTIONS=detect_leaks=0
 	run_each torture "$1" 15000
