@@ -30,12 +30,6 @@ gcc_and_clang()
 	done
 }
 
-# The same; in a sample the first of them.
-some_compilers()
-{
-	if is_sample; then gcc_and_clang | head -n 1; else gcc_and_clang; fi
-}
-
 # Rows of a table: those in C++ only where its library is, which is glibc's.
 rows_for_library()
 {

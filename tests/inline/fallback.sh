@@ -134,7 +134,8 @@ expect_instrumented()
 	return 0
 }
 
-some_compilers >"$scratch/compilers"
+# shellcheck disable=SC2046 # words
+sample_of 1 $(gcc_and_clang) >"$scratch/compilers"
 while read -r cc; do
 	expect inline -O2
 	expect inline -O0

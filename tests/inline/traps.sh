@@ -70,7 +70,8 @@ plugin()
 	done
 }
 
-some_compilers >"$scratch/compilers"
+# shellcheck disable=SC2046 # words
+sample_of 1 $(gcc_and_clang) >"$scratch/compilers"
 while read -r cc; do
 	for path in "" -DACO_NO_INLINE; do
 		# shellcheck disable=SC2086

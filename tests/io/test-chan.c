@@ -310,37 +310,42 @@ static void receives_on(void *arg)
 		taken[i]++;
 }
 
+static void start_three(void (*fn)(void *))
+{
+	chan = chan_new(sizeof(int), 3);
+	for (int i = 0; i < 3; i++)
+		io_go(NULL, fn, (void *)(intptr_t)i);
+}
+
+/* Of 300 items. */
+static void each_had_its_share(const long *items)
+{
+	aco_io_chan_close(chan);
+	io_settle();
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_ge(items[i], 90);
+	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+}
+
 /* The first to run does not take the places of all that were woken for them. */
 IO_TEST(each_sender_has_its_share)
 {
 	int x;
 
-	chan = chan_new(sizeof(int), 3);
-	for (int i = 0; i < 3; i++)
-		io_go(NULL, sends_on, (void *)(intptr_t)i);
+	start_three(sends_on);
 	for (int i = 0; i < 300; i++)
 		ck_assert_int_eq(aco_io_chan_recv(chan, &x, ACO_IO_NEVER), 0);
-	aco_io_chan_close(chan);
-	io_settle();
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_ge(sent[i], 90);
-	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+	each_had_its_share(sent);
 }
 
 IO_TEST(each_receiver_has_its_share)
 {
 	int x = 0;
 
-	chan = chan_new(sizeof(int), 3);
-	for (int i = 0; i < 3; i++)
-		io_go(NULL, receives_on, (void *)(intptr_t)i);
+	start_three(receives_on);
 	for (int i = 0; i < 300; i++)
 		ck_assert_int_eq(aco_io_chan_send(chan, &x, ACO_IO_NEVER), 0);
-	aco_io_chan_close(chan);
-	io_settle();
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_ge(taken[i], 90);
-	ck_assert_int_eq(aco_io_chan_destroy(chan), 0);
+	each_had_its_share(taken);
 }
 
 /* What a task was woken for is its own, before it runs. */

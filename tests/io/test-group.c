@@ -51,7 +51,7 @@ IO_TEST(wait)
 	ck_assert_int_eq(aco_io_group_destroy(group), 0);
 }
 
-/* Who asks without waiting does not keep the tasks of the group from ending. */
+/* A task that asks without waiting does not keep the tasks of the group from ending. */
 static void ends(void *unused)
 {
 	(void)unused;

@@ -208,7 +208,7 @@ static void counts(void *unused)
 	count++;
 }
 
-/* Who asks without waiting does not keep those from running who unpark. */
+/* A task that asks without waiting does not keep those from running that unpark. */
 IO_TEST(askers_give_others_their_turn)
 {
 	io_go(NULL, counts, NULL);
